@@ -1,0 +1,23 @@
+//! ATL, the Agent Transparency Log.
+//!
+//! AI agents identify themselves with short-lived certificates. This crate keeps the public,
+//! append-only record of those certificates, and the proofs by which anybody can hold the
+//! record's keeper to account.
+//!
+//! # The floor plan
+//!
+//! Each floor imports only the floors above it in this list (a test holds us to it):
+//!
+//! - [`wire`], [`time`]: octets on the wire; moments, and the one clock
+//! - [`merkle`]: the tree of RFC 9162 and its tiles, as pure functions
+//! - [`keys`]: signing and verifying keys, log identifiers
+//! - [`apki`]: agent URIs, the certificate extensions, certificates and chains
+//! - [`log`]: what a log promises and signs: entries, SATs, tree heads, admission, the storage port
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod apki;
+pub mod keys;
+pub mod log;
+pub mod merkle;
+pub mod time;
+pub mod wire;

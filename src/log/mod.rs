@@ -1,0 +1,2 @@
+//! What a log promises and signs: entries, signed agent timestamps, tree heads, admission, and
+//! the storage port behind which all of it is kept.
