@@ -1,0 +1,149 @@
+//! The log's HTTP API (protocol section 5).
+
+mod cache;
+mod ops;
+mod read;
+mod submit;
+mod tiles;
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use parking_lot::RwLock;
+use tokio::sync::Semaphore;
+
+use super::limits::{Buckets, Rate};
+use super::metrics::Metrics;
+use super::problem::Failure;
+use crate::api::{LogDescriptor, Token};
+use crate::apki::chain::Anchors;
+use crate::keys::Signer;
+use crate::log::admission::{Rules, VerifiedPath};
+use crate::log::entry::Fingerprint;
+use crate::log::store::LogStore;
+use crate::merkle::Hash;
+use crate::sequencer::task::Sequencer;
+use crate::time::Clock;
+
+/// Readers that may be at the store at once; more are asked to come again.
+const MAX_READERS: usize = 64;
+/// Verified chains kept. Forgetting them costs signature checks, no more.
+const MAX_KEPT_PATHS: usize = 4096;
+
+/// What the log's calls work with: ports and plain settings.
+pub struct LogParts {
+    /// Gives submissions their place and knows the last head.
+    pub sequencer: Arc<Sequencer>,
+    /// What readers read.
+    pub store: Arc<dyn LogStore>,
+    /// Signs SATs.
+    pub signer: Arc<dyn Signer>,
+    /// The clock that admission compares with.
+    pub clock: Arc<dyn Clock>,
+    /// Whose certificates the log records.
+    pub anchors: Anchors,
+    /// What else a submission must satisfy.
+    pub rules: Rules,
+    /// What the log says of itself.
+    pub descriptor: LogDescriptor,
+    /// Submissions per source address.
+    pub per_source: Rate,
+    /// Submissions per anchor.
+    pub per_anchor: Rate,
+    /// Octets that a `submit-entry` body may have.
+    pub max_body_bytes: usize,
+    /// Where measurements go.
+    pub metrics: Arc<Metrics>,
+}
+
+/// One log behind its HTTP API. A process may have several.
+pub struct LogService {
+    parts: LogParts,
+    gate: Gate,
+    paths: RwLock<HashMap<Hash, Arc<VerifiedPath>>>,
+    per_source: Buckets<std::net::IpAddr>,
+    per_anchor: Buckets<Fingerprint>,
+    readers: Arc<Semaphore>,
+}
+
+/// Why the log takes nothing in at the moment, if so.
+#[derive(Debug, Default)]
+struct Gate {
+    disk_low: AtomicBool,
+    closing: AtomicBool,
+}
+
+impl LogService {
+    /// The service of these parts.
+    pub fn new(parts: LogParts) -> Self {
+        Self {
+            gate: Gate::default(),
+            paths: RwLock::default(),
+            per_source: Buckets::new(parts.per_source, "this source address"),
+            per_anchor: Buckets::new(parts.per_anchor, "this anchor"),
+            readers: Arc::new(Semaphore::new(MAX_READERS)),
+            parts,
+        }
+    }
+
+    /// The routes of this log. `with_metrics` serves `/metrics` beside them.
+    pub fn router(self: Arc<Self>, with_metrics: bool) -> Router {
+        let router = Router::new()
+            .route("/atl/v1/submit-entry", post(submit::submit_entry))
+            .route("/atl/v1/submit-entries", post(submit::submit_entries))
+            .route("/atl/v1/get-sth", get(read::get_sth))
+            .route("/atl/v1/get-sth-consistency", get(read::get_sth_consistency))
+            .route("/atl/v1/get-proof-by-hash", get(read::get_proof_by_hash))
+            .route("/atl/v1/get-all-by-hash", get(read::get_all_by_hash))
+            .route("/atl/v1/get-entries", get(read::get_entries))
+            .route("/atl/v1/get-entry-by-cert-hash", get(read::get_entry_by_cert_hash))
+            .route("/atl/v1/get-anchors", get(read::get_anchors))
+            .route("/atl/v1/log", get(read::get_log))
+            .route("/checkpoint", get(tiles::checkpoint))
+            .route("/tile/{*path}", get(tiles::tile))
+            .route("/issuer/{fingerprint}", get(tiles::issuer))
+            .route("/healthz", get(ops::healthz))
+            .route("/readyz", get(ops::readyz))
+            .route("/openapi.json", get(ops::openapi));
+        let router = if with_metrics { router.route("/metrics", get(ops::metrics)) } else { router };
+        router
+            .fallback(|| async { Failure::new(Token::NotFound, "no call or file of this log has this path") })
+            .method_not_allowed_fallback(|| async {
+                Failure::new(Token::MethodNotAllowed, "this path answers to another method")
+            })
+            .layer(DefaultBodyLimit::disable()) // each handler bounds its own body
+            .with_state(self)
+    }
+
+    /// The `/metrics` route alone, for a listener of its own.
+    pub fn metrics_router(self: Arc<Self>) -> Router {
+        Router::new().route("/metrics", get(ops::metrics)).with_state(self)
+    }
+
+    /// Opens or closes the log for submissions, by the room that the disk has left.
+    pub fn set_disk(&self, available: u64, low_watermark: Option<NonZeroU64>) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let low = low_watermark.is_some_and(|mark| available < mark.get());
+        if low != self.gate.disk_low.swap(low, Relaxed) {
+            tracing::warn!(available, read_only = low, "the disk crossed its low watermark");
+        }
+        self.parts.metrics.disk_available.set(i64::try_from(available).unwrap_or(i64::MAX));
+        self.parts.metrics.read_only.set(i64::from(low));
+    }
+
+    /// Takes no more submissions; readers are still answered.
+    pub fn close(&self) {
+        self.gate.closing.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Forgets rate limits that are at rest. To be called now and then.
+    pub fn forget_idle(&self) {
+        self.per_source.forget_idle();
+        self.per_anchor.forget_idle();
+    }
+}

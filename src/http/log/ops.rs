@@ -1,0 +1,118 @@
+//! For operators: liveness, readiness, metrics, and the description of the API.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::{LogService, cache};
+use crate::api::Token;
+use crate::http::problem::Failure;
+
+type Service = State<Arc<LogService>>;
+
+/// A head older than this many intervals means that signing is stuck.
+const STALE_INTERVALS: u64 = 3;
+
+/// One thing that must hold for the log to be ready.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+/// `GET /healthz`: the process answers.
+pub async fn healthz() -> Response {
+    cache::octets(cache::NEVER, HeaderValue::from_static("text/plain; charset=utf-8"), b"ok\n".to_vec())
+}
+
+/// `GET /readyz`: the log could take a submission now. 503 with the reasons where it could not.
+pub async fn readyz(State(service): Service) -> Response {
+    let checks = service.checks().await;
+    let ready = checks.iter().all(|check| check.ok);
+    let mut response = cache::json(cache::NEVER, &serde_json::json!({ "ready": ready, "checks": checks }));
+    if !ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(axum::http::header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(service): Service) -> Response {
+    let metrics = &service.parts.metrics;
+    metrics.queue_depth.set(i64::try_from(service.parts.sequencer.queued()).unwrap_or(i64::MAX));
+    metrics.head_age.set(service.head_age_ms() as f64 / 1000.0);
+    match metrics.render() {
+        Ok(text) => {
+            cache::octets(cache::NEVER, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"), text)
+        }
+        Err(error) => Failure::new(Token::Internal, error.to_string()).into_response(),
+    }
+}
+
+/// `GET /openapi.json`
+pub async fn openapi() -> Response {
+    cache::json(cache::HOUR, &crate::http::openapi::document())
+}
+
+impl LogService {
+    fn head_age_ms(&self) -> u64 {
+        self.parts.clock.now().since(self.parts.sequencer.head().sth.head.timestamp)
+    }
+
+    async fn checks(self: &Arc<Self>) -> Vec<Check> {
+        let writer = match self.parts.sequencer.failure() {
+            None => Check { name: "writer", ok: true, detail: "running".into() },
+            Some(why) => Check { name: "writer", ok: false, detail: why.to_string() },
+        };
+        vec![writer, self.check_key(), self.check_store().await, self.check_head_age(), self.check_disk()]
+    }
+
+    /// Signs and verifies something that is none of the messages a log signs.
+    fn check_key(&self) -> Check {
+        let message = b"readiness probe";
+        let outcome = self.parts.signer.sign(message).map_err(|e| e.to_string()).and_then(|signature| {
+            self.parts.signer.public_key().verify(message, &signature).map_err(|e| e.to_string())
+        });
+        check("key", outcome, "signs")
+    }
+
+    /// Reads the state and derives the root of the last head again.
+    async fn check_store(self: &Arc<Self>) -> Check {
+        let outcome = self.read("readyz", |view, head| {
+            let root = view.root(head.sth.head.size)?;
+            let differs = || Failure::new(Token::Internal, "the tiles do not hash to the signed root");
+            if root == head.sth.head.root { Ok(()) } else { Err(differs()) }
+        });
+        check("store", outcome.await.map_err(|failure| failure.0.detail), "reads back to the signed root")
+    }
+
+    fn check_head_age(&self) -> Check {
+        let age = self.head_age_ms();
+        let limit = self.sth_interval_ms().saturating_mul(STALE_INTERVALS).saturating_add(5000);
+        Check { name: "head age", ok: age <= limit, detail: format!("{:.1} s", age as f64 / 1000.0) }
+    }
+
+    fn check_disk(&self) -> Check {
+        let low = self.gate.disk_low.load(Relaxed);
+        let closing = self.gate.closing.load(Relaxed);
+        let detail = match (low, closing) {
+            (_, true) => "shutting down",
+            (true, false) => "below the low watermark: read-only",
+            (false, false) => "above the low watermark",
+        };
+        Check { name: "disk", ok: !low && !closing, detail: detail.into() }
+    }
+}
+
+fn check(name: &'static str, outcome: Result<(), String>, good: &str) -> Check {
+    match outcome {
+        Ok(()) => Check { name, ok: true, detail: good.into() },
+        Err(detail) => Check { name, ok: false, detail },
+    }
+}

@@ -1,0 +1,47 @@
+//! What is served as plain files: the checkpoint, tiles, bundles and chain certificates
+//! (C2SP tlog-tiles, protocol section 5).
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::HeaderValue;
+use axum::response::Response;
+
+use super::{LogService, cache};
+use crate::api::Token;
+use crate::http::problem::Failure;
+use crate::log::entry::Fingerprint;
+use crate::merkle::{Hash, TileKind, TilePath};
+
+type Service = State<Arc<LogService>>;
+
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// `GET /checkpoint`
+pub async fn checkpoint(State(service): Service) -> Response {
+    let head = service.parts.sequencer.head();
+    let cache = cache::until_next_head(&head, service.sth_interval_ms(), service.parts.clock.now());
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    cache::octets(cache, text, head.checkpoint.clone().into_bytes())
+}
+
+/// `GET /tile/...`
+pub async fn tile(State(service): Service, Path(path): Path<String>) -> Result<Response, Failure> {
+    let not_found = |detail: String| Failure::new(Token::NotFound, detail);
+    let path: TilePath = format!("tile/{path}").parse().map_err(|e| not_found(format!("{e}")))?;
+    let octets = service.read("tile", move |view, _| Ok(view.tile(&path)?)).await?;
+    let octets = octets.ok_or_else(|| not_found(format!("no signed tree head covers {path}")))?;
+    let cache = if path.kind() == TileKind::Certs { service.body_cache() } else { cache::FOREVER };
+    Ok(cache::octets(cache, OCTETS, octets))
+}
+
+/// `GET /issuer/<hex sha256>`
+pub async fn issuer(State(service): Service, Path(name): Path<String>) -> Result<Response, Failure> {
+    let not_found = || Failure::new(Token::NotFound, "no chain certificate of this log has this SHA-256 (64 hex digits)");
+    let is_canonical = name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let octets = hex::decode(&name).ok().filter(|_| is_canonical).ok_or_else(not_found)?;
+    let fingerprint = Hash::from_slice(&octets).map(Fingerprint::new).ok_or_else(not_found)?;
+    let der = service.read("issuer", move |view, _| Ok(view.issuer(&fingerprint)?)).await?;
+    let der = der.ok_or_else(not_found)?;
+    Ok(cache::octets(cache::FOREVER, HeaderValue::from_static("application/pkix-cert"), der))
+}

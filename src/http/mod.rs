@@ -1,0 +1,10 @@
+//! HTTP: a bounded listener ([`serve`]), problem documents ([`problem`]), admission control
+//! ([`limits`]), metrics, and the log's calls ([`log`]).
+//!
+//! Handlers see ports and the sequencer, never a database.
+
+pub mod limits;
+pub mod log;
+pub mod metrics;
+pub mod problem;
+pub mod serve;

@@ -1,0 +1,85 @@
+//! Errors as problem documents (RFC 9457). What status an error has is decided by its token, in
+//! [`crate::api::Token`]; what token an error of ours has is decided here.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::api::{PROBLEM_MEDIA_TYPE, Problem, Token};
+use crate::log::admission;
+use crate::log::view::ViewError;
+use crate::sequencer::task::Refusal;
+
+/// Seconds to wait before the next try, where nothing better is known.
+const RETRY_SECONDS: u32 = 1;
+
+/// A refusal on its way to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(pub Problem);
+
+impl Failure {
+    /// A refusal with this token.
+    pub fn new(token: Token, detail: impl Into<String>) -> Self {
+        let problem = Problem::new(token, detail);
+        Self(if token.wants_retry_after() { problem.retry_after(RETRY_SECONDS) } else { problem })
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<admission::Refusal> for Failure {
+    fn from(refusal: admission::Refusal) -> Self {
+        let token = match refusal.fault() {
+            admission::Fault::Submission => Token::BadSubmission,
+            admission::Fault::Certificate => Token::BadCertificate,
+            admission::Fault::Chain => Token::BadChain,
+            admission::Fault::Anchor => Token::UnknownAnchor,
+            admission::Fault::Shard => Token::OutsideShard,
+        };
+        Self::new(token, refusal.to_string())
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let token = match refusal {
+            Refusal::Overloaded | Refusal::Unavailable | Refusal::ClockBehind { .. } => Token::Overloaded,
+            Refusal::Stopped => Token::Shutdown,
+        };
+        Self::new(token, format!("{refusal}; nothing was logged, try again"))
+    }
+}
+
+impl From<ViewError> for Failure {
+    fn from(error: ViewError) -> Self {
+        let token = match &error {
+            ViewError::Store(crate::log::store::StoreError::Unavailable(_)) => Token::Overloaded,
+            ViewError::Store(_) => Token::Internal,
+            ViewError::HashUnknown | ViewError::NotCovered | ViewError::OutsideTree { .. } => Token::HashUnknown,
+            ViewError::TreeSizeUnknown { .. } => Token::TreeSizeUnknown,
+        };
+        if token == Token::Internal {
+            tracing::error!(%error, "the store failed a reader");
+            return Self::new(token, "what the log keeps cannot be read; its operator has been told");
+        }
+        Self::new(token, error.to_string())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.0.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,168 @@
+//! One entry of the log: what was submitted, when, and what the tree keeps of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::merkle::{Hash, LeafIndex, leaf_hash};
+use crate::time::UnixMillis;
+
+/// SHA-256 of the DER of a submitted certificate, literally (protocol section 3). It is the
+/// data entry of its leaf.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CertHash(Hash);
+
+impl CertHash {
+    /// The certificate hash with this value.
+    pub const fn new(hash: Hash) -> Self {
+        Self(hash)
+    }
+
+    /// The hash of this submission.
+    pub fn of(der: &[u8]) -> Self {
+        Self(Hash::of(der))
+    }
+
+    /// The value.
+    pub const fn hash(&self) -> &Hash {
+        &self.0
+    }
+
+    /// The 32 octets.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    /// The hash of the leaf that holds it: `SHA-256(0x00 || certHash)` (protocol section 4).
+    pub fn leaf_hash(&self) -> Hash {
+        leaf_hash(self.0.as_bytes())
+    }
+}
+
+impl fmt::Display for CertHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for CertHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertHash({self})")
+    }
+}
+
+/// SHA-256 of the DER of a chain certificate: the name it is served under at `/issuer/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(Hash);
+
+impl Fingerprint {
+    /// The fingerprint with this value.
+    pub const fn new(hash: Hash) -> Self {
+        Self(hash)
+    }
+
+    /// The fingerprint of this certificate.
+    pub fn of(der: &[u8]) -> Self {
+        Self(Hash::of(der))
+    }
+
+    /// The 32 octets.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What kind of certificate was submitted (`type` in the API, protocol section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryType {
+    /// A certificate as it is: one without SATs inside, or a final one.
+    Certificate,
+    /// A precertificate, with the poison as its last extension.
+    Precertificate,
+}
+
+impl EntryType {
+    /// The number on the wire: 1 or 2.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Certificate => 1,
+            Self::Precertificate => 2,
+        }
+    }
+
+    /// The type with this number on the wire.
+    pub const fn from_number(number: u64) -> Option<Self> {
+        match number {
+            1 => Some(Self::Certificate),
+            2 => Some(Self::Precertificate),
+            _ => None,
+        }
+    }
+}
+
+/// The verified path of a submission, issuer first, anchor last (ruling R36). Shared: thousands
+/// of submissions have the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    certificates: Arc<[(Fingerprint, Box<[u8]>)]>,
+}
+
+impl Chain {
+    /// The path of these DER certificates.
+    pub fn new<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self { certificates: certificates.into_iter().map(|der| (Fingerprint::of(der), der.into())).collect() }
+    }
+
+    /// Fingerprint and DER of each certificate.
+    pub fn certificates(&self) -> impl Iterator<Item = (Fingerprint, &[u8])> {
+        self.certificates.iter().map(|(fingerprint, der)| (*fingerprint, &**der))
+    }
+
+    /// Fingerprints only.
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        self.certificates.iter().map(|(fingerprint, _)| *fingerprint).collect()
+    }
+}
+
+/// A submission that passed admission and waits for its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// SHA-256 of `der`.
+    pub cert_hash: CertHash,
+    /// What it was found to be.
+    pub entry_type: EntryType,
+    /// The octets submitted.
+    pub der: Vec<u8>,
+    /// Its verified path.
+    pub chain: Chain,
+}
+
+/// A submission's place in the durable tree: what a SAT may be signed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequenced {
+    /// The leaf.
+    pub index: LeafIndex,
+    /// When it was given that place; the SAT's timestamp.
+    pub timestamp: UnixMillis,
+}
+
+/// What is kept of an entry for ever, also after its certificate was pruned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The data entry of the leaf.
+    pub cert_hash: CertHash,
+    /// The timestamp of its SAT.
+    pub timestamp: UnixMillis,
+    /// What was submitted.
+    pub entry_type: EntryType,
+    /// The verified path of the first submission, issuer first.
+    pub chain: Vec<Fingerprint>,
+}

@@ -1,0 +1,11 @@
+//! From submissions to durable entries and signed heads, by a single writer.
+//!
+//! [`pool`] gathers a batch, [`plan`] decides what it does to the tree, [`head`] decides when the
+//! tree may be signed, [`resume`] what a start may trust: all pure. [`task`] is the thread that
+//! carries the decisions out, one synced commit at a time.
+
+pub mod head;
+pub mod plan;
+pub mod pool;
+pub mod resume;
+pub mod task;

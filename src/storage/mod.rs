@@ -1,0 +1,8 @@
+//! Where things are kept: RocksDB for real, memory for tests that need faults, and the file
+//! that keeps the last signed head apart from the database.
+
+pub mod disk;
+pub mod head_file;
+pub mod memory;
+pub mod rocks;
+pub mod schema;
