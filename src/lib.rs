@@ -13,8 +13,10 @@
 //! - [`keys`]: signing and verifying keys, log identifiers
 //! - [`apki`]: agent URIs, the certificate extensions, certificates and chains
 //! - [`log`]: what a log promises and signs: entries, SATs, tree heads, admission, the storage port
+//! - [`api`]: JSON bodies, query parameters and problem documents of the HTTP API
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod api;
 pub mod apki;
 pub mod keys;
 pub mod log;
