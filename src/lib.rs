@@ -13,9 +13,17 @@
 //! - [`keys`]: signing and verifying keys, log identifiers
 //! - [`apki`]: agent URIs, the certificate extensions, certificates and chains
 //! - [`log`]: what a log promises and signs: entries, SATs, tree heads, admission, the storage port
+//! - [`api`]: JSON bodies, query parameters and problem documents of the HTTP API
+//! - `client` (feature `client`): the same API, called over the network
+//! - `config` (feature `server`): what an operator may set, checked
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod api;
 pub mod apki;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "server")]
+pub mod config;
 pub mod keys;
 pub mod log;
 pub mod merkle;

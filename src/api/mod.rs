@@ -1,0 +1,24 @@
+//! What travels over HTTP between a log and its readers (protocol section 5): JSON bodies, query
+//! parameters and problem documents, for servers and clients alike.
+//!
+//! The server reads requests with [`SubmitEntryRequest::from_json`] and its kin, which end in a
+//! [`Problem`] that can be sent as it is. Answers are plain serde structs whose members bear the
+//! names on the wire.
+
+mod base64;
+mod log;
+mod problem;
+mod query;
+mod submit;
+
+pub use self::base64::B64;
+pub use self::log::{
+    AnchorsResponse, ConsistencyResponse, EntriesResponse, EntryResponse, LogDescriptor, ProofAndHeadResponse,
+    ProofResponse, SthResponse,
+};
+pub use self::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType, Token, URN_PREFIX};
+pub use self::query::{CertHashQuery, ConsistencyQuery, EntriesQuery, MAX_ENTRIES_PER_ANSWER, ProofQuery};
+pub use self::submit::{
+    EntryType, MAX_BATCH_ENTRIES, MAX_CHAIN_READ, SubmitEntriesRequest, SubmitEntriesResponse, SubmitEntryRequest,
+    SubmitEntryResponse, SubmitResult,
+};
