@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::base64::B64;
 use super::problem::{Problem, Token};
+use crate::log::entry::EntryType;
 use crate::merkle::{Hash, LeafIndex};
 use crate::time::UnixMillis;
 
@@ -20,44 +21,6 @@ pub const MAX_BATCH_ENTRIES: usize = 256;
 /// Chain elements kept from a request. No log admits a chain nearly this long (ruling R9), so what
 /// stands behind is skipped instead of held in memory; the chain stays too long, and is refused.
 pub const MAX_CHAIN_READ: usize = 32;
-
-/// What a submission claims to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EntryType {
-    /// A certificate as it is used.
-    Certificate = 1,
-    /// A precertificate, with the poison.
-    Precertificate = 2,
-}
-
-impl EntryType {
-    /// The number in JSON.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The type of this number.
-    pub const fn from_number(number: u64) -> Option<Self> {
-        match number {
-            1 => Some(Self::Certificate),
-            2 => Some(Self::Precertificate),
-            _ => None,
-        }
-    }
-}
-
-impl Serialize for EntryType {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(self.number())
-    }
-}
-
-impl<'de> Deserialize<'de> for EntryType {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u64::deserialize(deserializer)?;
-        Self::from_number(number).ok_or_else(|| de::Error::custom(format_args!("{number} is no entry type (1 or 2)")))
-    }
-}
 
 /// `POST /atl/v1/submit-entry`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

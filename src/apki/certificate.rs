@@ -116,6 +116,11 @@ impl Certificate {
         &self.der
     }
 
+    /// The octets that were read, given back.
+    pub fn into_der(self) -> Box<[u8]> {
+        self.der
+    }
+
     /// SHA-256 of the octets: the certHash of protocol section 3, and a chain fingerprint.
     pub fn fingerprint(&self) -> [u8; 32] {
         Sha256::digest(&self.der).into()

@@ -6,5 +6,6 @@
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod openapi;
 pub mod problem;
 pub mod serve;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::merkle::{Hash, LeafIndex, leaf_hash};
 use crate::time::UnixMillis;
@@ -105,6 +105,20 @@ impl EntryType {
             2 => Some(Self::Precertificate),
             _ => None,
         }
+    }
+}
+
+/// As its number.
+impl Serialize for EntryType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.number())
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        Self::from_number(number).ok_or_else(|| de::Error::custom(format_args!("{number} is no entry type (1 or 2)")))
     }
 }
 
