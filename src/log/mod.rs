@@ -1,2 +1,9 @@
 //! What a log promises and signs: entries, signed agent timestamps, tree heads, admission, and
 //! the storage port behind which all of it is kept.
+
+pub mod bundle;
+pub mod checkpoint;
+pub mod entry;
+pub mod note;
+pub mod sat;
+pub mod sth;
