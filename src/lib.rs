@@ -14,6 +14,8 @@
 //! - [`apki`]: agent URIs, the certificate extensions, certificates and chains
 //! - [`log`]: what a log promises and signs: entries, SATs, tree heads, admission, the storage port
 //! - [`api`]: JSON bodies, query parameters and problem documents of the HTTP API
+//! - [`sequencer`] (feature `server`): from submissions to durable entries and signed heads
+//! - [`storage`] (feature `server`): RocksDB, memory with faults, the head file
 //! - `client` (feature `client`): the same API, called over the network
 //! - `config` (feature `server`): what an operator may set, checked
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -24,8 +26,14 @@ pub mod apki;
 pub mod client;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
+pub mod http;
 pub mod keys;
 pub mod log;
 pub mod merkle;
+#[cfg(feature = "server")]
+pub mod sequencer;
+#[cfg(feature = "server")]
+pub mod storage;
 pub mod time;
 pub mod wire;

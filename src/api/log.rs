@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::base64::{B64, log_id};
-use super::submit::EntryType;
 use crate::keys::LogId;
+use crate::log::entry::EntryType;
 use crate::merkle::{Hash, LeafIndex, TreeSize};
 use crate::time::UnixMillis;
 

@@ -19,6 +19,6 @@ pub use self::log::{
 pub use self::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType, Token, URN_PREFIX};
 pub use self::query::{CertHashQuery, ConsistencyQuery, EntriesQuery, MAX_ENTRIES_PER_ANSWER, ProofQuery};
 pub use self::submit::{
-    EntryType, MAX_BATCH_ENTRIES, MAX_CHAIN_READ, SubmitEntriesRequest, SubmitEntriesResponse, SubmitEntryRequest,
+    MAX_BATCH_ENTRIES, MAX_CHAIN_READ, SubmitEntriesRequest, SubmitEntriesResponse, SubmitEntryRequest,
     SubmitEntryResponse, SubmitResult,
 };

@@ -33,7 +33,12 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
     /// Buckets of this rate, `whose` naming their owners in messages.
     pub fn new(rate: Rate, whose: &'static str) -> Self {
         let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
-        Self { limiter: DefaultKeyedRateLimiter::keyed(quota), clock: DefaultClock::default(), burst: rate.burst, whose }
+        Self {
+            limiter: DefaultKeyedRateLimiter::keyed(quota),
+            clock: DefaultClock::default(),
+            burst: rate.burst,
+            whose,
+        }
     }
 
     /// Takes `n` tokens from the bucket of `key`. More than the bucket can ever hold take all of

@@ -47,7 +47,12 @@ impl Metrics {
         let register = &registry;
         Ok(Self {
             submissions: counters(register, "submissions_total", "Submissions by result", "result")?,
-            submission_seconds: histogram(register, "submission_seconds", "Arrival to answer of a submission", SECONDS)?,
+            submission_seconds: histogram(
+                register,
+                "submission_seconds",
+                "Arrival to answer of a submission",
+                SECONDS,
+            )?,
             batch_entries: histogram(register, "batch_entries", "New entries in a commit", ENTRIES)?,
             batch_seconds: histogram(register, "batch_seconds", "Duration of a synced commit", SECONDS)?,
             queue_depth: gauge(register, "queue_depth", "Submissions that wait for a batch")?,

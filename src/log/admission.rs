@@ -14,7 +14,6 @@ use crate::apki::certificate::AgentNameError;
 use crate::apki::chain::{Anchors, ChainError, ChainFault, IssuerPath};
 use crate::apki::precertificate::{PoisonError, Precertificate};
 use crate::apki::{Certificate, CertificateError};
-use crate::merkle::Hash;
 use crate::time::UnixMillis;
 
 /// What a log asks of a submission besides an anchor.
@@ -73,7 +72,9 @@ pub enum Refusal {
         not_after: UnixMillis,
     },
     /// Another shard's.
-    #[error("the submission's notAfter, {not_after}, is outside this log's window from {start} up to, not including, {limit}")]
+    #[error(
+        "the submission's notAfter, {not_after}, is outside this log's window from {start} up to, not including, {limit}"
+    )]
     OutsideShard {
         /// Of the submission.
         not_after: UnixMillis,
@@ -145,7 +146,12 @@ impl Screened {
     pub fn under(self, path: &VerifiedPath) -> Result<Submission, Refusal> {
         path.issuers.certifies(&self.certificate)?;
         let der = self.certificate.into_der().into_vec();
-        Ok(Submission { cert_hash: CertHash::of(&der), entry_type: self.entry_type, der, chain: path.chain.clone() })
+        Ok(Submission {
+            cert_hash: CertHash::of_certificate(&der),
+            entry_type: self.entry_type,
+            der,
+            chain: path.chain.clone(),
+        })
     }
 }
 
@@ -160,18 +166,15 @@ pub struct VerifiedPath {
 impl VerifiedPath {
     /// Finds the path of a submission through `chain` (DER, issuer first; the anchor may be left
     /// out) to one of `anchors`.
-    pub fn find(
-        submission: &Screened,
-        chain: Vec<Vec<u8>>,
-        anchors: &Anchors,
-        rules: &Rules,
-    ) -> Result<Self, Refusal> {
+    pub fn find(submission: &Screened, chain: Vec<Vec<u8>>, anchors: &Anchors, rules: &Rules) -> Result<Self, Refusal> {
         let limit = rules.max_chain_length;
         // Nothing that is too long to be right is parsed.
         if chain.len() >= limit {
             return Err(ChainError::TooLong { length: 1 + chain.len(), limit }.into());
         }
-        let parse = |(index, der)| Certificate::parse::<Vec<u8>>(der).map_err(|cause| Refusal::Certificate { index, cause });
+        let parse = |(index, der): (usize, Vec<u8>)| {
+            Certificate::parse(der).map_err(|cause| Refusal::Certificate { index, cause })
+        };
         let chain: Vec<Certificate> = chain.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
         let issuers = IssuerPath::find(&submission.certificate, chain, anchors, limit)?;
         let chain = Chain::new(issuers.iter().map(|issuer| issuer.certificate().der()));
@@ -180,7 +183,7 @@ impl VerifiedPath {
 
     /// The anchor that it ends at.
     pub fn anchor(&self) -> Fingerprint {
-        Fingerprint::new(Hash::new(*self.issuers.anchor().fingerprint()))
+        Fingerprint::new(*self.issuers.anchor().fingerprint())
     }
 }
 

@@ -15,17 +15,22 @@ use crate::time::UnixMillis;
 pub struct CertHash(Hash);
 
 impl CertHash {
-    /// The certificate hash with this value.
-    pub const fn new(hash: Hash) -> Self {
-        Self(hash)
+    /// The certificate hash with these octets.
+    pub const fn new(octets: [u8; 32]) -> Self {
+        Self(Hash::new(octets))
+    }
+
+    /// The certificate hash with these octets, or `None` unless there are exactly 32.
+    pub fn from_slice(octets: &[u8]) -> Option<Self> {
+        Hash::from_slice(octets).map(Self)
     }
 
     /// The hash of this submission.
-    pub fn of(der: &[u8]) -> Self {
+    pub fn of_certificate(der: &[u8]) -> Self {
         Self(Hash::of(der))
     }
 
-    /// The value.
+    /// The value as a hash among others.
     pub const fn hash(&self) -> &Hash {
         &self.0
     }
@@ -38,6 +43,12 @@ impl CertHash {
     /// The hash of the leaf that holds it: `SHA-256(0x00 || certHash)` (protocol section 4).
     pub fn leaf_hash(&self) -> Hash {
         leaf_hash(self.0.as_bytes())
+    }
+}
+
+impl From<Hash> for CertHash {
+    fn from(hash: Hash) -> Self {
+        Self(hash)
     }
 }
 
@@ -58,14 +69,19 @@ impl fmt::Debug for CertHash {
 pub struct Fingerprint(Hash);
 
 impl Fingerprint {
-    /// The fingerprint with this value.
-    pub const fn new(hash: Hash) -> Self {
-        Self(hash)
+    /// The fingerprint with these octets.
+    pub const fn new(octets: [u8; 32]) -> Self {
+        Self(Hash::new(octets))
     }
 
     /// The fingerprint of this certificate.
-    pub fn of(der: &[u8]) -> Self {
+    pub fn of_certificate(der: &[u8]) -> Self {
         Self(Hash::of(der))
+    }
+
+    /// The value as a hash among others.
+    pub const fn hash(&self) -> &Hash {
+        &self.0
     }
 
     /// The 32 octets.
@@ -132,7 +148,9 @@ pub struct Chain {
 impl Chain {
     /// The path of these DER certificates.
     pub fn new<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        Self { certificates: certificates.into_iter().map(|der| (Fingerprint::of(der), der.into())).collect() }
+        Self {
+            certificates: certificates.into_iter().map(|der| (Fingerprint::of_certificate(der), der.into())).collect(),
+        }
     }
 
     /// Fingerprint and DER of each certificate.
@@ -179,4 +197,25 @@ pub struct Record {
     pub entry_type: EntryType,
     /// The verified path of the first submission, issuer first.
     pub chain: Vec<Fingerprint>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_base64_in_json_and_hex_for_people() {
+        let hash = CertHash::of_certificate(b"");
+        assert_eq!(serde_json::to_string(&hash).unwrap(), "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"");
+        assert_eq!(serde_json::from_str::<CertHash>("\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"").unwrap(), hash);
+        assert!(serde_json::from_str::<CertHash>("\"47DE\"").is_err());
+        assert!(hash.to_string().starts_with("e3b0c44298fc1c14"));
+    }
+
+    #[test]
+    fn the_leaf_hash_has_its_prefix() {
+        let hash = CertHash::new([5; 32]);
+        let prefixed = [&[0][..], &[5; 32]].concat();
+        assert_eq!(hash.leaf_hash(), Hash::of(&prefixed));
+    }
 }

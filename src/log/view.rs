@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::bundle::{CertificateRow, encode_certificate_bundle, encode_entry_bundle};
+use super::bundle::{CertBundle, CertRow, EntryBundle};
 use super::entry::{CertHash, Fingerprint, Record};
 use super::store::{BlobId, LogStore, StoreError, read_tiles};
 use crate::merkle::{
@@ -162,11 +162,13 @@ impl<'a, S: LogStore + ?Sized> View<'a, S> {
             }
             TileKind::Entries => {
                 let records = self.store.records(LeafIndex::new(start)..LeafIndex::new(stop))?;
-                encode_entry_bundle(&records.iter().map(|r| r.cert_hash).collect::<Vec<_>>())
+                let bundle = EntryBundle::new(records.iter().map(|r| r.cert_hash).collect());
+                bundle.map_err(|e| StoreError::Corrupt(format!("{path}: {e}")))?.to_octets()
             }
             TileKind::Certs => {
-                let rows: Vec<CertificateRow> = self.read(start, stop)?.into_iter().map(CertificateRow::from).collect();
-                encode_certificate_bundle(&rows).map_err(|e| StoreError::Corrupt(format!("{path}: {e}")))?
+                let bundle = CertBundle::new(self.read(start, stop)?.into_iter().map(CertRow::from).collect());
+                let octets = bundle.and_then(|bundle| bundle.to_octets());
+                octets.map_err(|e| StoreError::Corrupt(format!("{path}: {e}")))?
             }
         }))
     }
@@ -177,7 +179,7 @@ impl<'a, S: LogStore + ?Sized> View<'a, S> {
         let ids: Vec<BlobId> = (start..stop).map(|i| BlobId::Submission(LeafIndex::new(i))).collect();
         let submissions = self.store.blobs(&ids)?;
         let entry = |((index, record), submission): ((u64, Record), Option<Vec<u8>>)| {
-            let found = submission.as_deref().map(CertHash::of);
+            let found = submission.as_deref().map(CertHash::of_certificate);
             if found.is_some_and(|found| found != record.cert_hash) {
                 return Err(StoreError::Corrupt(format!(
                     "the certificate at index {index} is not the one that was logged: SHA-256 {}, logged {}",
@@ -195,12 +197,12 @@ impl<'a, S: LogStore + ?Sized> View<'a, S> {
     }
 }
 
-impl From<ViewedEntry> for CertificateRow {
+impl From<ViewedEntry> for CertRow {
     fn from(entry: ViewedEntry) -> Self {
         Self {
             timestamp: entry.record.timestamp,
-            certificate: entry.submission.unwrap_or_default(),
-            chain: entry.record.chain,
+            certificate: entry.submission,
+            chain: entry.record.chain.iter().map(|print| *print.hash()).collect(),
         }
     }
 }

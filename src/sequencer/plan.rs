@@ -102,7 +102,12 @@ mod tests {
 
     fn submission(der: &[u8]) -> Submission {
         let chain = Chain::new([&b"issuer"[..], &b"anchor"[..]]);
-        Submission { cert_hash: CertHash::of(der), entry_type: EntryType::Precertificate, der: der.to_vec(), chain }
+        Submission {
+            cert_hash: CertHash::of_certificate(der),
+            entry_type: EntryType::Precertificate,
+            der: der.to_vec(),
+            chain,
+        }
     }
 
     fn at(ms: u64) -> UnixMillis {
@@ -119,7 +124,7 @@ mod tests {
         assert_eq!(plan.places, vec![place(0), known, place(1)]);
         let commit = plan.commit.unwrap();
         assert_eq!((commit.base, commit.tree.size), (TreeSize::EMPTY, TreeSize::new(2)));
-        let leaf = |der: &[u8]| leaf_hash(CertHash::of(der).as_bytes());
+        let leaf = |der: &[u8]| leaf_hash(CertHash::of_certificate(der).as_bytes());
         assert_eq!(commit.tree.root, node_hash(&leaf(b"a"), &leaf(b"b")));
         assert_eq!(commit.tree.newest, at(5));
         assert_eq!(commit.issuers.len(), 2, "the chain of both entries is written once");

@@ -61,7 +61,7 @@ mod tests {
     use crate::log::entry::{Chain, EntryType};
 
     fn submission(der: &[u8]) -> Submission {
-        let cert_hash = CertHash::of(der);
+        let cert_hash = CertHash::of_certificate(der);
         Submission { cert_hash, entry_type: EntryType::Certificate, der: der.to_vec(), chain: Chain::new([]) }
     }
 

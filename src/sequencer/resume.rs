@@ -121,16 +121,12 @@ fn newest_head(
     match (found, kept) {
         (None, None) => Ok(None),
         (None, Some(kept)) if kept.head.size.is_empty() => Ok(Some(kept)),
-        (None, Some(kept)) => {
-            Err(ResumeError::DatabaseMissing { size: kept.head.size, at: kept.head.timestamp })
-        }
+        (None, Some(kept)) => Err(ResumeError::DatabaseMissing { size: kept.head.size, at: kept.head.timestamp }),
         (Some(found), None) if found.tree.size.is_empty() && found.head.is_none() => Ok(None),
         (Some(found), None) => Err(ResumeError::HeadMissing { found: found.tree.size }),
-        (Some(found), Some(kept)) if found.tree.size < kept.head.size => Err(ResumeError::RolledBack {
-            found: found.tree.size,
-            signed: kept.head.size,
-            at: kept.head.timestamp,
-        }),
+        (Some(found), Some(kept)) if found.tree.size < kept.head.size => {
+            Err(ResumeError::RolledBack { found: found.tree.size, signed: kept.head.size, at: kept.head.timestamp })
+        }
         (Some(found), Some(kept)) => {
             let stored = found.head.clone().filter(|stored| stored.head.timestamp > kept.head.timestamp);
             Ok(Some(stored.unwrap_or(kept)))
@@ -138,11 +134,7 @@ fn newest_head(
     }
 }
 
-fn check_tree(
-    store: &(impl LogStore + ?Sized),
-    tree: &TreeState,
-    last: Option<&TreeHead>,
-) -> Result<(), ResumeError> {
+fn check_tree(store: &(impl LogStore + ?Sized), tree: &TreeState, last: Option<&TreeHead>) -> Result<(), ResumeError> {
     let committed = TreeHead { size: tree.size, root: tree.root, timestamp: tree.newest };
     prove(store, last, &committed).map_err(|e| match e {
         HeadError::Store(e) => e.into(),
@@ -167,7 +159,10 @@ fn scrub_tiles(store: &(impl LogStore + ?Sized), size: TreeSize, from: u64) -> R
             let [tile, above] = tiles.as_slice() else { break };
             let slot = (index % TILE_WIDTH as u64) as usize;
             if tile.root().is_none() || tile.root().as_ref() != above.hashes().get(slot) {
-                return Err(ResumeError::Damaged(format!("the tile {} of level {level} does not hash to what the level above says of it", child.index())));
+                return Err(ResumeError::Damaged(format!(
+                    "the tile {} of level {level} does not hash to what the level above says of it",
+                    child.index()
+                )));
             }
         }
         full /= TILE_WIDTH as u64;

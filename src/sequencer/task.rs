@@ -258,8 +258,7 @@ impl Writer {
         let published = PublishedHead::new(&*parts.signer, &settings.origin, last.clone()).map_err(HeadError::from)?;
         let (heads, receiver) = watch::channel(Arc::new(published));
         let (tree, pruned_before) = (state.tree, state.pruned_before);
-        let writer =
-            Self { parts, settings, edge, tree, last, pruned_before, issuers: HashSet::new(), queued, heads };
+        let writer = Self { parts, settings, edge, tree, last, pruned_before, issuers: HashSet::new(), queued, heads };
         if is_new {
             writer.record_head(&writer.last)?;
         }
@@ -315,7 +314,10 @@ impl Writer {
     }
 
     /// Where each submission of the batch is logged already.
-    fn known(&self, pool: &Pool<oneshot::Sender<Result<Sequenced, Refusal>>>) -> Result<Vec<Option<Sequenced>>, StoreError> {
+    fn known(
+        &self,
+        pool: &Pool<oneshot::Sender<Result<Sequenced, Refusal>>>,
+    ) -> Result<Vec<Option<Sequenced>>, StoreError> {
         let hashes: Vec<_> = pool.submissions().iter().map(|s| s.cert_hash.leaf_hash()).collect();
         let place = |index: Option<LeafIndex>| {
             let Some(index) = index else { return Ok(None) };

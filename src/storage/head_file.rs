@@ -8,8 +8,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::schema::{read_head, write_head};
-use crate::log::store::{HeadKeeper, StoreError};
 use crate::log::sth::SignedTreeHead;
+use crate::log::store::{HeadKeeper, StoreError};
 
 const FIRST_LINE: &str = "atl signed tree head v1: the log does not start without it, keep it out of backups";
 

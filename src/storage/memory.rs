@@ -9,8 +9,8 @@ use std::ops::Range;
 use parking_lot::Mutex;
 
 use crate::log::entry::Record;
-use crate::log::store::{BlobId, Commit, CommitError, HeadKeeper, LogStore, StoreError, StoreState};
 use crate::log::sth::SignedTreeHead;
+use crate::log::store::{BlobId, Commit, CommitError, HeadKeeper, LogStore, StoreError, StoreState};
 use crate::merkle::{Hash, LeafIndex, TreeSize};
 
 /// A call of the port, or of the place that keeps heads.

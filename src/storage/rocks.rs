@@ -110,7 +110,8 @@ impl RocksStore {
 impl LogStore for RocksStore {
     fn state(&self) -> Result<Option<StoreState>, StoreError> {
         let Some(tree) = self.get(Family::State, TREE_KEY)? else { return Ok(None) };
-        let unreadable = |what: &str| StoreError::Corrupt(format!("the {what} does not read, or is of another version"));
+        let unreadable =
+            |what: &str| StoreError::Corrupt(format!("the {what} does not read, or is of another version"));
         let (tree, pruned_before) = schema::read_tree(&tree).ok_or_else(|| unreadable("tree state"))?;
         let head = self.get(Family::State, HEAD_KEY)?.map(|octets| schema::read_head(&octets)).transpose();
         let head = head.map_err(|_| unreadable("stored tree head"))?;
@@ -147,8 +148,13 @@ impl LogStore for RocksStore {
     fn blobs(&self, ids: &[BlobId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let mut found = vec![None; ids.len()];
         for family in [Family::Tiles, Family::Submissions, Family::Issuers] {
-            let (places, keys): (Vec<usize>, Vec<Vec<u8>>) =
-                ids.iter().map(blob_key).enumerate().filter(|(_, (f, _))| *f == family).map(|(i, (_, k))| (i, k)).unzip();
+            let (places, keys): (Vec<usize>, Vec<Vec<u8>>) = ids
+                .iter()
+                .map(blob_key)
+                .enumerate()
+                .filter(|(_, (f, _))| *f == family)
+                .map(|(i, (_, k))| (i, k))
+                .unzip();
             if keys.is_empty() {
                 continue;
             }

@@ -95,12 +95,12 @@ pub fn write_record(record: &Record) -> Result<Vec<u8>, WireError> {
 /// Reads a record; `None` where it is not one.
 pub fn read_record(octets: &[u8]) -> Option<Record> {
     let mut reader = Reader::new(octets);
-    let cert_hash = CertHash::new(Hash::new(reader.array().ok()?));
+    let cert_hash = CertHash::new(reader.array().ok()?);
     let timestamp = UnixMillis::new(reader.u64().ok()?);
     let entry_type = EntryType::from_number(u64::from(reader.u8().ok()?))?;
     let (prints, rest) = reader.opaque16().ok()?.as_chunks();
     reader.finish().ok()?;
-    let chain = prints.iter().map(|print| Fingerprint::new(Hash::new(*print))).collect();
+    let chain = prints.iter().map(|print| Fingerprint::new(*print)).collect();
     rest.is_empty().then_some(Record { cert_hash, timestamp, entry_type, chain })
 }
 
@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn values_read_back_and_every_cut_is_refused() {
         let record = Record {
-            cert_hash: CertHash::of(b"x"),
+            cert_hash: CertHash::of_certificate(b"x"),
             timestamp: UnixMillis::new(7),
             entry_type: EntryType::Precertificate,
-            chain: vec![Fingerprint::of(b"i"), Fingerprint::of(b"a")],
+            chain: vec![Fingerprint::of_certificate(b"i"), Fingerprint::of_certificate(b"a")],
         };
         let octets = write_record(&record).unwrap();
         assert_eq!(read_record(&octets), Some(record));

@@ -8,10 +8,10 @@ use axum::response::Response;
 use super::{LogService, cache};
 use crate::api::{
     AnchorsResponse, B64, CertHashQuery, ConsistencyQuery, ConsistencyResponse, EntriesQuery, EntriesResponse,
-    EntryResponse, Problem, ProofAndHeadResponse, ProofQuery, ProofResponse, SthResponse, Token,
+    EntryResponse, ProofAndHeadResponse, ProofQuery, ProofResponse, SthResponse, Token,
 };
 use crate::http::problem::Failure;
-use crate::log::entry::CertHash;
+use crate::log::entry::{CertHash, Fingerprint};
 use crate::log::sth::SignedTreeHead;
 use crate::log::store::{LogStore, StoreError};
 use crate::log::view::{View, ViewError, ViewedEntry};
@@ -124,7 +124,8 @@ pub async fn get_entries(State(service): Service, RawQuery(query): RawQuery) -> 
     let query = EntriesQuery::parse(query.as_deref().unwrap_or_default())?;
     let entries = service.read("get-entries", move |view, head| {
         let Some(entries) = view.entries(query.start, query.end)? else {
-            let detail = format!("no signed tree head covers index {}; the last one has {}", query.start, head.sth.head.size);
+            let detail =
+                format!("no signed tree head covers index {}; the last one has {}", query.start, head.sth.head.size);
             return Err(Failure::new(Token::StartUnknown, detail));
         };
         entry_responses(view, entries)
@@ -139,7 +140,7 @@ pub async fn get_entries(State(service): Service, RawQuery(query): RawQuery) -> 
 pub async fn get_entry_by_cert_hash(State(service): Service, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let query = CertHashQuery::parse(query.as_deref().unwrap_or_default())?;
     let entry = service.read("get-entry-by-cert-hash", move |view, _| {
-        let entry = view.entry(&CertHash::new(query.cert_hash))?;
+        let entry = view.entry(&CertHash::from(query.cert_hash))?;
         let answer = entry_responses(view, vec![entry])?.pop();
         answer.ok_or_else(|| Failure::new(Token::Internal, "the entry could not be read"))
     });
@@ -183,12 +184,13 @@ fn entry_responses(view: &Covered<'_>, entries: Vec<ViewedEntry>) -> Result<Vec<
     wanted.sort_unstable();
     wanted.dedup();
     let found = view.issuers(&wanted)?;
-    let certificate = |print| wanted.binary_search(print).ok().and_then(|place| found.get(place)?.clone()).map(B64);
+    let certificate =
+        |print: &Fingerprint| wanted.binary_search(print).ok().and_then(|place| found.get(place)?.clone()).map(B64);
     let response = |entry: ViewedEntry| {
         let chain: Option<Vec<B64>> = entry.record.chain.iter().map(certificate).collect();
         let missing = || StoreError::Corrupt(format!("a chain certificate of index {} is missing", entry.index));
         Ok(EntryResponse {
-            chain: chain.ok_or_else(|| ViewError::from(missing()))?,
+            chain: chain.ok_or_else(missing)?,
             leaf_index: entry.index,
             timestamp: entry.record.timestamp,
             entry_type: entry.record.entry_type,
@@ -196,5 +198,6 @@ fn entry_responses(view: &Covered<'_>, entries: Vec<ViewedEntry>) -> Result<Vec<
             cert_hash: *entry.record.cert_hash.hash(),
         })
     };
-    entries.into_iter().map(response).collect::<Result<_, Problem>>().map_err(Failure::from)
+    let responses: Result<_, StoreError> = entries.into_iter().map(response).collect();
+    Ok(responses.map_err(ViewError::from)?)
 }

@@ -113,8 +113,7 @@ impl LogService {
         if chain.is_empty() {
             return Ok(find(Vec::new())?);
         }
-        let octets: Vec<&[u8]> = chain.iter().flat_map(|der| [&der.0.len().to_be_bytes()[..], &der.0]).collect();
-        let key = Hash::of(&octets.concat());
+        let key = chain_key(&chain);
         if let Some(path) = self.paths.read().get(&key) {
             return Ok(Arc::clone(path));
         }
@@ -153,6 +152,16 @@ impl LogService {
         };
         self.parts.metrics.submissions.with_label_values(&[result]).inc();
     }
+}
+
+/// Names a chain by its octets, their lengths included.
+fn chain_key(chain: &[B64]) -> Hash {
+    let mut octets = Vec::with_capacity(chain.iter().map(|der| 8 + der.0.len()).sum());
+    for der in chain {
+        octets.extend_from_slice(&der.0.len().to_be_bytes());
+        octets.extend_from_slice(&der.0);
+    }
+    Hash::of(&octets)
 }
 
 /// A JSON body within its limits of size and time.

@@ -11,7 +11,7 @@ use super::{LogService, cache};
 use crate::api::Token;
 use crate::http::problem::Failure;
 use crate::log::entry::Fingerprint;
-use crate::merkle::{Hash, TileKind, TilePath};
+use crate::merkle::{TileKind, TilePath};
 
 type Service = State<Arc<LogService>>;
 
@@ -37,10 +37,11 @@ pub async fn tile(State(service): Service, Path(path): Path<String>) -> Result<R
 
 /// `GET /issuer/<hex sha256>`
 pub async fn issuer(State(service): Service, Path(name): Path<String>) -> Result<Response, Failure> {
-    let not_found = || Failure::new(Token::NotFound, "no chain certificate of this log has this SHA-256 (64 hex digits)");
+    let not_found =
+        || Failure::new(Token::NotFound, "no chain certificate of this log has this SHA-256 (64 hex digits)");
     let is_canonical = name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let octets = hex::decode(&name).ok().filter(|_| is_canonical).ok_or_else(not_found)?;
-    let fingerprint = Hash::from_slice(&octets).map(Fingerprint::new).ok_or_else(not_found)?;
+    let octets = hex::decode(&name).ok().filter(|_| is_canonical).and_then(|octets| octets.try_into().ok());
+    let fingerprint = Fingerprint::new(octets.ok_or_else(not_found)?);
     let der = service.read("issuer", move |view, _| Ok(view.issuer(&fingerprint)?)).await?;
     let der = der.ok_or_else(not_found)?;
     Ok(cache::octets(cache::FOREVER, HeaderValue::from_static("application/pkix-cert"), der))

@@ -1,0 +1,303 @@
+//! Signed notes (C2SP signed-note): a text and the lines of those who signed it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::keys::{KeyError, PublicKey};
+
+/// The signature type of an Ed25519 key in its verifier key.
+const TYPE_ED25519: u8 = 0x01;
+
+/// The DER in front of the 32 octets of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410).
+const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// Octets of a note that we look at; a checkpoint has some hundred.
+const MAX_NOTE_OCTETS: usize = 64 * 1024;
+
+/// Signature lines that we look at; C2SP asks for 16 at least.
+const MAX_SIGNATURES: usize = 64;
+
+/// What a signature line begins with: an em dash and a space.
+const LINE_START: &str = "\u{2014} ";
+
+/// Why octets are not a signed note, or not one that a key signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NoteError {
+    /// Longer than anybody needs.
+    #[error("a note of {0} octets is more than the {MAX_NOTE_OCTETS} that we read")]
+    TooLong(usize),
+    /// Not UTF-8.
+    #[error("the note is not UTF-8")]
+    NotUtf8,
+    /// A control character other than the newline.
+    #[error("the note has a control character in it")]
+    Control,
+    /// The last line does not end.
+    #[error("the note does not end with a newline")]
+    NoFinalNewline,
+    /// Nothing separates the text from the signatures.
+    #[error("no blank line separates the note's text from its signatures")]
+    NoBlankLine,
+    /// No signature line.
+    #[error("the note has no signature line")]
+    NoSignature,
+    /// More signature lines than we look at.
+    #[error("the note has more than {MAX_SIGNATURES} signature lines")]
+    TooManySignatures,
+    /// A line behind the blank one that is no signature line.
+    #[error("signature line {0} is not of the form: em dash, space, name, space, base64")]
+    SignatureLine(usize),
+    /// The key has no line on the note.
+    #[error("the note is not signed by the expected key")]
+    Unsigned,
+    /// A line by the key does not verify, which refuses the note even beside good ones (R26).
+    #[error("a signature by the expected key does not verify")]
+    Signature,
+}
+
+/// Why a text is not a verifier key.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BadVerifierKey {
+    /// The name is empty or has white space or a plus sign in it.
+    #[error("a key name is not empty and has neither white space nor a plus sign in it")]
+    Name,
+    /// The key identifier is not eight lower-case hex digits, or not that of the name and key.
+    #[error("the key identifier is not the one of this name and key, as eight lower-case hex digits")]
+    KeyId,
+    /// The key is not base64.
+    #[error("the key is not base64 with padding")]
+    Base64,
+    /// Not an Ed25519 key for plain signatures.
+    #[error("the signature type is not 0x01 (Ed25519)")]
+    Type,
+    /// Not a key of 32 octets that Ed25519 accepts.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// The name of a key: not empty, neither white space nor `+` nor control characters in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for KeyName {
+    type Err = BadVerifierKey;
+
+    fn from_str(name: &str) -> Result<Self, BadVerifierKey> {
+        let bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
+        if name.is_empty() || name.contains(bad) { Err(BadVerifierKey::Name) } else { Ok(Self(name.to_owned())) }
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first octets of a hash over a key's name, type and octets: tells lines apart, proves nothing.
+pub type KeyId = [u8; 4];
+
+/// Who signs a note, as `name+hash+base64`: an Ed25519 key and the name it signs under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifierKey {
+    name: KeyName,
+    id: KeyId,
+    key: PublicKey,
+}
+
+impl VerifierKey {
+    /// The verifier key of `key` under `name`; an error where it is no Ed25519 key.
+    pub fn new(name: KeyName, key: PublicKey) -> Result<Self, BadVerifierKey> {
+        let octets = key.ed25519_octets().ok_or(BadVerifierKey::Type)?;
+        let hash = Sha256::new().chain_update(name.as_str()).chain_update([b'\n', TYPE_ED25519]).chain_update(octets);
+        let [a, b, c, d, ..] = <[u8; 32]>::from(hash.finalize());
+        Ok(Self { name, id: [a, b, c, d], key })
+    }
+
+    /// The name that the key signs under.
+    pub const fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// What tells this key's lines from others under the same name.
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The key.
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+}
+
+impl fmt::Display for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let octets = self.key.ed25519_octets().map_or(&[][..], |key| key.as_slice());
+        let key = STANDARD.encode([&[TYPE_ED25519], octets].concat());
+        write!(f, "{}+{}+{key}", self.name, hex::encode(self.id))
+    }
+}
+
+impl FromStr for VerifierKey {
+    type Err = BadVerifierKey;
+
+    fn from_str(text: &str) -> Result<Self, BadVerifierKey> {
+        let (name, rest) = text.split_once('+').ok_or(BadVerifierKey::KeyId)?;
+        let name = name.parse()?;
+        let (id, key) = rest.split_once('+').ok_or(BadVerifierKey::KeyId)?;
+        let key = STANDARD.decode(key).map_err(|_| BadVerifierKey::Base64)?;
+        let (&TYPE_ED25519, octets) = key.split_first().ok_or(BadVerifierKey::Type)? else {
+            return Err(BadVerifierKey::Type);
+        };
+        // With a key of another length the DER is not one, and says so.
+        let key = PublicKey::from_spki_der(&[&ED25519_SPKI_PREFIX, octets].concat())?;
+        let parsed = Self::new(name, key)?;
+        if hex::encode(parsed.id) == id { Ok(parsed) } else { Err(BadVerifierKey::KeyId) }
+    }
+}
+
+/// One signature line. Of keys that we do not know it is kept as it is: a witness's cosignature
+/// has a timestamp inside its octets, for instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoteSignature {
+    /// The name that it was made under.
+    pub name: KeyName,
+    /// The identifier of the key.
+    pub key_id: KeyId,
+    /// What the signature's type makes of it; for Ed25519 the 64 octets of the signature.
+    pub signature: Vec<u8>,
+}
+
+impl NoteSignature {
+    fn from_line(line: &str) -> Option<Self> {
+        let (name, octets) = line.strip_prefix(LINE_START)?.split_once(' ')?;
+        let octets = STANDARD.decode(octets).ok()?;
+        let (key_id, signature) = octets.split_first_chunk()?;
+        let name = name.parse().ok()?;
+        (!signature.is_empty()).then(|| Self { name, key_id: *key_id, signature: signature.to_vec() })
+    }
+}
+
+/// The line without its newline.
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let octets = STANDARD.encode([&self.key_id, self.signature.as_slice()].concat());
+        write!(f, "{LINE_START}{} {octets}", self.name)
+    }
+}
+
+/// A text with at least one signature line, none of which is checked yet.
+///
+/// [`Display`](fmt::Display) writes it as it travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    text: String,
+    signatures: Vec<NoteSignature>,
+}
+
+impl Note {
+    /// Reads a note. Every signature line must be well-formed, also those of keys that nobody
+    /// here knows.
+    pub fn parse(octets: &[u8]) -> Result<Self, NoteError> {
+        if octets.len() > MAX_NOTE_OCTETS {
+            return Err(NoteError::TooLong(octets.len()));
+        }
+        let note = str::from_utf8(octets).map_err(|_| NoteError::NotUtf8)?;
+        if note.bytes().any(|octet| octet < 0x20 && octet != b'\n') {
+            return Err(NoteError::Control);
+        }
+        let body = note.strip_suffix('\n').ok_or(NoteError::NoFinalNewline)?;
+        let Some(blank) = note.rfind("\n\n") else { return Err(NoteError::NoBlankLine) };
+        let lines = body.get(blank + 2..).ok_or(NoteError::NoSignature)?;
+        let mut signatures = Vec::new();
+        for (i, line) in lines.split('\n').enumerate() {
+            if i == MAX_SIGNATURES {
+                return Err(NoteError::TooManySignatures);
+            }
+            signatures.push(NoteSignature::from_line(line).ok_or(NoteError::SignatureLine(i + 1))?);
+        }
+        Ok(Self { text: note[..=blank].to_owned(), signatures })
+    }
+
+    /// What is signed: the text with its last newline.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The signature lines in their order, not checked.
+    pub fn signatures(&self) -> &[NoteSignature] {
+        &self.signatures
+    }
+
+    /// Checks that `key` signed this note: it has a line, and each of its lines verifies (R26).
+    /// Lines of other keys are not looked at.
+    pub fn verify(&self, key: &VerifierKey) -> Result<(), NoteError> {
+        let ours = self.signatures.iter().filter(|line| line.name == key.name && line.key_id == key.id);
+        let mut found = false;
+        for line in ours {
+            key.key.verify(self.text.as_bytes(), &line.signature).map_err(|_| NoteError::Signature)?;
+            found = true;
+        }
+        if found { Ok(()) } else { Err(NoteError::Unsigned) }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.text)?;
+        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "\u{2014} a AAAAAAA=\n";
+
+    fn parse(note: &str) -> Result<Note, NoteError> {
+        Note::parse(note.as_bytes())
+    }
+
+    #[test]
+    fn bounds_hold() {
+        assert!(parse(&format!("x\n\n{}", LINE.repeat(MAX_SIGNATURES))).is_ok());
+        let many = format!("x\n\n{}", LINE.repeat(MAX_SIGNATURES + 1));
+        assert_eq!(parse(&many), Err(NoteError::TooManySignatures));
+        let long = "x".repeat(MAX_NOTE_OCTETS + 1);
+        assert_eq!(parse(&long), Err(NoteError::TooLong(MAX_NOTE_OCTETS + 1)));
+    }
+
+    #[test]
+    fn a_line_without_signature_octets_is_none() {
+        assert_eq!(parse("x\n\n\u{2014} a AAAAAA==\n"), Err(NoteError::SignatureLine(1)));
+        assert_eq!(parse(&format!("x\n\n{LINE}\u{2014} a\n")), Err(NoteError::SignatureLine(2)));
+        assert_eq!(parse(&format!("x\n\n{LINE}\u{2014} a+b AAAAAAA=\n")), Err(NoteError::SignatureLine(2)));
+    }
+
+    #[test]
+    fn a_blank_line_in_the_text_belongs_to_it() {
+        let note = parse(&format!("x\n\ny\n\n{LINE}")).unwrap();
+        assert_eq!((note.text(), note.signatures().len()), ("x\n\ny\n", 1));
+        assert_eq!(note.to_string(), format!("x\n\ny\n\n{LINE}"));
+    }
+
+    #[test]
+    fn names_have_no_space_of_any_kind() {
+        for name in ["", "a b", "a+b", "a\u{a0}b", "a\u{2003}b", "a\nb", "a\u{7f}b"] {
+            assert_eq!(name.parse::<KeyName>(), Err(BadVerifierKey::Name), "{name:?}");
+        }
+    }
+}
