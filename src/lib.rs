@@ -22,6 +22,8 @@
 
 pub mod api;
 pub mod apki;
+#[cfg(feature = "server")]
+pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "server")]

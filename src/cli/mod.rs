@@ -1,0 +1,68 @@
+//! The command line: one file per subcommand. `serve` is where the parts are put together.
+#![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
+
+mod dev;
+mod log;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::CliError;
+
+/// The Agent Transparency Log.
+///
+/// A public, append-only record of AI agent certificates. Certification authorities submit every
+/// certificate before it counts; the log answers with a signed timestamp once the entry is on
+/// disk; anybody can prove what the log did.
+///
+/// To see it work:          atl dev
+/// To run a log:            atl log init --dir mylog --origin log.example.com/2026h2
+///                          atl log serve --config mylog/log.toml
+#[derive(Parser)]
+#[command(name = "atl", version, verbatim_doc_comment)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a log, look into one, or load one.
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    Dev(dev::DevArgs),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Log(command) => log::run(command),
+        Command::Dev(args) => dev::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("atl: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+/// The runtime of commands that wait for the network.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Readers' work: bounded, so that a flood of them costs no flood of stacks.
+        .max_blocking_threads(16)
+        .build()
+        .map_err(|e| CliError::new(format!("the async runtime does not start: {e}")))
+}
+
+/// Log lines on standard error, for programs that keep running. `RUST_LOG` sets how much.
+fn start_tracing() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
