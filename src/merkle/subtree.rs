@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn tiles_that_do_not_suffice_are_named() {
-        let plan = SubtreePlan::new([256..258]);
+        let plan = SubtreePlan::new(std::iter::once(256..258));
         let tile = Tile::new(vec![Hash::new([1; 32])]).unwrap();
         let id = TileId::new(0, 1).unwrap();
         assert_eq!(plan.roots(&[]), Err(TilesError::Count { wanted: 1, given: 0 }));
