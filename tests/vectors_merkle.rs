@@ -1,4 +1,5 @@
 //! The tree against the vectors of an independent implementation.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashMap;
 

@@ -157,6 +157,9 @@ impl FromStr for VerifierKey {
         let (name, rest) = text.split_once('+').ok_or(BadVerifierKey::KeyId)?;
         let name = name.parse()?;
         let (id, key) = rest.split_once('+').ok_or(BadVerifierKey::KeyId)?;
+        if id.len() != 8 || !id.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(BadVerifierKey::KeyId);
+        }
         let key = STANDARD.decode(key).map_err(|_| BadVerifierKey::Base64)?;
         let (&TYPE_ED25519, octets) = key.split_first().ok_or(BadVerifierKey::Type)? else {
             return Err(BadVerifierKey::Type);
@@ -263,6 +266,8 @@ impl fmt::Display for Note {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LINE: &str = "\u{2014} a AAAAAAA=\n";
@@ -298,6 +303,21 @@ mod tests {
     fn names_have_no_space_of_any_kind() {
         for name in ["", "a b", "a+b", "a\u{a0}b", "a\u{2003}b", "a\nb", "a\u{7f}b"] {
             assert_eq!(name.parse::<KeyName>(), Err(BadVerifierKey::Name), "{name:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_is_written_back(text in "[ -~\n\u{2014}]{0,20}(\n\n)?", lines in prop::collection::vec("(\u{2014} [a-c+ ]{1,3} AAAAAAA=?\n){0,3}", 0..3)) {
+            let octets = format!("{text}{}", lines.concat()).into_bytes();
+            if let Ok(note) = Note::parse(&octets) {
+                prop_assert_eq!(note.to_string().into_bytes(), octets);
+            }
+        }
+
+        #[test]
+        fn no_octets_make_the_parsers_panic(octets in prop::collection::vec(any::<u8>(), 0..100), text: String) {
+            let _ = (Note::parse(&octets), text.parse::<VerifierKey>());
         }
     }
 }

@@ -55,7 +55,8 @@ fn append(
     levels: &mut Vec<Vec<Hash>>,
 ) -> Vec<Hash> {
     let mut full = Vec::new();
-    let mut partial = old.to_vec();
+    let mut partial = Vec::with_capacity(TILE_WIDTH.min(old.len() + new.len()));
+    partial.extend_from_slice(old);
     let mut next = hashes_at(level, size);
     let mut rest = new;
     while !rest.is_empty() {

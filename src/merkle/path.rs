@@ -143,6 +143,8 @@ fn read(path: &str) -> Option<TilePath> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -174,5 +176,21 @@ mod tests {
         let path: TilePath = "tile/entries/001".parse().unwrap();
         assert_eq!(path.width_at(TreeSize::new(257)), Width::new(1));
         assert_eq!(path.width_at(TreeSize::new(256)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn paths_come_back(level in 0_u8..=63, index: u64, shift in 0_u32..64, width in 1_usize..=256, which in 0_usize..3) {
+            let kind = [TileKind::Hash(level), TileKind::Entries, TileKind::Certs][which];
+            let path = TilePath { kind, index: index >> shift, width: Width::new(width).unwrap() };
+            prop_assert_eq!(path.to_string().parse::<TilePath>(), Ok(path));
+        }
+
+        #[test]
+        fn what_parses_is_written_back(text in "tile/([0-9]{1,2}|entries|certs)/(x?[0-9]{3}/){0,3}[0-9]{2,3}(\\.p/[0-9]{1,3})?") {
+            if let Ok(path) = text.parse::<TilePath>() {
+                prop_assert_eq!(path.to_string(), text);
+            }
+        }
     }
 }

@@ -121,4 +121,13 @@ mod tests {
         let plan = SubtreePlan::new([0..256, 256..512, 512..513]);
         assert_eq!(plan.tiles(), [TileId::new(1, 0).unwrap(), TileId::new(0, 2).unwrap()]);
     }
+
+    #[test]
+    fn tiles_that_do_not_suffice_are_named() {
+        let plan = SubtreePlan::new(std::iter::once(256..258));
+        let tile = Tile::new(vec![Hash::new([1; 32])]).unwrap();
+        let id = TileId::new(0, 1).unwrap();
+        assert_eq!(plan.roots(&[]), Err(TilesError::Count { wanted: 1, given: 0 }));
+        assert_eq!(plan.roots(&[tile]), Err(TilesError::Narrow { tile: id, width: 1, needed: 2 }));
+    }
 }
