@@ -221,6 +221,7 @@ fn object<'de, T: Deserialize<'de>>(what: &str, body: &'de [u8]) -> Result<T, Pr
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -422,5 +423,14 @@ mod tests {
         );
         assert_eq!(serde_json::to_value(&parsed).unwrap(), json);
         assert!(serde_json::from_str::<SubmitEntriesResponse>(r#"{"results":[{}]}"#).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(octets: Vec<u8>, text in r#"[{}\[\],:"a-z0-9=+ ]{0,60}"#) {
+            for body in [&octets[..], text.as_bytes(), format!(r#"{{"submission":"AA==",{text}}}"#).as_bytes()] {
+                let _ = (SubmitEntryRequest::from_json(body), SubmitEntriesRequest::split_json(body));
+            }
+        }
     }
 }

@@ -1,0 +1,71 @@
+# Two commands for somebody who has just cloned this: `make demo` and `make test`. Both install
+# what the build needs where it is missing (Debian, as root or with sudo) and do nothing else to
+# the machine. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+export CARGO_TERM_COLOR ?= auto
+
+CARGO ?= cargo
+FUZZ_SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint ladder deny bench fuzz deps rust-tools clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+demo: deps ## two logs on this machine, with real precertificates coming in
+	$(CARGO) run --locked -- dev
+
+test: deps ## the whole test suite
+	$(CARGO) test --locked --workspace
+
+check: lint ladder deny ## format, lints, feature ladder, licences and advisories
+
+lint: deps rust-tools
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# Each rung builds by itself, without what the rungs above it bring.
+ladder: deps rust-tools
+	$(CARGO) clippy --locked --package atl --lib --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --package atl --lib --no-default-features --features client -- -D warnings
+
+deny:
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
+	else echo "cargo-deny is not installed, licences and advisories are not checked (cargo install --locked cargo-deny)"; fi
+
+bench: deps ## measurements, with the same build as everything else
+	$(CARGO) bench --locked --workspace --profile dev
+
+fuzz: deps ## each fuzz target for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz)
+	@for target in $$($(CARGO) +nightly fuzz list); do \
+		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); done
+
+rust-tools:
+	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 \
+		|| rustup component add rustfmt clippy
+
+# The database is C++ and its bindings are made by libclang; python3, openssl and curl are for tests.
+deps:
+	@missing=(); \
+	need() { command -v "$$1" >/dev/null 2>&1 || missing+=("$$2"); }; \
+	need cc build-essential; need c++ build-essential; need clang clang; need pkg-config pkg-config; need cmake cmake; \
+	need git git; need python3 python3; need openssl openssl; need curl curl; \
+	[ -n "$${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
+		|| compgen -G '/usr/lib/*/libclang*.so*' >/dev/null || missing+=(libclang-dev); \
+	[ -e /etc/ssl/certs/ca-certificates.crt ] || [ -n "$${SSL_CERT_FILE:-}" ] || missing+=(ca-certificates); \
+	if [ $${#missing[@]} -gt 0 ]; then \
+		as_root=(); [ "$$(id -u)" = 0 ] || as_root=(sudo); \
+		if ! command -v apt-get >/dev/null || { [ "$$(id -u)" != 0 ] && ! command -v sudo >/dev/null; }; then \
+			echo "please install: $${missing[*]}" >&2; exit 1; fi; \
+		echo "installing $${missing[*]}"; \
+		"$${as_root[@]}" apt-get update -q; \
+		"$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$${missing[@]}"; \
+	fi
+	@command -v $(CARGO) >/dev/null 2>&1 || { echo "Rust is not installed: see https://rustup.rs" >&2; exit 1; }
+
+clean: ## forget everything that was built
+	$(CARGO) clean
