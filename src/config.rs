@@ -91,7 +91,7 @@ pub struct LogConfig {
     pub sth_interval_seconds: u32,
     /// First `notAfter` that the shard takes. Default: 1970.
     pub not_after_start: UnixMillis,
-    /// First `notAfter` beyond the shard. Default: the end of 9999.
+    /// First `notAfter` beyond the shard. Default: the start of 9999.
     pub not_after_limit: UnixMillis,
     /// Seconds after which certificate bodies are dropped; 0 for never. Default: 0.
     pub retention_seconds: u64,

@@ -115,7 +115,7 @@ mod default {
         anchors_dir: PathBuf = "anchors";
         sth_interval_seconds: Whole = Whole(60);
         not_after_start: String = "1970-01-01T00:00:00Z";
-        not_after_limit: String = "9999-12-31T23:59:59Z";
+        not_after_limit: String = "9999-01-01T00:00:00Z";
         max_chain_length: Whole = Whole(4);
         max_body_bytes: Whole = Whole(256 << 10);
         queue_limit: Whole = Whole(4096);

@@ -11,7 +11,8 @@ use thiserror::Error;
 
 use super::entry::{CertHash, Chain, EntryType, Fingerprint, Submission};
 use crate::apki::certificate::AgentNameError;
-use crate::apki::chain::{Anchors, ChainError, ChainFault, IssuerPath};
+pub use crate::apki::chain::Anchors;
+use crate::apki::chain::{ChainError, ChainFault, IssuerPath};
 use crate::apki::precertificate::{PoisonError, Precertificate};
 use crate::apki::{Certificate, CertificateError};
 use crate::time::UnixMillis;

@@ -1,11 +1,12 @@
 //! From submissions to durable entries and signed heads, by a single writer.
 //!
 //! [`pool`] gathers a batch, [`plan`] decides what it does to the tree, [`head`] decides when the
-//! tree may be signed, [`resume`] what a start may trust: all pure. [`task`] is the thread that
-//! carries the decisions out, one synced commit at a time.
+//! tree may be signed, [`resume`] what a start may trust: all pure. The writer is the thread that
+//! carries the decisions out, one synced commit at a time; [`task`] is its front.
 
 pub mod head;
 pub mod plan;
 pub mod pool;
 pub mod resume;
 pub mod task;
+mod writer;

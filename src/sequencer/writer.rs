@@ -1,0 +1,255 @@
+//! The single writer: one thread that owns the tree.
+//!
+//! While a batch syncs, the next one gathers in the queue; there is no other delay. A place in
+//! the tree is told to its submitter only behind the synced commit that holds it. Whatever the
+//! store says that leaves doubt about what is on the disk ends the thread, and with it the
+//! process: only a new start, which reads everything back, may go on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::head::{Decision, HeadError, MAX_CLOCK_STEP_MS, PublishedHead, decide, prove};
+use super::plan::{PlanError, plan};
+use super::pool::Pool;
+use super::resume::Resumed;
+use super::task::{Fatal, Job, Parts, Refusal, Reply, Settings};
+use crate::keys::SignError;
+use crate::log::entry::{Fingerprint, Sequenced};
+use crate::log::sth::{SignedTreeHead, TreeHead};
+use crate::log::store::{Commit, CommitError, StoreError, TreeState, read_tiles};
+use crate::merkle::{Edge, LeafIndex, TILE_WIDTH};
+use crate::time::{Stopwatch, UnixMillis};
+
+/// Chain certificates remembered as stored. Forgetting them costs a rewrite, no more.
+const MAX_REMEMBERED_ISSUERS: usize = 10_000;
+
+/// Owns the tree: its right edge, its state, and the last head.
+pub(super) struct Writer {
+    parts: Parts,
+    settings: Settings,
+    edge: Edge,
+    tree: TreeState,
+    last: SignedTreeHead,
+    pruned_before: LeafIndex,
+    issuers: HashSet<Fingerprint>,
+    queued: Arc<AtomicUsize>,
+    heads: watch::Sender<Arc<PublishedHead>>,
+}
+
+impl Writer {
+    /// Takes up a history that was checked. A new log signs its empty tree.
+    pub(super) fn new(
+        parts: Parts,
+        settings: Settings,
+        resumed: Resumed,
+        queued: Arc<AtomicUsize>,
+    ) -> Result<(Self, watch::Receiver<Arc<PublishedHead>>), Fatal> {
+        let Resumed { state, last, .. } = resumed;
+        let tiles = read_tiles(&*parts.store, &Edge::tiles_needed(state.tree.size))?;
+        let edge = Edge::from_tiles(state.tree.size, &tiles).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        // A log that starts shows the head it signed last; a new log signs its empty tree.
+        let (last, is_new) = match last {
+            Some(last) => (last, false),
+            None => (sign_first(&parts, &state.tree)?, true),
+        };
+        let published = PublishedHead::new(&*parts.signer, &settings.origin, last.clone()).map_err(HeadError::from)?;
+        let (heads, receiver) = watch::channel(Arc::new(published));
+        let (tree, pruned_before) = (state.tree, state.pruned_before);
+        let writer = Self { parts, settings, edge, tree, last, pruned_before, issuers: HashSet::new(), queued, heads };
+        if is_new {
+            writer.record_head(&writer.last)?;
+        }
+        Ok((writer, receiver))
+    }
+
+    /// Works until the queue's other end is dropped, or until something leaves doubt.
+    pub(super) fn run(&mut self, jobs: &Receiver<Job>) -> Result<(), Fatal> {
+        loop {
+            let wait = self.head_if_due()?;
+            match jobs.recv_timeout(Duration::from_millis(wait)) {
+                Ok(job) => self.sequence(job, jobs)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.last_head(),
+            }
+        }
+    }
+
+    /// Commits one batch: the submission that came and all that wait behind it.
+    fn sequence(&mut self, first: Job, jobs: &Receiver<Job>) -> Result<(), Fatal> {
+        let mut pool = Pool::default();
+        let mut taken = 1;
+        pool.add(first.submission, first.reply);
+        while !pool.is_full() {
+            let Ok(job) = jobs.try_recv() else { break };
+            taken += 1;
+            pool.add(job.submission, job.reply);
+        }
+        self.queued.fetch_sub(taken, Ordering::Relaxed);
+        let known = match self.known(&pool) {
+            Ok(known) => known,
+            Err(StoreError::Unavailable(_)) => {
+                answer_all(pool, Err(Refusal::Unavailable));
+                return Ok(());
+            }
+            Err(damage) => return Err(damage.into()),
+        };
+        let (batch, waiting) = pool.into_parts();
+        let floor = self.tree.newest.max(self.last.head.timestamp);
+        let plan = match plan((&self.edge, &self.tree), batch, &known, &self.issuers, floor, self.parts.clock.now()) {
+            Ok(plan) => plan,
+            Err(PlanError::TreeFull) => return Err(Fatal::TreeFull),
+            Err(PlanError::ClockBehind { behind_ms }) => return self.clock_behind(behind_ms, &known, waiting),
+        };
+        if let Some(commit) = plan.commit
+            && !self.commit(commit)?
+        {
+            answer(waiting, std::iter::repeat(Err(Refusal::Unavailable)));
+            return Ok(());
+        }
+        self.edge = plan.edge;
+        answer(waiting, plan.places.into_iter().map(Ok));
+        Ok(())
+    }
+
+    /// Where each submission of the batch is logged already.
+    fn known(&self, pool: &Pool<Reply>) -> Result<Vec<Option<Sequenced>>, StoreError> {
+        let hashes: Vec<_> = pool.submissions().iter().map(|s| s.cert_hash.leaf_hash()).collect();
+        let place = |index: Option<LeafIndex>| {
+            let Some(index) = index else { return Ok(None) };
+            let records = self.parts.store.records(index..LeafIndex::new(index.get() + 1))?;
+            let record = records.first().ok_or_else(|| StoreError::Corrupt(format!("no record at index {index}")))?;
+            Ok(Some(Sequenced { index, timestamp: record.timestamp }))
+        };
+        self.parts.store.find(&hashes)?.into_iter().map(place).collect()
+    }
+
+    /// Whether the commit is durable. `false` where for certain nothing was written.
+    fn commit(&mut self, commit: Commit) -> Result<bool, Fatal> {
+        let watch = Stopwatch::start();
+        let (tree, fresh) = (commit.tree, commit.entries.len());
+        let issuers: Vec<Fingerprint> = commit.issuers.iter().map(|(fingerprint, _)| *fingerprint).collect();
+        match self.parts.store.commit(commit) {
+            Ok(()) => {}
+            Err(CommitError::NotWritten(_)) => return Ok(false),
+            Err(doubt) => return Err(doubt.into()),
+        }
+        self.tree = tree;
+        if self.issuers.len() + issuers.len() > MAX_REMEMBERED_ISSUERS {
+            self.issuers.clear();
+        }
+        self.issuers.extend(issuers);
+        self.parts.observer.committed(fresh, watch.elapsed(), self.tree.size);
+        Ok(true)
+    }
+
+    fn clock_behind(&self, behind_ms: u64, known: &[Option<Sequenced>], waiting: Vec<Vec<Reply>>) -> Result<(), Fatal> {
+        if behind_ms > MAX_CLOCK_STEP_MS {
+            return Err(Fatal::ClockWentBack { behind_ms });
+        }
+        // What is logged already needs no new timestamp.
+        answer(waiting, known.iter().map(|known| known.ok_or(Refusal::ClockBehind { behind_ms })));
+        Ok(())
+    }
+
+    /// Signs a head when one is due; milliseconds until the next look.
+    fn head_if_due(&mut self) -> Result<u64, Fatal> {
+        let now = self.parts.clock.now();
+        match decide(Some(&self.last.head), &self.tree, self.settings.sth_interval_ms, now) {
+            Decision::Sign(head) => {
+                self.sign(head)?;
+                self.prune(now)?;
+                Ok(self.settings.sth_interval_ms)
+            }
+            Decision::Wait(ms) => Ok(ms.clamp(1, self.settings.sth_interval_ms)),
+            Decision::ClockWentBack { behind_ms } => Err(Fatal::ClockWentBack { behind_ms }),
+        }
+    }
+
+    /// The head at shutdown, so that everything promised is also signed for. Where the clock
+    /// does not allow one, the next start will sign it.
+    fn last_head(&mut self) -> Result<(), Fatal> {
+        if self.tree.size > self.last.head.size
+            && let Decision::Sign(head) = decide(Some(&self.last.head), &self.tree, 1, self.parts.clock.now())
+        {
+            self.sign(head)?;
+        }
+        Ok(())
+    }
+
+    /// Recompute, prove, sign, keep, and only then publish.
+    fn sign(&mut self, head: TreeHead) -> Result<(), Fatal> {
+        let watch = Stopwatch::start();
+        prove(&*self.parts.store, Some(&self.last.head), &head)?;
+        let sth = SignedTreeHead::sign(&*self.parts.signer, head).map_err(HeadError::from)?;
+        let published = PublishedHead::new(&*self.parts.signer, &self.settings.origin, sth.clone());
+        let published = published.map_err(HeadError::from)?;
+        self.record_head(&sth)?;
+        self.last = sth;
+        self.heads.send_replace(Arc::new(published));
+        self.parts.observer.signed(&self.last, watch.elapsed());
+        Ok(())
+    }
+
+    /// Apart from the store first: a store that lacks the head is then seen to be older.
+    fn record_head(&self, sth: &SignedTreeHead) -> Result<(), Fatal> {
+        self.parts.keeper.keep(sth)?;
+        let commit = Commit { head: Some(sth.clone()), ..Commit::on(self.tree) };
+        Ok(self.parts.store.commit(commit)?)
+    }
+
+    /// Drops certificates whose retention time is over, whole bundles at a time and only what a
+    /// head covers. The tree keeps their hashes.
+    fn prune(&mut self, now: UnixMillis) -> Result<(), Fatal> {
+        if self.settings.retention_ms == 0 {
+            return Ok(());
+        }
+        let limit = now.saturating_sub(self.settings.retention_ms);
+        let width = TILE_WIDTH as u64;
+        let (mut low, mut high) = (self.pruned_before.get() / width, self.last.head.size.get() / width);
+        // Timestamps grow with the index: find the first bundle whose last entry must stay.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let last = LeafIndex::new(middle * width + width - 1);
+            let records = self.parts.store.records(last..last.covering_size().next_index())?;
+            if records.iter().all(|record| record.timestamp < limit) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let before = LeafIndex::new(low * width);
+        if before > self.pruned_before {
+            self.parts.store.commit(Commit { prune_before: Some(before), ..Commit::on(self.tree) })?;
+            self.pruned_before = before;
+        }
+        Ok(())
+    }
+}
+
+fn sign_first(parts: &Parts, tree: &TreeState) -> Result<SignedTreeHead, Fatal> {
+    match decide(None, tree, 0, parts.clock.now()) {
+        Decision::Sign(head) => {
+            prove(&*parts.store, None, &head)?;
+            Ok(SignedTreeHead::sign(&*parts.signer, head).map_err(|e: SignError| HeadError::from(e))?)
+        }
+        Decision::Wait(behind_ms) | Decision::ClockWentBack { behind_ms } => Err(Fatal::ClockWentBack { behind_ms }),
+    }
+}
+
+/// Tells everybody who waits. A submitter that went away does not hear it; its entry stays.
+fn answer(waiting: Vec<Vec<Reply>>, answers: impl IntoIterator<Item = Result<Sequenced, Refusal>>) {
+    for (waiters, answer) in waiting.into_iter().zip(answers) {
+        for waiter in waiters {
+            let _ = waiter.send(answer);
+        }
+    }
+}
+
+fn answer_all(pool: Pool<Reply>, refusal: Result<Sequenced, Refusal>) {
+    answer(pool.into_parts().1, std::iter::repeat(refusal));
+}
