@@ -21,6 +21,18 @@ pub enum AttestationMethod {
     HardwareBound = 3,
 }
 
+impl AttestationMethod {
+    /// Its name in the ASN.1 module.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SelfDeclared => "selfDeclared",
+            Self::CaVerified => "caVerified",
+            Self::ThirdParty => "thirdParty",
+            Self::HardwareBound => "hardwareBound",
+        }
+    }
+}
+
 /// The extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attestation {

@@ -1,5 +1,11 @@
 //! Agent PKI objects (draft-sharif-apki-agent-pki-00 sections 4 and 5): agent URIs, the five
 //! certificate extensions, certificates and the chains that they stand in.
+//!
+//! - [`certificate`]: X.509 as octets with a map; [`precertificate`]: from one form to the other
+//! - [`chain`]: who issued a certificate, up to an anchor
+//! - [`extension`]: what the five extensions share; [`trust_score`], [`capabilities`],
+//!   [`delegation`], [`provenance`], [`attestation`]: one each
+//! - [`uri`], [`oid`], [`moment`]: names, identifiers, times
 
 pub mod attestation;
 pub mod capabilities;
@@ -11,6 +17,8 @@ pub mod moment;
 pub mod oid;
 pub mod precertificate;
 pub mod provenance;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tlv;
 pub mod trust_score;
 pub mod uri;

@@ -57,6 +57,19 @@ pub enum TrustTier {
     Full = 4,
 }
 
+impl TrustTier {
+    /// Its name in the ASN.1 module.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Untrusted => "untrusted",
+            Self::Restricted => "restricted",
+            Self::Standard => "standard",
+            Self::Elevated => "elevated",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// How many points a score loses in an hour, 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DecayRate(u8);

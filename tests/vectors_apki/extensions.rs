@@ -1,13 +1,13 @@
 //! Every extension value, good and malformed.
 
-use atl::apki::attestation::{Attestation, AttestationMethod};
+use atl::apki::attestation::Attestation;
 use atl::apki::capabilities::{Capabilities, Capability, RateLimit, SpendLimit};
 use atl::apki::certificate::Certificate;
 use atl::apki::delegation::{AttenuationRules, Delegation};
 use atl::apki::extension::{AsciiText, Text};
 use atl::apki::moment::Moment;
 use atl::apki::provenance::{Evidence, Provenance};
-use atl::apki::trust_score::{TrustScore, TrustTier};
+use atl::apki::trust_score::TrustScore;
 use atl::apki::{AgentExtension, ExtensionError, oid};
 use serde_json::{Map, Value};
 
@@ -36,16 +36,9 @@ fn time(moment: Moment) -> Value {
 }
 
 fn trust_score(value: &TrustScore) -> Value {
-    let tier = match value.score.tier() {
-        TrustTier::Untrusted => "untrusted",
-        TrustTier::Restricted => "restricted",
-        TrustTier::Standard => "standard",
-        TrustTier::Elevated => "elevated",
-        TrustTier::Full => "full",
-    };
     object([
         ("score", is(value.score.get())),
-        ("trustTier", is(tier)),
+        ("trustTier", is(value.score.tier().name())),
         ("decayRate", is(value.decay_rate.get())),
         ("lastUpdated", is(time(value.last_updated))),
         ("computationMethod", value.computation_method.as_ref().map(utf8)),
@@ -110,15 +103,9 @@ fn provenance(value: &Provenance) -> Value {
 }
 
 fn attestation(value: &Attestation) -> Value {
-    let method = match value.method {
-        AttestationMethod::SelfDeclared => "selfDeclared",
-        AttestationMethod::CaVerified => "caVerified",
-        AttestationMethod::ThirdParty => "thirdParty",
-        AttestationMethod::HardwareBound => "hardwareBound",
-    };
     object([
         ("declaredCapabilitiesHash", is(hex::encode(value.declared_capabilities_hash))),
-        ("attestationMethod", is(method)),
+        ("attestationMethod", is(value.method.name())),
         ("attestorIdentity", value.attestor_identity.as_ref().map(utf8)),
         ("attestationTime", is(time(value.time))),
         ("evidenceUri", value.evidence_uri.as_ref().map(ascii)),
