@@ -5,6 +5,8 @@
 
 #[path = "vectors_apki/certs.rs"]
 mod certs;
+#[path = "vectors_apki/extensions.rs"]
+mod extensions;
 #[path = "vectors_apki/uri.rs"]
 mod uri;
 

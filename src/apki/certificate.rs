@@ -1,6 +1,7 @@
 //! X.509 certificates (RFC 5280 section 4.1) as octets with a map: what was signed and hashed is
 //! never re-encoded, so it cannot change under our hands.
 
+mod agent;
 mod parse;
 mod standard;
 

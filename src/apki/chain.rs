@@ -343,3 +343,153 @@ fn check_names(chain: &[Certificate]) -> Result<(), ChainError> {
 fn count_intermediates(chain: &[Certificate]) -> usize {
     chain.iter().filter(|certificate| !certificate.is_self_issued()).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apki::testing::{Draft, ECDSA_SHA256, RSA_SHA256, key};
+    use proptest::prelude::*;
+
+    /// The anchor `Root` with key 1.
+    fn root(path_length: Option<u8>) -> Certificate {
+        Draft::ca("Root", "Root", &key(1), path_length).certificate(&key(1))
+    }
+
+    /// `Org` with key 2, issued by the root.
+    fn org(path_length: Option<u8>) -> Certificate {
+        Draft::ca("Root", "Org", &key(2), path_length).certificate(&key(1))
+    }
+
+    /// `Sub` with key 3, issued by `Org`.
+    fn sub() -> Certificate {
+        Draft::ca("Org", "Sub", &key(3), None).certificate(&key(2))
+    }
+
+    fn anchors(anchors: &[Certificate]) -> Anchors {
+        Anchors::new(anchors.iter().cloned()).unwrap()
+    }
+
+    fn find(leaf: &Certificate, chain: &[Certificate], trusted: &[Certificate]) -> Result<IssuerPath, ChainError> {
+        IssuerPath::find(leaf, chain.to_vec(), &anchors(trusted), 4)
+    }
+
+    fn fingerprints(path: &IssuerPath) -> Vec<[u8; 32]> {
+        path.iter().map(|issuer| *issuer.fingerprint()).collect()
+    }
+
+    #[test]
+    fn the_path_has_the_anchor_whether_or_not_it_was_sent() {
+        let leaf = Draft::leaf("Sub").certificate(&key(3));
+        let expected = [sub(), org(None), root(None)].map(|certificate| certificate.fingerprint());
+        for chain in [&[sub(), org(None)][..], &[sub(), org(None), root(None)]] {
+            let path = find(&leaf, chain, &[root(None)]).unwrap();
+            assert_eq!(fingerprints(&path), expected);
+            assert_eq!(path.issuer().fingerprint(), &expected[0]);
+            assert_eq!(path.anchor().fingerprint(), &expected[2]);
+        }
+    }
+
+    #[test]
+    fn of_anchors_with_one_name_it_is_the_one_whose_key_verifies() {
+        let older = Draft::ca("Root", "Root", &key(7), None).certificate(&key(7));
+        let leaf = Draft::leaf("Root").certificate(&key(1));
+        let below = Draft::leaf("Org").certificate(&key(2));
+        for trusted in [[older.clone(), root(None)], [root(None), older.clone()]] {
+            assert_eq!(find(&leaf, &[], &trusted).unwrap().anchor().certificate(), &root(None));
+            assert_eq!(find(&below, &[org(None)], &trusted).unwrap().anchor().certificate(), &root(None));
+        }
+        let error = find(&leaf, &[], std::slice::from_ref(&older)).unwrap_err();
+        assert_eq!((error.fault(), error), (ChainFault::Anchor, ChainError::NotByAnchor { position: 0 }));
+        let error = find(&below, &[org(None)], &[older]).unwrap_err();
+        assert_eq!(error, ChainError::NotByAnchor { position: 1 });
+    }
+
+    #[test]
+    fn path_length_counts_the_cas_between() {
+        let direct = Draft::leaf("Root").certificate(&key(1));
+        let below_org = Draft::leaf("Org").certificate(&key(2));
+        let below_sub = Draft::leaf("Sub").certificate(&key(3));
+        assert!(find(&direct, &[], &[root(Some(0))]).is_ok());
+        for chain in [&[org(None)][..], &[org(None), root(Some(0))]] {
+            let error = find(&below_org, chain, &[root(Some(0))]).unwrap_err();
+            assert_eq!(error, ChainError::PathLength { position: 2 });
+        }
+        assert!(find(&below_org, &[org(Some(0))], &[root(Some(1))]).is_ok());
+        let error = find(&below_sub, &[sub(), org(Some(0))], &[root(None)]).unwrap_err();
+        assert_eq!(error, ChainError::PathLength { position: 2 });
+        // A CA that certifies its own new key does not lengthen the path.
+        let renewed = Draft::ca("Org", "Org", &key(4), None).certificate(&key(2));
+        let leaf = Draft::leaf("Org").certificate(&key(4));
+        assert!(find(&leaf, &[renewed, org(Some(0))], &[root(Some(1))]).is_ok());
+    }
+
+    #[test]
+    fn the_budget_counts_both_ends() {
+        let leaf = Draft::leaf("Org").certificate(&key(2));
+        for chain in [vec![org(None)], vec![org(None), root(None)]] {
+            assert!(IssuerPath::find(&leaf, chain.clone(), &anchors(&[root(None)]), 3).is_ok());
+            let error = IssuerPath::find(&leaf, chain, &anchors(&[root(None)]), 2).unwrap_err();
+            assert_eq!(error, ChainError::TooLong { length: 3, limit: 2 });
+        }
+        let direct = Draft::leaf("Root").certificate(&key(1));
+        assert!(IssuerPath::find(&direct, vec![], &anchors(&[root(None)]), 2).is_ok());
+        let error = IssuerPath::find(&direct, vec![], &anchors(&[root(None)]), 1).unwrap_err();
+        assert_eq!(error, ChainError::TooLong { length: 2, limit: 1 });
+    }
+
+    #[test]
+    fn an_anchor_that_may_not_issue_is_an_error() {
+        let no_constraints = Draft::leaf("Root").certificate(&key(1));
+        let mut draft = Draft::ca("Root", "Root", &key(1), None);
+        draft.extensions.pop();
+        let no_usage = draft.certificate(&key(1));
+        draft = Draft::ca("Root", "Root", &key(1), None);
+        draft.spki = vec![0x30, 0x08, 0x30, 0x03, 0x06, 0x01, 0x2a, 0x03, 0x01, 0x00];
+        let cause = |certificate| Anchors::new([root(None), certificate]).unwrap_err();
+        assert_eq!(cause(no_constraints).cause, IssuerError::NotCa);
+        assert_eq!((cause(no_usage.clone()).index, cause(no_usage).cause), (1, IssuerError::NoKeyCertSign));
+        assert!(matches!(Anchors::new([draft.certificate(&key(1))]).unwrap_err().cause, IssuerError::Key(_)));
+        assert_eq!(anchors(&[root(None), root(None)]).iter().len(), 1);
+    }
+
+    #[test]
+    fn algorithms_are_those_of_the_allow_list_and_of_the_key() {
+        let signed_as = |mut draft: Draft, algorithm: &[u8], issuer| {
+            (draft.inner_algorithm, draft.outer_algorithm) = (algorithm.to_vec(), algorithm.to_vec());
+            draft.certificate(&key(issuer))
+        };
+        let error = find(&signed_as(Draft::leaf("Root"), RSA_SHA256, 1), &[], &[root(None)]).unwrap_err();
+        assert_eq!((error.fault(), error), (ChainFault::Submission, ChainError::Algorithm { position: 0 }));
+        let error = find(&signed_as(Draft::leaf("Org"), ECDSA_SHA256, 2), &[org(None)], &[root(None)]).unwrap_err();
+        assert_eq!((error.fault(), error), (ChainFault::Chain, ChainError::Signature { position: 0 }));
+        let rsa_org = signed_as(Draft::ca("Root", "Org", &key(2), None), RSA_SHA256, 1);
+        let leaf = Draft::leaf("Org").certificate(&key(2));
+        for chain in [&[rsa_org.clone()][..], &[rsa_org, root(None)]] {
+            let error = find(&leaf, chain, &[root(None)]).unwrap_err();
+            assert_eq!((error.fault(), error), (ChainFault::Chain, ChainError::Algorithm { position: 1 }));
+        }
+    }
+
+    #[test]
+    fn a_known_path_certifies_its_own_submissions_only() {
+        let path = find(&Draft::leaf("Org").certificate(&key(2)), &[org(None)], &[root(None)]).unwrap();
+        let mut another = Draft::leaf("Org");
+        another.serial = vec![0x02, 0x01, 0x08];
+        assert_eq!(path.certifies(&another.certificate(&key(2))), Ok(()));
+        let error = Err(ChainError::Signature { position: 0 });
+        assert_eq!(path.certifies(&another.certificate(&key(3))), error);
+        assert_eq!(path.certifies(&Draft::leaf("Sub").certificate(&key(2))), Err(ChainError::Name { position: 0 }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_single_bit_can_be_changed(position in 0usize..4096, bit in 0u8..8) {
+            let mut der = Draft::leaf("Org").sign(&key(2));
+            let position = position % der.len();
+            der[position] ^= 1 << bit;
+            if let Ok(changed) = Certificate::parse(der) {
+                prop_assert!(find(&changed, &[org(None)], &[root(None)]).is_err());
+            }
+        }
+    }
+}

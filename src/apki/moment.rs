@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use der::DateTime;
+use der::asn1::GeneralizedTime;
 
 use super::tlv::DerError;
 use crate::time::UnixMillis;
@@ -65,6 +66,18 @@ fn two_digits(text: &[u8]) -> Result<u8, DerError> {
 impl From<Moment> for UnixMillis {
     fn from(moment: Moment) -> Self {
         moment.millis()
+    }
+}
+
+impl From<GeneralizedTime> for Moment {
+    fn from(time: GeneralizedTime) -> Self {
+        Self(time.to_date_time())
+    }
+}
+
+impl From<Moment> for GeneralizedTime {
+    fn from(moment: Moment) -> Self {
+        Self::from_date_time(moment.0)
     }
 }
 

@@ -138,3 +138,74 @@ fn assemble(tbs: &[u8], algorithm: &[u8], signature: &[u8]) -> Vec<u8> {
     let signature = tlv::encode(tlv::BIT_STRING, &[&[0], signature]);
     tlv::encode(tlv::SEQUENCE, &[tbs, algorithm, &signature])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apki::testing::{Draft, key};
+    use crate::keys::Signer;
+    use proptest::prelude::*;
+
+    fn with(extensions: &[(ObjectIdentifier, bool, &[u8])]) -> Certificate {
+        let mut draft = Draft::leaf("CA");
+        draft.extensions.extend(extensions.iter().map(|(oid, critical, value)| extension_der(oid, *critical, value)));
+        draft.certificate(&key(1))
+    }
+
+    const POISON: ObjectIdentifier = oid::PRECERTIFICATE_POISON;
+    const LIST: ObjectIdentifier = oid::SIGNED_AGENT_TIMESTAMP_LIST;
+    const SIGNATURE: ObjectIdentifier = oid::PRECERTIFICATE_SIGNATURE;
+
+    #[test]
+    fn the_poison_is_last_critical_and_null() {
+        let kind = |extensions: &[_]| Precertificate::of(&with(extensions)).map(|found| found.is_some());
+        assert_eq!(kind(&[]), Ok(false));
+        assert_eq!(kind(&[(POISON, true, &[5, 0])]), Ok(true));
+        assert_eq!(kind(&[(POISON, true, &[5, 0]), (LIST, false, &[])]), Err(PoisonError::NotLast));
+        assert_eq!(kind(&[(POISON, false, &[5, 0])]), Err(PoisonError::NotCritical));
+        for value in [&[][..], &[5], &[5, 0, 0], &[5, 1, 0], &[4, 0]] {
+            assert_eq!(kind(&[(POISON, true, value)]), Err(PoisonError::NotNull));
+        }
+    }
+
+    #[test]
+    fn a_half_final_certificate_is_refused() {
+        let bits: &[u8] = &[0x03, 0x02, 0x00, 0xff];
+        let attempt = |extensions: &[_]| recover(&with(extensions)).map(|found| found.is_some());
+        assert_eq!(attempt(&[]), Ok(false));
+        assert_eq!(attempt(&[(LIST, false, &[1]), (SIGNATURE, false, bits)]), Ok(true));
+        let misplaced: &[&[(ObjectIdentifier, bool, &[u8])]] = &[
+            &[(LIST, false, &[1])],
+            &[(SIGNATURE, false, bits)],
+            &[(SIGNATURE, false, bits), (LIST, false, &[1])],
+            &[(LIST, false, &[1]), (SIGNATURE, false, bits), (oid::KEY_USAGE, false, &[])],
+            &[(LIST, false, &[1]), (oid::KEY_USAGE, false, &[]), (SIGNATURE, false, bits)],
+        ];
+        for extensions in misplaced {
+            assert_eq!(attempt(extensions), Err(RecoverError::Position));
+        }
+        let poisoned: &[(ObjectIdentifier, bool, &[u8])] =
+            &[(POISON, true, &[5, 0]), (LIST, false, &[1]), (SIGNATURE, false, bits)];
+        assert_eq!(attempt(poisoned), Err(RecoverError::Poisoned));
+        for value in [&[0x04, 0x02, 0x00, 0xff][..], &[0x03, 0x00], &[0x03, 0x02, 0x01, 0xfe], &[0x03, 0x02, 0x00]] {
+            assert!(matches!(
+                attempt(&[(LIST, false, &[1]), (SIGNATURE, false, value)]),
+                Err(RecoverError::Signature(_))
+            ));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_final_certificate_gives_back_both(list in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let submitted = with(&[(POISON, true, &[5, 0])]);
+            let precertificate = Precertificate::of(&submitted).unwrap().unwrap();
+            let tbs = precertificate.final_tbs(&list);
+            let fin = precertificate.assemble(&tbs, &key(1).sign(&tbs).unwrap()).unwrap();
+            prop_assert_eq!(fin.tbs_der(), tbs);
+            let recovered = recover(&fin).unwrap().unwrap();
+            prop_assert_eq!(recovered.precertificate_der, submitted.der());
+            prop_assert_eq!(recovered.sat_list_der, list);
+        }
+    }
+}

@@ -13,8 +13,6 @@ const NULL: u8 = 0x05;
 pub(crate) const OID: u8 = 0x06;
 const ENUMERATED: u8 = 0x0a;
 const UTF8_STRING: u8 = 0x0c;
-const PRINTABLE_STRING: u8 = 0x13;
-const IA5_STRING: u8 = 0x16;
 pub(crate) const UTC_TIME: u8 = 0x17;
 pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 pub(crate) const SEQUENCE: u8 = 0x30;
@@ -65,9 +63,9 @@ pub enum DerError {
     /// An OBJECT IDENTIFIER that is empty, cut off or has padded arcs.
     #[error("an object identifier is not in its shortest form")]
     ObjectIdentifier,
-    /// A string with characters that its type does not have.
-    #[error("a string of tag {0:#04x} holds characters that its type does not have")]
-    Characters(u8),
+    /// A UTF8String that is not UTF-8.
+    #[error("a UTF8String is not UTF-8")]
+    Utf8,
     /// A SET OF that is not in ascending order.
     #[error("a set is not in ascending order")]
     SetOrder,
@@ -231,7 +229,9 @@ pub(crate) fn whole_octets(content: &[u8]) -> Result<&[u8], DerError> {
 }
 
 /// Checks that `input` is one element, strict DER all the way down: forms, lengths, shortest
-/// integers, character sets, the order of sets. Times are left to whoever reads them.
+/// integers, UTF-8, the order of sets. Times are left to whoever reads them, and so are the
+/// alphabets of the older string types: CAs in use write an `&` into a PrintableString, which is
+/// wrong, but only in one way.
 pub(crate) fn check(input: &[u8]) -> Result<(), DerError> {
     let mut reader = Reader::new(input);
     check_element(&mut reader, 0)?;
@@ -274,9 +274,7 @@ fn check_primitive(tag: u8, content: &[u8]) -> Result<(), DerError> {
         BIT_STRING => good(is_bit_string(content), DerError::BitString),
         NULL => good(content.is_empty(), DerError::Null),
         OID => good(is_oid(content), DerError::ObjectIdentifier),
-        UTF8_STRING => good(std::str::from_utf8(content).is_ok(), DerError::Characters(tag)),
-        PRINTABLE_STRING => good(content.iter().all(|c| is_printable(*c)), DerError::Characters(tag)),
-        IA5_STRING => good(content.is_ascii(), DerError::Characters(tag)),
+        UTF8_STRING => good(std::str::from_utf8(content).is_ok(), DerError::Utf8),
         _ => Ok(()),
     }
 }
@@ -307,10 +305,6 @@ fn is_oid(content: &[u8]) -> bool {
         arc_starts = octet & 0x80 == 0;
     }
     arc_starts && !content.is_empty()
-}
-
-const fn is_printable(c: u8) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, b' ' | b'\'' | b'(' | b')' | b'+'..=b'/' | b':' | b'=' | b'?')
 }
 
 /// The element of this tag whose content is `parts`, one behind the other.
@@ -367,9 +361,7 @@ mod tests {
             (&[0x06, 0x00], DerError::ObjectIdentifier),
             (&[0x06, 0x02, 0x2a, 0x80], DerError::ObjectIdentifier),
             (&[0x06, 0x03, 0x2a, 0x80, 0x01], DerError::ObjectIdentifier),
-            (&[0x0c, 0x01, 0xff], DerError::Characters(0x0c)),
-            (&[0x13, 0x01, b'*'], DerError::Characters(0x13)),
-            (&[0x16, 0x01, 0x80], DerError::Characters(0x16)),
+            (&[0x0c, 0x01, 0xff], DerError::Utf8),
             (&[0x31, 0x06, 0x02, 0x01, 0x02, 0x02, 0x01, 0x01], DerError::SetOrder),
         ];
         for (octets, error) in cases {

@@ -1,12 +1,13 @@
 //! Certificates and chains: what parses, what is recovered, what is issued below an anchor.
 
-use atl::apki::certificate::Certificate;
-use atl::apki::chain::{Anchors, ChainFault, IssuerPath};
-use atl::apki::precertificate::{self, Precertificate};
+use atl::apki::ExtensionError;
+use atl::apki::certificate::{AgentNameError, Certificate, CertificateError};
+use atl::apki::chain::{Anchors, ChainError, ChainFault, IssuerError, IssuerPath};
+use atl::apki::precertificate::{self, Precertificate, RecoverError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{json, rows, text, vectors};
+use crate::{extensions, json, rows, text, vectors};
 
 const MAX_CHAIN: usize = 4;
 
@@ -34,6 +35,8 @@ fn every_good_chain() {
         let [precert, fin, org] = ["precert", "final", "org"].map(|field| certificate(text(row, field)));
         assert_eq!(hex::encode(precert.fingerprint()), text(row, "cert_hash_hex"), "{name}");
         assert_eq!(hex::encode(fin.fingerprint()), text(row, "final_cert_hash_hex"), "{name}");
+        assert_eq!(extensions::values(&fin), row["values"], "{name}");
+        assert_eq!(fin.capabilities_hash(), fin.attestation().unwrap().map(|a| a.declared_capabilities_hash), "{name}");
         assert_eq!(fin.agent_uri().unwrap().as_str(), text(row, "agent_uri"), "{name}");
 
         let recovered = precertificate::recover(&fin).unwrap().unwrap();
@@ -110,4 +113,98 @@ fn every_submission() {
         }
     }
     assert_eq!((admitted, refused, left_to_the_log), (91, 91, 4));
+}
+
+/// The relying party's reasons that are found here. The others (scores, times, timestamps, names
+/// beside the agent's, criticality, delegation) belong to floors above.
+fn is_decided_here(reason: &str) -> bool {
+    let ours = ["agent-uri", "malformed:duplicate", "malformed:extension", "malformed:sat-position", "issuer-"];
+    ours.iter().any(|prefix| reason.starts_with(prefix))
+        || [
+            "precertificate",
+            "malformed:precert-signature",
+            "capabilities-hash",
+            "chain-broken",
+            "chain-too-long",
+            "signature",
+            "algorithm",
+            "path-len",
+            "unknown-anchor",
+        ]
+        .contains(&reason)
+}
+
+/// What this floor says to a final certificate.
+fn judge_final(row: &Value) -> Result<(), String> {
+    let fin = Certificate::parse(vectors(text(row, "final"))).map_err(|e| match e {
+        CertificateError::DuplicateExtension(_) => "malformed:duplicate-extension".into(),
+        other => format!("malformed:{other}"),
+    })?;
+    if Precertificate::of(&fin).map_err(|e| e.to_string())?.is_some() {
+        return Err("precertificate".into());
+    }
+    fin.agent_uri().map_err(|e| match e {
+        AgentNameError::Invalid(cause) => format!("agent-uri:{}", cause.code()),
+        AgentNameError::Missing | AgentNameError::Several(_) => "agent-uri-count".into(),
+        AgentNameError::Der(cause) => format!("malformed:{cause}"),
+    })?;
+    let chain = rows(row, "rp_chain").iter().map(|path| certificate(path.as_str().unwrap())).collect();
+    IssuerPath::find(&fin, chain, &anchors_of(text(row, "name")), MAX_CHAIN)
+        .map_err(|e| chain_reason(&e).to_owned())?;
+    precertificate::recover(&fin).map_err(|e| match e {
+        RecoverError::Signature(_) => "malformed:precert-signature".to_owned(),
+        RecoverError::Position | RecoverError::Poisoned => "malformed:sat-position".to_owned(),
+    })?;
+    let malformed = |e| match e {
+        ExtensionError::Der(_) => "malformed:extension:truncated".to_owned(),
+        ExtensionError::Field { .. } => "malformed:extension:range".to_owned(),
+        ExtensionError::Tier { .. } => "malformed:extension:tier".to_owned(),
+        ExtensionError::NotCanonical => "malformed:extension:default-encoded".to_owned(),
+    };
+    fin.trust_score().map_err(malformed)?;
+    fin.capabilities().map_err(malformed)?;
+    fin.delegation().map_err(malformed)?;
+    fin.provenance().map_err(malformed)?;
+    let declared = fin.attestation().map_err(malformed)?.map(|attestation| attestation.declared_capabilities_hash);
+    match (declared, fin.capabilities_hash()) {
+        (Some(declared), Some(actual)) if declared != actual => Err("capabilities-hash".into()),
+        _ => Ok(()),
+    }
+}
+
+fn chain_reason(error: &ChainError) -> &'static str {
+    match error {
+        ChainError::TooLong { .. } => "chain-too-long",
+        ChainError::Name { .. } => "chain-broken",
+        ChainError::Algorithm { .. } => "algorithm",
+        ChainError::Signature { .. } => "signature",
+        ChainError::Issuer { cause: IssuerError::NotCa, .. } => "issuer-not-ca",
+        ChainError::Issuer { cause: IssuerError::NoKeyCertSign, .. } => "issuer-key-usage",
+        ChainError::Issuer { cause: IssuerError::Key(_), .. } => "algorithm",
+        ChainError::Issuer { cause: IssuerError::Malformed(_), .. } => "malformed",
+        ChainError::PathLength { .. } => "path-len",
+        ChainError::UnknownAnchor | ChainError::NotByAnchor { .. } => "unknown-anchor",
+    }
+}
+
+#[test]
+fn every_final_certificate() {
+    let file = json("certs.json");
+    let (mut decided, mut passed) = (0, 0);
+    for row in rows(&file, "cases").iter().filter(|row| row["rp"].is_object()) {
+        let (name, expected) = (text(row, "name"), row["rp"]["reason"].as_str().unwrap_or("accept"));
+        match judge_final(row) {
+            Ok(()) => {
+                assert!(!is_decided_here(expected), "{name}: nothing found where {expected} belongs");
+                passed += 1;
+            }
+            Err(found) => {
+                // The tag that is wrong there is that of precertificateSignature's value.
+                let expected = if expected == "malformed:tag" { "malformed:precert-signature" } else { expected };
+                assert_eq!(found, expected, "{name}");
+                decided += 1;
+            }
+        }
+    }
+    assert_eq!((decided, passed), (73, 119));
 }

@@ -169,3 +169,123 @@ fn extension(der: &[u8], element: Element) -> Result<ExtensionLayout, DerError> 
 fn name_of(oid: &[u8]) -> String {
     ObjectIdentifier::from_bytes(oid).map_or_else(|_| hex::encode(oid), |oid| oid.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apki::certificate::Certificate;
+    use crate::apki::oid;
+    use crate::apki::precertificate::extension_der;
+    use crate::apki::testing::{Draft, RSA_SHA256, key, validity};
+    use crate::time::UnixMillis;
+
+    type Breakage = fn(&mut Draft);
+
+    fn parse(break_it: Breakage) -> Result<Certificate, CertificateError> {
+        let mut draft = Draft::leaf("CA");
+        break_it(&mut draft);
+        Certificate::parse(draft.sign(&key(1)))
+    }
+
+    #[test]
+    fn finds_every_field() {
+        let draft = Draft::leaf("CA");
+        let der = draft.sign(&key(1));
+        let certificate = Certificate::parse(&der[..]).unwrap();
+        assert_eq!(certificate.der(), der);
+        assert_eq!(certificate.serial(), [7]);
+        assert_eq!((certificate.issuer_der(), certificate.subject_der()), (&draft.issuer[..], &draft.subject[..]));
+        assert_eq!(certificate.spki_der(), draft.spki);
+        assert_eq!(certificate.not_before(), UnixMillis::new(1_775_822_400_000));
+        assert_eq!(certificate.not_after(), UnixMillis::new(1_775_826_000_000));
+        assert_eq!(certificate.signature_algorithm(), Some(SignatureAlgorithm::Ed25519));
+        assert_eq!(certificate.extensions().map(|e| e.der.to_vec()).collect::<Vec<_>>(), draft.extensions);
+        assert_eq!(certificate.signature().len(), 64);
+        assert!(der.ends_with(certificate.signature()));
+    }
+
+    #[test]
+    fn accepts_what_the_log_does_not_judge() {
+        let good: &[Breakage] = &[
+            |d| d.serial = vec![0x02, 0x01, 0x00],
+            |d| d.serial = vec![0x02, 0x01, 0xff],
+            |d| d.subject = vec![0x30, 0x00],
+            |d| d.validity = validity(&[(0x17, b"491231235959Z"), (0x18, b"20500101000000Z")]),
+            |d| d.validity = validity(&[(0x17, b"260410130000Z"), (0x17, b"260410120000Z")]),
+            |d| d.extensions.push(extension_der(&oid::NAME_CONSTRAINTS, true, b"not DER")),
+            // An OID with an arc of 35 bits.
+            |d| d.extensions.push(vec![0x30, 0x0a, 0x06, 0x06, 0x2a, 0x81, 0x80, 0x80, 0x80, 0x00, 0x04, 0x00]),
+        ];
+        for (index, break_it) in good.iter().enumerate() {
+            assert!(parse(*break_it).is_ok(), "{index}: {:?}", parse(*break_it));
+        }
+        let rsa = parse(|d| (d.inner_algorithm, d.outer_algorithm) = (RSA_SHA256.to_vec(), RSA_SHA256.to_vec()));
+        assert_eq!(rsa.unwrap().signature_algorithm(), None);
+    }
+
+    #[test]
+    fn refuses_each_departure() {
+        let tag = |expected, found| CertificateError::Der(DerError::Tag { expected, found });
+        let cases: Vec<(Breakage, CertificateError)> = vec![
+            (|d| d.version.clear(), CertificateError::NotVersion3),
+            (|d| d.version[4] = 0, CertificateError::NotVersion3),
+            (|d| d.version[4] = 1, CertificateError::NotVersion3),
+            (|d| d.version[4] = 3, CertificateError::NotVersion3),
+            (|d| d.serial = vec![0x02, 0x02, 0x00, 0x07], DerError::Integer.into()),
+            (|d| d.serial.clear(), tag(tlv::INTEGER, tlv::SEQUENCE)),
+            (|d| d.inner_algorithm = RSA_SHA256.to_vec(), CertificateError::AlgorithmMismatch),
+            (|d| d.issuer = vec![0x30, 0x02, 0x31, 0x00], DerError::Empty.into()),
+            (|d| d.issuer = vec![0x30, 0x02, 0x30, 0x00], tag(tlv::SET, tlv::SEQUENCE)),
+            (|d| d.validity = validity(&[(0x17, b"260410120000Z")]), DerError::Truncated.into()),
+            (|d| d.validity = validity(&[(0x17, &b"260410120000Z"[..]); 3]), DerError::Trailing(15).into()),
+            (|d| d.validity = validity(&[(0x17, b"2604101200Z"), (0x17, b"260410130000Z")]), DerError::Time.into()),
+            (|d| d.validity = validity(&[(0x17, b"260410120000Z"), (0x18, b"20491231235959Z")]), DerError::Time.into()),
+            (|d| d.validity = validity(&[(0x17, b"691231235959Z"), (0x17, b"260410130000Z")]), DerError::Time.into()),
+            (|d| d.validity = validity(&[(0x0c, &b"260410120000Z"[..]); 2]), tag(tlv::UTC_TIME, 0x0c)),
+            (|d| d.spki = vec![0x30, 0x00], DerError::Truncated.into()),
+            (|d| d.unique_ids = vec![0x81, 0x02, 0x00, 0x01], CertificateError::UniqueIdentifier),
+            (|d| d.unique_ids = vec![0x82, 0x02, 0x00, 0x01], CertificateError::UniqueIdentifier),
+            (|d| d.unique_ids = vec![0x05, 0x00], DerError::Trailing(44).into()),
+            (|d| d.extensions.clear(), DerError::Empty.into()),
+            (|d| d.extensions.push(d.extensions[0].clone()), CertificateError::DuplicateExtension("2.5.29.17".into())),
+            (
+                |d| d.extensions.push(vec![0x30, 0x08, 0x06, 0x01, 0x2a, 0x01, 0x01, 0x00, 0x04, 0x00]),
+                DerError::ExplicitDefault.into(),
+            ),
+            (
+                |d| d.extensions.push(vec![0x30, 0x08, 0x06, 0x01, 0x2a, 0x01, 0x01, 0x01, 0x04, 0x00]),
+                DerError::Boolean.into(),
+            ),
+            (|d| d.extensions.push(vec![0x30, 0x03, 0x06, 0x01, 0x2a]), DerError::Truncated.into()),
+        ];
+        for (index, (break_it, error)) in cases.into_iter().enumerate() {
+            assert_eq!(parse(break_it), Err(error), "case {index}");
+        }
+    }
+
+    #[test]
+    fn refuses_signatures_that_are_not_whole_octets() {
+        let mut der = Draft::leaf("CA").sign(&key(1));
+        let unused_bits = der.len() - 65;
+        der[unused_bits] = 1;
+        let last = der.len() - 1;
+        der[last] &= 0xfe;
+        assert_eq!(Certificate::parse(der), Err(DerError::BitString.into()));
+    }
+
+    #[test]
+    fn twenty_thousand_extensions_are_read_and_one_repetition_is_found() {
+        let mut draft = Draft::leaf("CA");
+        for n in 0..20_000u32 {
+            let arc = [0xc0 | (n >> 14) as u8, 0x80 | (n >> 7) as u8, n as u8 & 0x7f];
+            draft.extensions.push(extension_of(&[&[0x2a][..], &arc].concat()));
+        }
+        assert_eq!(Certificate::parse(draft.sign(&key(1))).map(|c| c.extensions().len()), Ok(20_001));
+        draft.extensions.push(draft.extensions[10_000].clone());
+        assert!(matches!(Certificate::parse(draft.sign(&key(1))), Err(CertificateError::DuplicateExtension(_))));
+    }
+
+    fn extension_of(oid: &[u8]) -> Vec<u8> {
+        tlv::encode(tlv::SEQUENCE, &[&tlv::encode(tlv::OID, &[oid]), &[0x04, 0x00]])
+    }
+}

@@ -150,3 +150,72 @@ fn unsigned(content: &[u8]) -> Result<u32, DerError> {
         _ => Ok(u32::MAX),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apki::precertificate::extension_der;
+    use crate::apki::testing::{Draft, key};
+    use der::asn1::ObjectIdentifier;
+
+    fn with(oid: &ObjectIdentifier, value: &[u8]) -> Certificate {
+        let mut draft = Draft::new("CA", "subject", &key(2));
+        draft.extensions.push(extension_der(oid, false, value));
+        draft.certificate(&key(1))
+    }
+
+    #[test]
+    fn basic_constraints_are_strict() {
+        let read = |value: &[u8]| with(&oid::BASIC_CONSTRAINTS, value).basic_constraints();
+        let good = |ca, path_length| Ok(Some(BasicConstraints { ca, path_length }));
+        assert_eq!(read(&[0x30, 0x00]), good(false, None));
+        assert_eq!(read(&[0x30, 0x03, 0x01, 0x01, 0xff]), good(true, None));
+        assert_eq!(read(&[0x30, 0x06, 0x01, 0x01, 0xff, 0x02, 0x01, 0x00]), good(true, Some(0)));
+        assert_eq!(read(&[0x30, 0x07, 0x02, 0x05, 0x00, 0xff, 0xff, 0xff, 0xff]), good(false, Some(u32::MAX)));
+        assert_eq!(read(&[0x30, 0x08, 0x02, 0x06, 0x01, 0, 0, 0, 0, 0]), good(false, Some(u32::MAX)));
+        assert_eq!(read(&[0x30, 0x03, 0x01, 0x01, 0x00]), Err(DerError::ExplicitDefault));
+        assert_eq!(read(&[0x30, 0x03, 0x02, 0x01, 0xff]), Err(DerError::Integer));
+        assert_eq!(read(&[0x30, 0x02, 0x05, 0x00]), Err(DerError::Trailing(2)));
+        assert_eq!(read(&[0x30, 0x00, 0x00]), Err(DerError::Trailing(1)));
+        assert_eq!(with(&oid::KEY_USAGE, &[]).basic_constraints(), Ok(None));
+    }
+
+    #[test]
+    fn key_usage_reads_bits_from_the_left() {
+        let read = |value: &[u8]| with(&oid::KEY_USAGE, value).key_usage();
+        let bits = |usage: KeyUsage| (usage.digital_signature(), usage.key_cert_sign(), usage.crl_sign());
+        assert_eq!(read(&[0x03, 0x02, 0x07, 0x80]).unwrap().map(bits), Some((true, false, false)));
+        assert_eq!(read(&[0x03, 0x02, 0x01, 0x06]).unwrap().map(bits), Some((false, true, true)));
+        assert_eq!(read(&[0x03, 0x03, 0x07, 0x04, 0x80]).unwrap().map(bits), Some((false, true, false)));
+        assert_eq!(read(&[0x03, 0x01, 0x00]).unwrap().map(bits), Some((false, false, false)));
+        assert_eq!(read(&[0x03, 0x02, 0x02, 0x06]), Err(DerError::BitString));
+        assert_eq!(read(&[0x04, 0x01, 0x06]), Err(DerError::Tag { expected: 0x03, found: 0x04 }));
+    }
+
+    #[test]
+    fn names_are_read_strictly_and_counted_in_any_case() {
+        let read = |value: &[u8]| with(&oid::SUBJECT_ALT_NAME, value).agent_uri();
+        let names = |names: &[&[u8]]| tlv::encode(tlv::SEQUENCE, names);
+        let uri = |text: &str| tlv::encode(URI_NAME, &[text.as_bytes()]);
+        let good = uri("agent://example.com/a/b/c");
+        assert!(read(&names(&[&[0x82, 0x01, b'x'], &good, &uri("https://example.com/")])).is_ok());
+        assert_eq!(read(&names(&[&uri("https://example.com/")])), Err(AgentNameError::Missing));
+        assert_eq!(read(&names(&[&good, &uri("aGeNt:x")])), Err(AgentNameError::Several(2)));
+        assert_eq!(read(&names(&[&uri("AGENT://example.com/a/b/c")])), Err(AgentUriError::Scheme.into()));
+        let not_utf8 = tlv::encode(URI_NAME, &[b"agent://\xff"]);
+        assert_eq!(read(&names(&[&not_utf8])), Err(AgentUriError::Character.into()));
+        let constructed = tlv::encode(0xa6, &[&good]);
+        assert_eq!(read(&names(&[&good, &constructed])), Err(DerError::Tag { expected: 0x86, found: 0xa6 }.into()));
+        assert_eq!(read(&[names(&[&good]), vec![0]].concat()), Err(DerError::Trailing(1).into()));
+        assert_eq!(read(&good), Err(DerError::Tag { expected: 0x30, found: 0x86 }.into()));
+    }
+
+    #[test]
+    fn key_identifiers_are_found() {
+        let ski = with(&oid::SUBJECT_KEY_IDENTIFIER, &[0x04, 0x02, 1, 2]);
+        assert_eq!(ski.subject_key_identifier(), Some(&[1, 2][..]));
+        let aki = with(&oid::AUTHORITY_KEY_IDENTIFIER, &[0x30, 0x04, 0x80, 0x02, 1, 2]);
+        assert_eq!(aki.authority_key_identifier(), Some(&[1, 2][..]));
+        assert_eq!(with(&oid::AUTHORITY_KEY_IDENTIFIER, &[0x30, 0x00]).authority_key_identifier(), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! AgentTrustScore (draft 5.2): how far an agent is trusted, as of a moment.
+
+use der::asn1::{GeneralizedTime, ObjectIdentifier, Utf8StringRef};
+use der::{Encode, Enumerated, Sequence};
+
+use super::extension::{AgentExtension, ExtensionError, Text, ValueError, decode_strict, ranged};
+use super::moment::Moment;
+use super::oid;
+
+/// A trust score, 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Score(u8);
+
+impl Score {
+    /// The highest score.
+    pub const MAX: Self = Self(100);
+
+    /// `score`, where it is at most 100.
+    pub fn new(score: u8) -> Result<Self, ValueError> {
+        Self::from_integer(i64::from(score))
+    }
+
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// The tier that this score is in (draft 6.1).
+    pub const fn tier(self) -> TrustTier {
+        match self.0 {
+            0..=19 => TrustTier::Untrusted,
+            20..=39 => TrustTier::Restricted,
+            40..=59 => TrustTier::Standard,
+            60..=79 => TrustTier::Elevated,
+            _ => TrustTier::Full,
+        }
+    }
+
+    pub(super) fn from_integer(value: i64) -> Result<Self, ValueError> {
+        ranged(value, 0, 100).map(Self)
+    }
+}
+
+/// What a score entitles to (draft 6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumerated)]
+#[repr(u8)]
+pub enum TrustTier {
+    /// 0 to 19
+    Untrusted = 0,
+    /// 20 to 39
+    Restricted = 1,
+    /// 40 to 59
+    Standard = 2,
+    /// 60 to 79
+    Elevated = 3,
+    /// 80 to 100
+    Full = 4,
+}
+
+impl TrustTier {
+    /// Its name in the ASN.1 module.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Untrusted => "untrusted",
+            Self::Restricted => "restricted",
+            Self::Standard => "standard",
+            Self::Elevated => "elevated",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// How many points a score loses in an hour, 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DecayRate(u8);
+
+impl DecayRate {
+    /// `points` an hour, where they are at most 100.
+    pub fn new(points: u8) -> Result<Self, ValueError> {
+        ranged(i64::from(points), 0, 100).map(Self)
+    }
+
+    /// Points an hour.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+/// The extension. The trustTier is that of the score and therefore not a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustScore {
+    /// The score at `last_updated`.
+    pub score: Score,
+    /// How fast it fades.
+    pub decay_rate: DecayRate,
+    /// When it was computed.
+    pub last_updated: Moment,
+    /// How it was computed, in the CA's words.
+    pub computation_method: Option<Text>,
+}
+
+#[derive(Sequence)]
+struct AgentTrustScore<'a> {
+    score: i64,
+    trust_tier: TrustTier,
+    decay_rate: i64,
+    last_updated: GeneralizedTime,
+    #[asn1(optional = "true")]
+    computation_method: Option<Utf8StringRef<'a>>,
+}
+
+impl AgentExtension for TrustScore {
+    const OID: ObjectIdentifier = oid::AGENT_TRUST_SCORE;
+
+    fn from_der(der: &[u8]) -> Result<Self, ExtensionError> {
+        let raw: AgentTrustScore<'_> = decode_strict(der)?;
+        let score = Score::from_integer(raw.score).map_err(|e| e.of("score"))?;
+        if raw.trust_tier != score.tier() {
+            return Err(ExtensionError::Tier { score: score.get(), tier: raw.trust_tier });
+        }
+        let method = raw.computation_method.map(Text::new).transpose();
+        Ok(Self {
+            score,
+            decay_rate: ranged(raw.decay_rate, 0, 100).map(DecayRate).map_err(|e| e.of("decayRate"))?,
+            last_updated: raw.last_updated.into(),
+            computation_method: method.map_err(|e| e.of("computationMethod"))?,
+        })
+    }
+
+    fn to_der(&self) -> Result<Vec<u8>, ExtensionError> {
+        let method = self.computation_method.as_ref().map(|text| Utf8StringRef::new(text.as_str())).transpose()?;
+        let raw = AgentTrustScore {
+            score: self.score.get().into(),
+            trust_tier: self.score.tier(),
+            decay_rate: self.decay_rate.get().into(),
+            last_updated: self.last_updated.into(),
+            computation_method: method,
+        };
+        Ok(raw.to_der()?)
+    }
+}
