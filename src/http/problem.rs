@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::{PROBLEM_MEDIA_TYPE, Problem, Token};
 use crate::log::admission;
+use crate::log::store::StoreError;
 use crate::log::view::ViewError;
 use crate::sequencer::task::Refusal;
 
@@ -56,15 +57,14 @@ impl From<Refusal> for Failure {
 impl From<ViewError> for Failure {
     fn from(error: ViewError) -> Self {
         let token = match &error {
-            ViewError::Store(crate::log::store::StoreError::Unavailable(_)) => Token::Overloaded,
-            ViewError::Store(_) => Token::Internal,
+            ViewError::Store(StoreError::Unavailable(_)) => Token::Overloaded,
+            // What is damaged is for the operator to know, not for the reader.
+            ViewError::Store(StoreError::Corrupt(_)) => {
+                return Self::new(Token::Internal, "what the log keeps is damaged; it stops, and its operator is told");
+            }
             ViewError::HashUnknown | ViewError::NotCovered | ViewError::OutsideTree { .. } => Token::HashUnknown,
             ViewError::TreeSizeUnknown { .. } => Token::TreeSizeUnknown,
         };
-        if token == Token::Internal {
-            tracing::error!(%error, "the store failed a reader");
-            return Self::new(token, "what the log keeps cannot be read; its operator has been told");
-        }
         Self::new(token, error.to_string())
     }
 }

@@ -135,10 +135,13 @@ impl RunningLog {
 
     /// Resolves only if the log ends by itself, with the reason.
     pub async fn ended(&self) -> CliError {
-        match self.sequencer.ended().await {
-            Ok(()) => CliError::new("the log ended without a reason"),
-            Err(fatal) => CliError::new(format!("the log stopped to keep its promises: {fatal}")),
-        }
+        let why = tokio::select! {
+            end = self.sequencer.ended() => end.map_or_else(|fatal| fatal.to_string(), |()| "it was asked to".into()),
+            what = self.service.damaged() => {
+                format!("the database is damaged: {what}; put an undamaged copy back, and look at the disk")
+            }
+        };
+        CliError::new(format!("the log stopped to keep its promises: {why}"))
     }
 
     /// Finishes what is under way, signs a last head and closes the store.

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::limits::{Buckets, Rate};
 use super::metrics::Metrics;
@@ -68,6 +68,7 @@ pub struct LogService {
     per_source: Buckets<std::net::IpAddr>,
     per_anchor: Buckets<Fingerprint>,
     readers: Arc<Semaphore>,
+    damage: watch::Sender<Option<String>>,
 }
 
 /// Why the log takes nothing in at the moment, if so.
@@ -86,6 +87,7 @@ impl LogService {
             per_source: Buckets::new(parts.per_source, "this source address"),
             per_anchor: Buckets::new(parts.per_anchor, "this anchor"),
             readers: Arc::new(Semaphore::new(MAX_READERS)),
+            damage: watch::Sender::new(None),
             parts,
         }
     }
@@ -138,6 +140,15 @@ impl LogService {
     /// Takes no more submissions; readers are still answered.
     pub fn close(&self) {
         self.gate.closing.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Resolves when a reader came upon damage in the store, with what it is.
+    pub async fn damaged(&self) -> String {
+        let mut damage = self.damage.subscribe();
+        match damage.wait_for(Option::is_some).await {
+            Ok(what) => what.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Forgets rate limits that are at rest. To be called now and then.

@@ -87,7 +87,7 @@ impl LogService {
         let outcome = self.read("readyz", |view, head| {
             let root = view.root(head.sth.head.size)?;
             let differs = || Failure::new(Token::Internal, "the tiles do not hash to the signed root");
-            if root == head.sth.head.root { Ok(()) } else { Err(differs()) }
+            if root == head.sth.head.root { Ok(()) } else { Err(differs().into()) }
         });
         check("store", outcome.await.map_err(|failure| failure.0.detail), "reads back to the signed root")
     }

@@ -24,12 +24,32 @@ type Service = State<Arc<LogService>>;
 /// What readers see: the store up to the last signed head.
 pub type Covered<'a> = View<'a, dyn LogStore>;
 
+/// Why a reader gets nothing.
+pub enum Denied {
+    /// The request asks for what cannot be.
+    Request(Failure),
+    /// What it asks for is not to be seen.
+    View(ViewError),
+}
+
+impl From<Failure> for Denied {
+    fn from(failure: Failure) -> Self {
+        Self::Request(failure)
+    }
+}
+
+impl From<ViewError> for Denied {
+    fn from(error: ViewError) -> Self {
+        Self::View(error)
+    }
+}
+
 impl LogService {
     /// Reads from the store on a thread that may block, `call` naming the metric.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         call: &'static str,
-        read: impl FnOnce(&Covered<'_>, &PublishedHead) -> Result<T, Failure> + Send + 'static,
+        read: impl FnOnce(&Covered<'_>, &PublishedHead) -> Result<T, Denied> + Send + 'static,
     ) -> Result<T, Failure> {
         let Ok(permit) = Arc::clone(&self.readers).try_acquire_owned() else {
             self.turned_away("readers");
@@ -42,22 +62,34 @@ impl LogService {
             let answer = read(&View::new(&*service.parts.store, head.sth.head.size), &head);
             service.parts.metrics.read_seconds.with_label_values(&[call]).observe(watch.elapsed().as_secs_f64());
             drop(permit);
-            answer.map_err(|failure| service.until_covered(failure, &head))
+            answer.map_err(|denied| service.refuse(denied, &head))
         };
         tokio::task::spawn_blocking(work)
             .await
             .unwrap_or_else(|_| Err(Failure::new(Token::Internal, "the answer could not be read")))
     }
 
-    /// A hash that is logged but not covered is worth asking for again behind the next head.
-    fn until_covered(&self, failure: Failure, head: &PublishedHead) -> Failure {
-        let not_covered = ViewError::NotCovered.to_string();
-        if failure.0.token() != Some(Token::HashUnknown) || failure.0.detail != not_covered {
-            return failure;
+    /// The refusal that a reader gets. Damage also stops the log: what else it would say cannot
+    /// be trusted either.
+    fn refuse(&self, denied: Denied, head: &PublishedHead) -> Failure {
+        let error = match denied {
+            Denied::Request(failure) => return failure,
+            Denied::View(error) => error,
+        };
+        match &error {
+            ViewError::Store(StoreError::Corrupt(what)) => {
+                self.damage.send_if_modified(|first| first.is_none() && first.replace(what.clone()).is_none());
+            }
+            ViewError::NotCovered => {
+                // It is worth asking again behind the next head.
+                let next = head.sth.head.timestamp.saturating_add(self.sth_interval_ms());
+                let seconds = next.since(self.parts.clock.now()).div_ceil(1000);
+                let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
+                return Failure(Failure::from(error).0.retry_after(seconds));
+            }
+            _ => {}
         }
-        let next = head.sth.head.timestamp.saturating_add(self.sth_interval_ms());
-        let seconds = next.since(self.parts.clock.now()).div_ceil(1000);
-        Failure(failure.0.retry_after(u32::try_from(seconds).unwrap_or(u32::MAX).max(1)))
+        Failure::from(error)
     }
 
     pub(super) const fn sth_interval_ms(&self) -> u64 {
@@ -85,7 +117,7 @@ pub async fn get_sth_consistency(State(service): Service, RawQuery(query): RawQu
         let second = query.second.unwrap_or(covered);
         let unknown = |token, size: TreeSize| {
             let detail = format!("no signed tree head covers {size} entries; the last one has {covered}");
-            Err(Failure::new(token, detail))
+            Err(Failure::new(token, detail).into())
         };
         if query.first > covered {
             return unknown(Token::FirstUnknown, query.first);
@@ -103,7 +135,7 @@ pub async fn get_sth_consistency(State(service): Service, RawQuery(query): RawQu
 /// `GET /atl/v1/get-proof-by-hash`
 pub async fn get_proof_by_hash(State(service): Service, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let query = ProofQuery::parse(query.as_deref().unwrap_or_default())?;
-    let answer = service.read("get-proof-by-hash", move |view, head| proof(view, head, query)).await?;
+    let answer = service.read("get-proof-by-hash", move |view, head| Ok(proof(view, head, query)?)).await?;
     let cache = if query.tree_size.is_some() { cache::FOREVER } else { cache::NEVER };
     Ok(cache::json(cache, &answer))
 }
@@ -126,9 +158,9 @@ pub async fn get_entries(State(service): Service, RawQuery(query): RawQuery) -> 
         let Some(entries) = view.entries(query.start, query.end)? else {
             let detail =
                 format!("no signed tree head covers index {}; the last one has {}", query.start, head.sth.head.size);
-            return Err(Failure::new(Token::StartUnknown, detail));
+            return Err(Failure::new(Token::StartUnknown, detail).into());
         };
-        entry_responses(view, entries)
+        Ok(entry_responses(view, entries)?)
     });
     let entries = entries.await?;
     let complete = entries.last().is_some_and(|last| last.leaf_index == query.end);
@@ -141,10 +173,10 @@ pub async fn get_entry_by_cert_hash(State(service): Service, RawQuery(query): Ra
     let query = CertHashQuery::parse(query.as_deref().unwrap_or_default())?;
     let entry = service.read("get-entry-by-cert-hash", move |view, _| {
         let entry = view.entry(&CertHash::from(query.cert_hash))?;
-        let answer = entry_responses(view, vec![entry])?.pop();
-        answer.ok_or_else(|| Failure::new(Token::Internal, "the entry could not be read"))
+        Ok(entry_responses(view, vec![entry])?.pop())
     });
-    Ok(cache::json(service.body_cache(), &entry.await?))
+    let entry = entry.await?.ok_or_else(|| Failure::new(Token::Internal, "the entry could not be read"))?;
+    Ok(cache::json(service.body_cache(), &entry))
 }
 
 /// `GET /atl/v1/get-anchors`
@@ -159,7 +191,7 @@ pub async fn get_log(State(service): Service) -> Response {
     cache::json(cache::NEVER, &service.parts.descriptor)
 }
 
-fn proof(view: &Covered<'_>, head: &PublishedHead, query: ProofQuery) -> Result<ProofResponse, Failure> {
+fn proof(view: &Covered<'_>, head: &PublishedHead, query: ProofQuery) -> Result<ProofResponse, ViewError> {
     let tree_size = query.tree_size.unwrap_or(head.sth.head.size);
     if tree_size.is_empty() && query.tree_size.is_none() {
         // Nothing is covered yet: say whether the hash is on its way, rather than talk of sizes.
@@ -179,7 +211,7 @@ fn sth_response(sth: &SignedTreeHead) -> SthResponse {
     }
 }
 
-fn entry_responses(view: &Covered<'_>, entries: Vec<ViewedEntry>) -> Result<Vec<EntryResponse>, Failure> {
+fn entry_responses(view: &Covered<'_>, entries: Vec<ViewedEntry>) -> Result<Vec<EntryResponse>, ViewError> {
     let mut wanted: Vec<_> = entries.iter().flat_map(|e| e.record.chain.iter().copied()).collect();
     wanted.sort_unstable();
     wanted.dedup();
