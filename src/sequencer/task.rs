@@ -130,6 +130,17 @@ pub(super) struct Job {
     _octets: OwnedSemaphorePermit,
 }
 
+/// A submission in the queue. Dropping this does not take it back.
+#[must_use = "the place is told here and nowhere else"]
+pub struct Pending(oneshot::Receiver<Result<Sequenced, Refusal>>);
+
+impl Pending {
+    /// The submission's place, once it is durable.
+    pub async fn place(self) -> Result<Sequenced, Refusal> {
+        self.0.await.unwrap_or(Err(Refusal::Stopped))
+    }
+}
+
 /// The front of the sequencer: hands submissions to the writer.
 pub struct Sequencer {
     queue: RwLock<Option<SyncSender<Job>>>,
@@ -169,14 +180,20 @@ impl Sequencer {
     /// Gives a submission its place; the answer comes behind the synced commit. Dropping the
     /// future does not take the submission back.
     pub async fn submit(&self, submission: Submission) -> Result<Sequenced, Refusal> {
+        self.enqueue(submission)?.place().await
+    }
+
+    /// Puts a submission into the queue without waiting for its place, so that several of one
+    /// request can share a commit.
+    pub fn enqueue(&self, submission: Submission) -> Result<Pending, Refusal> {
         let size = u32::try_from(submission.der.len()).map_err(|_| Refusal::Overloaded)?;
         let octets = Arc::clone(&self.octets).try_acquire_many_owned(size).map_err(|_| Refusal::Overloaded)?;
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Job { submission, reply, _octets: octets })?;
-        answer.await.unwrap_or(Err(Refusal::Stopped))
+        self.send(Job { submission, reply, _octets: octets })?;
+        Ok(Pending(answer))
     }
 
-    fn enqueue(&self, job: Job) -> Result<(), Refusal> {
+    fn send(&self, job: Job) -> Result<(), Refusal> {
         let queue = self.queue.read();
         let queue = queue.as_ref().ok_or(Refusal::Stopped)?;
         self.queued.fetch_add(1, Ordering::Relaxed);

@@ -22,8 +22,9 @@ type Database = DBWithThreadMode<MultiThreaded>;
 const CACHE_OCTETS: usize = 160 << 20;
 /// Memory for what is not flushed yet, over all families.
 const WRITE_BUFFER_OCTETS: usize = 96 << 20;
-/// The write-ahead log is cut by flushing beyond this.
-const MAX_WAL_OCTETS: u64 = 64 << 20;
+/// The write-ahead log is cut by flushing beyond this. So much is also reserved on the disk for
+/// each new one.
+const MAX_WAL_OCTETS: u64 = 16 << 20;
 
 /// Why the database does not open.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

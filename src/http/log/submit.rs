@@ -18,9 +18,10 @@ use crate::api::{
 use crate::http::limits::source;
 use crate::http::problem::Failure;
 use crate::log::admission::{Screened, VerifiedPath};
-use crate::log::entry::{Sequenced, Submission};
+use crate::log::entry::{CertHash, Sequenced, Submission};
 use crate::log::sat::SignedAgentTimestamp;
 use crate::merkle::Hash;
+use crate::sequencer::task::Pending;
 use crate::time::Stopwatch;
 
 /// Octets that a `submit-entries` body may have (protocol section 5).
@@ -57,19 +58,19 @@ pub async fn submit_entries(
     let body = read_json(&headers, body, MAX_BATCH_BODY.max(service.parts.max_body_bytes)).await?;
     let entries = SubmitEntriesRequest::split_json(&body)?;
     service.check_source(peer.ip(), u32::try_from(entries.len()).unwrap_or(u32::MAX))?;
-    // All are admitted before the first waits, so that they share a commit.
-    let waiting: Vec<_> = entries
-        .into_iter()
-        .map(|entry| {
-            let service = Arc::clone(&service);
-            let admitted = service.admit(entry);
-            tokio::spawn(async move { service.sequence(admitted?).await })
-        })
-        .collect();
+    // All are in the queue before the first is waited for, so that they share a commit.
+    let mut waiting = Vec::with_capacity(entries.len());
+    for entry in entries {
+        waiting.push(service.enqueue(entry));
+        // Each costs a signature check: let others have their turn.
+        tokio::task::yield_now().await;
+    }
     let mut results = Vec::with_capacity(waiting.len());
-    for task in waiting {
-        let lost = |_| Err(Failure::new(Token::Internal, "the submission was lost inside the log; send it again"));
-        let outcome = task.await.unwrap_or_else(lost);
+    for queued in waiting {
+        let outcome = match queued {
+            Ok(queued) => service.answer(queued).await,
+            Err(failure) => Err(failure),
+        };
         service.count(&outcome);
         results.push(match outcome {
             Ok(logged) => SubmitResult::Logged(logged),
@@ -81,7 +82,12 @@ pub async fn submit_entries(
 
 impl LogService {
     async fn submit(&self, request: Result<SubmitEntryRequest, Problem>) -> Result<SubmitEntryResponse, Failure> {
-        self.sequence(self.admit(request)?).await
+        self.answer(self.enqueue(request)?).await
+    }
+
+    fn enqueue(&self, request: Result<SubmitEntryRequest, Problem>) -> Result<(CertHash, Pending), Failure> {
+        let submission = self.admit(request)?;
+        Ok((submission.cert_hash, self.parts.sequencer.enqueue(submission)?))
     }
 
     /// Everything that can be said before the tree is touched.
@@ -96,9 +102,9 @@ impl LogService {
         Ok(submission)
     }
 
-    async fn sequence(&self, submission: Submission) -> Result<SubmitEntryResponse, Failure> {
-        let cert_hash = submission.cert_hash;
-        let Sequenced { index, timestamp } = self.parts.sequencer.submit(submission).await?;
+    /// Signs a SAT once the entry is durable.
+    async fn answer(&self, (cert_hash, queued): (CertHash, Pending)) -> Result<SubmitEntryResponse, Failure> {
+        let Sequenced { index, timestamp } = queued.place().await?;
         let sat = SignedAgentTimestamp::sign(&*self.parts.signer, timestamp, cert_hash).map_err(|error| {
             tracing::error!(%error, "the key did not sign a SAT");
             Failure::new(Token::Overloaded, "the log's key did not sign; the entry is logged, send it again")
