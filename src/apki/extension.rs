@@ -28,12 +28,12 @@ pub enum ExtensionError {
         cause: ValueError,
     },
     /// trustTier is not the tier of score.
-    #[error("a score of {score} is not in the tier {}", tier.name())]
+    #[error("a score of {score} is not in the tier {tier}")]
     Tier {
         /// The score.
         score: u8,
         /// The tier beside it.
-        tier: super::trust_score::TrustTier,
+        tier: &'static str,
     },
 }
 

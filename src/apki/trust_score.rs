@@ -116,7 +116,7 @@ impl AgentExtension for TrustScore {
         let raw: AgentTrustScore<'_> = decode_strict(der)?;
         let score = Score::from_integer(raw.score).map_err(|e| e.of("score"))?;
         if raw.trust_tier != score.tier() {
-            return Err(ExtensionError::Tier { score: score.get(), tier: raw.trust_tier });
+            return Err(ExtensionError::Tier { score: score.get(), tier: raw.trust_tier.name() });
         }
         let method = raw.computation_method.map(Text::new).transpose();
         Ok(Self {

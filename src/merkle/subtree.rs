@@ -106,6 +106,13 @@ impl SubtreePlan {
     }
 }
 
+impl Tile {
+    /// The root over the hashes: for a full tile, the hash that the level above has of it.
+    pub fn root(&self) -> Option<Hash> {
+        fold(self.hashes(), None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

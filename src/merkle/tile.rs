@@ -4,7 +4,6 @@ use std::num::NonZeroU16;
 
 use thiserror::Error;
 
-use super::subtree::fold;
 use super::{Hash, TreeSize};
 
 /// Hashes in a full tile.
@@ -141,11 +140,6 @@ impl Tile {
     /// The tile as it is stored and served.
     pub fn to_octets(&self) -> Vec<u8> {
         octets_of(&self.0)
-    }
-
-    /// The root over the hashes: for a full tile, the hash that the level above has of it.
-    pub fn root(&self) -> Option<Hash> {
-        fold(&self.0, None)
     }
 
     /// The number of hashes, 1 to 256.

@@ -5,6 +5,7 @@
 //! carries the decisions out, one synced commit at a time; [`task`] is its front.
 
 pub mod head;
+mod parts;
 pub mod plan;
 pub mod pool;
 pub mod resume;

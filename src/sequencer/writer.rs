@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::head::{Decision, HeadError, MAX_CLOCK_STEP_MS, PublishedHead, decide, prove};
+use super::parts::{Fatal, Job, Parts, Refusal, Reply, Settings};
 use super::plan::{PlanError, plan};
 use super::pool::Pool;
 use super::resume::Resumed;
-use super::task::{Fatal, Job, Parts, Refusal, Reply, Settings};
 use crate::keys::SignError;
 use crate::log::entry::{Fingerprint, Sequenced};
 use crate::log::sth::{SignedTreeHead, TreeHead};
