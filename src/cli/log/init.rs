@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use clap::Args;
 
-use super::open::{read_anchors, read_certificates};
+use super::open::read_certificates;
 use crate::cli::output::{CliError, Context, print_rows};
 use crate::config::LogConfig;
 use crate::keys::{Ed25519Signer, Signer};
+use crate::log::admission::Anchors;
 use crate::log::checkpoint::Origin;
 
 /// Make a directory that a log can be served from: configuration, key, anchors.
@@ -74,9 +75,11 @@ pub fn make(args: &InitArgs) -> Result<Ed25519Signer, CliError> {
     config.listen = args.listen;
     config.sth_interval_seconds = args.sth_interval_seconds;
     for file in &args.anchors {
-        if read_certificates(file)?.is_empty() {
+        let certificates = read_certificates(file)?;
+        if certificates.is_empty() {
             return Err(CliError::new(format!("{}: no PEM certificate in it", file.display())));
         }
+        Anchors::new(certificates).context(file.display())?;
     }
     let anchors = args.dir.join("anchors");
     fs::create_dir_all(&anchors).context(anchors.display())?;
@@ -94,7 +97,6 @@ pub fn make(args: &InitArgs) -> Result<Ed25519Signer, CliError> {
         let text = fs::read_to_string(file).context(file.display())?;
         write_new(&anchors.join(format!("{place:02}-{name}.pem")), 0o644, &text)?;
     }
-    read_anchors(&anchors)?;
     write_new(&config_file, 0o644, &config.render().context("the configuration")?)?;
     Ok(signer)
 }

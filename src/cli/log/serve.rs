@@ -120,6 +120,7 @@ impl RunningLog {
             per_source: rate(config.per_source),
             per_anchor: rate(config.per_anchor),
             max_body_bytes: config.max_body_bytes,
+            max_batch_body_bytes: config.max_batch_body_bytes(),
             metrics,
         }));
         let (stop, stopping) = watch::channel(false);

@@ -1,5 +1,6 @@
 //! The log's HTTP API (protocol section 5).
 
+mod body;
 mod cache;
 mod ops;
 mod read;
@@ -14,6 +15,7 @@ use std::sync::atomic::AtomicBool;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use body::Intake;
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, watch};
 
@@ -56,6 +58,8 @@ pub struct LogParts {
     pub per_anchor: Rate,
     /// Octets that a `submit-entry` body may have.
     pub max_body_bytes: usize,
+    /// Octets that a `submit-entries` body may have.
+    pub max_batch_body_bytes: usize,
     /// Where measurements go.
     pub metrics: Arc<Metrics>,
 }
@@ -67,6 +71,7 @@ pub struct LogService {
     paths: RwLock<HashMap<Hash, Arc<VerifiedPath>>>,
     per_source: Buckets<std::net::IpAddr>,
     per_anchor: Buckets<Fingerprint>,
+    intake: Intake,
     readers: Arc<Semaphore>,
     damage: watch::Sender<Option<String>>,
 }
@@ -86,6 +91,7 @@ impl LogService {
             paths: RwLock::default(),
             per_source: Buckets::new(parts.per_source, "this source address"),
             per_anchor: Buckets::new(parts.per_anchor, "this anchor"),
+            intake: Intake::new(),
             readers: Arc::new(Semaphore::new(MAX_READERS)),
             damage: watch::Sender::new(None),
             parts,

@@ -3,11 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::{LogService, MAX_KEPT_PATHS, cache};
@@ -24,11 +23,6 @@ use crate::merkle::Hash;
 use crate::sequencer::task::Pending;
 use crate::time::Stopwatch;
 
-/// Octets that a `submit-entries` body may have (protocol section 5).
-const MAX_BATCH_BODY: usize = 4 << 20;
-/// A client has this long to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// `POST /atl/v1/submit-entry`
 pub async fn submit_entry(
     State(service): State<Arc<LogService>>,
@@ -38,7 +32,7 @@ pub async fn submit_entry(
 ) -> Result<Response, Failure> {
     let watch = Stopwatch::start();
     let outcome = async {
-        let body = read_json(&headers, body, service.parts.max_body_bytes).await?;
+        let body = service.intake.json(&headers, body, service.parts.max_body_bytes).await?;
         service.check_source(peer.ip(), 1)?;
         service.submit(SubmitEntryRequest::from_json(&body)).await
     };
@@ -55,7 +49,7 @@ pub async fn submit_entries(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let body = read_json(&headers, body, MAX_BATCH_BODY.max(service.parts.max_body_bytes)).await?;
+    let body = service.intake.json(&headers, body, service.parts.max_batch_body_bytes).await?;
     let entries = SubmitEntriesRequest::split_json(&body)?;
     service.check_source(peer.ip(), u32::try_from(entries.len()).unwrap_or(u32::MAX))?;
     // All are in the queue before the first is waited for, so that they share a commit.
@@ -168,38 +162,4 @@ fn chain_key(chain: &[B64]) -> Hash {
         octets.extend_from_slice(&der.0);
     }
     Hash::of(&octets)
-}
-
-/// A JSON body within its limits of size and time.
-async fn read_json(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Failure> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let media = text(header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    if media.is_some_and(|media| media != "application/json") {
-        return Err(Failure::new(Token::UnsupportedMediaType, "send the request as application/json"));
-    }
-    if text(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        return Err(Failure::new(Token::UnsupportedMediaType, "send the request without a content encoding"));
-    }
-    let too_large = || Failure::new(Token::TooLarge, format!("the body may have at most {limit} octets"));
-    let stated = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if stated.is_some_and(|stated| stated > limit as u64) {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
-        Ok(Ok(octets)) => Ok(octets),
-        Ok(Err(error)) if is_length_limit(&error) => Err(too_large()),
-        Ok(Err(error)) => Err(Failure::new(Token::Malformed, format!("the body cannot be read: {error}"))),
-        Err(_) => Err(Failure::new(Token::Malformed, "the body did not arrive in time")),
-    }
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

@@ -1,0 +1,133 @@
+//! Request bodies, bounded each by itself and all together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::api::Token;
+use crate::http::problem::Failure;
+
+/// Octets of all bodies together that are held at one time.
+const MAX_HELD: usize = 96 << 20;
+/// A client has this long to send its body.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Reads bodies within one budget of memory.
+#[derive(Debug)]
+pub struct Intake(Arc<Semaphore>);
+
+/// A body that was read. Its memory counts until this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    octets: Vec<u8>,
+    _budget: Option<OwnedSemaphorePermit>,
+}
+
+impl std::ops::Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl Intake {
+    /// An intake that holds nothing.
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_HELD)))
+    }
+
+    /// Reads a JSON body of at most `limit` octets.
+    pub async fn json(&self, headers: &HeaderMap, body: Body, limit: usize) -> Result<Held, Failure> {
+        check_headers(headers, limit)?;
+        match tokio::time::timeout(TIMEOUT, self.read(body, limit)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::new(Token::Malformed, "the body did not arrive in time")),
+        }
+    }
+
+    async fn read(&self, mut body: Body, limit: usize) -> Result<Held, Failure> {
+        let mut held = Held { octets: Vec::new(), _budget: None };
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|e| Failure::new(Token::Malformed, format!("the body cannot be read: {e}")))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if data.len() > limit - held.octets.len() {
+                return Err(too_large(limit));
+            }
+            let full = || Failure::new(Token::Overloaded, "too much is being sent at the moment; try again");
+            let octets = u32::try_from(data.len()).map_err(|_| too_large(limit))?;
+            let permit = Arc::clone(&self.0).try_acquire_many_owned(octets).map_err(|_| full())?;
+            match &mut held._budget {
+                Some(budget) => budget.merge(permit),
+                none => *none = Some(permit),
+            }
+            held.octets.extend_from_slice(&data);
+        }
+        Ok(held)
+    }
+}
+
+fn check_headers(headers: &HeaderMap, limit: usize) -> Result<(), Failure> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let media = text(header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or_default().trim());
+    if media.is_some_and(|media| !media.eq_ignore_ascii_case("application/json")) {
+        return Err(Failure::new(Token::UnsupportedMediaType, "send the request as application/json"));
+    }
+    if text(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(Failure::new(Token::UnsupportedMediaType, "send the request without a content encoding"));
+    }
+    let stated = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    if stated.is_some_and(|stated| stated > limit as u64) { Err(too_large(limit)) } else { Ok(()) }
+}
+
+fn too_large(limit: usize) -> Failure {
+    Failure::new(Token::TooLarge, format!("the body may have at most {limit} octets"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(outcome: Result<Held, Failure>) -> u16 {
+        outcome.map_or_else(|failure| failure.0.status, |_| 200)
+    }
+
+    #[tokio::test]
+    async fn each_body_has_a_limit() {
+        let intake = Intake::new();
+        let none = HeaderMap::new();
+        assert_eq!(&*intake.json(&none, Body::from("abc"), 3).await.unwrap(), b"abc");
+        assert_eq!(status(intake.json(&none, Body::from("abcd"), 3).await), 413);
+        let stated = HeaderMap::from_iter([(header::CONTENT_LENGTH, "4".parse().unwrap())]);
+        assert_eq!(status(intake.json(&stated, Body::empty(), 3).await), 413);
+    }
+
+    #[tokio::test]
+    async fn all_bodies_together_have_a_budget_that_comes_back() {
+        let intake = Intake::new();
+        let (none, half) = (HeaderMap::new(), vec![b' '; MAX_HELD / 2]);
+        let one = intake.json(&none, Body::from(half.clone()), MAX_HELD).await.unwrap();
+        let two = intake.json(&none, Body::from(half), MAX_HELD).await.unwrap();
+        assert_eq!(status(intake.json(&none, Body::from("x"), MAX_HELD).await), 503);
+        drop((one, two));
+        assert_eq!(status(intake.json(&none, Body::from("x"), MAX_HELD).await), 200);
+    }
+
+    #[tokio::test]
+    async fn only_plain_json_is_read() {
+        let intake = Intake::new();
+        for (name, value, expected) in [
+            (header::CONTENT_TYPE, "application/json; charset=utf-8", 200),
+            (header::CONTENT_TYPE, "text/html", 415),
+            (header::CONTENT_ENCODING, "gzip", 415),
+            (header::CONTENT_ENCODING, "identity", 200),
+        ] {
+            let headers = HeaderMap::from_iter([(name, value.parse().unwrap())]);
+            assert_eq!(status(intake.json(&headers, Body::from("{}"), 9).await), expected, "{value}");
+        }
+    }
+}
