@@ -13,6 +13,7 @@
 //! - [`keys`]: signing and verifying keys, log identifiers
 //! - [`apki`]: agent URIs, the certificate extensions, certificates and chains
 //! - [`log`]: what a log promises and signs: entries, SATs, tree heads, admission, the storage port
+//! - [`verify`]: what a reader re-derives from what a log serves
 //! - [`api`]: JSON bodies, query parameters and problem documents of the HTTP API
 //! - [`sequencer`] (feature `server`): from submissions to durable entries and signed heads
 //! - [`storage`] (feature `server`): RocksDB, memory with faults, the head file
@@ -38,4 +39,5 @@ pub mod sequencer;
 #[cfg(feature = "server")]
 pub mod storage;
 pub mod time;
+pub mod verify;
 pub mod wire;

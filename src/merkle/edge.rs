@@ -51,6 +51,12 @@ impl Edge {
         (0..=TileId::MAX_LEVEL).filter_map(|level| Some(partial(level, size)?.0)).collect()
     }
 
+    /// The tiles that hold this edge, as [`tiles_needed`](Self::tiles_needed) lists them.
+    pub fn tiles(&self) -> Vec<(TileId, Tile)> {
+        let ids = Self::tiles_needed(self.size());
+        ids.into_iter().filter_map(|id| Some((id, Tile::new(self.level(id.level()).to_vec()).ok()?))).collect()
+    }
+
     /// The edge of a tree of `size` leaves, from the tiles that [`tiles_needed`](Self::tiles_needed)
     /// lists, in that order. A tile that has grown since is cut to what it was.
     ///
@@ -101,6 +107,7 @@ mod tests {
         let leaves = reference::leaves(200);
         let edge = Edge::from_tiles(TreeSize::new(100), &[tile(&leaves)]).unwrap();
         assert_eq!((edge.size(), edge.root()), (TreeSize::new(100), reference::root(&leaves[..100])));
+        assert_eq!(edge.tiles(), [(TileId::new(0, 0).unwrap(), tile(&leaves[..100]))]);
     }
 
     #[test]
