@@ -4,6 +4,7 @@
 mod dev;
 mod log;
 mod output;
+pub mod pki;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! `atl log ...`
 
+pub mod hammer;
 pub mod init;
 pub mod open;
 pub mod serve;
@@ -13,6 +14,7 @@ use super::output::CliError;
 pub enum LogCommand {
     Init(init::InitArgs),
     Serve(serve::ServeArgs),
+    Hammer(hammer::HammerArgs),
 }
 
 /// Runs one.
@@ -20,5 +22,6 @@ pub fn run(command: LogCommand) -> Result<(), CliError> {
     match command {
         LogCommand::Init(args) => init::run(&args),
         LogCommand::Serve(args) => serve::run(&args),
+        LogCommand::Hammer(args) => hammer::run(&args),
     }
 }
