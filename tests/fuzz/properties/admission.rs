@@ -83,7 +83,9 @@ fn check(admitted: &Submission, anchor: Fingerprint) {
         assert_eq!(fingerprint, Fingerprint::of_certificate(der));
         let issuer = Certificate::parse(der).unwrap();
         assert_eq!(child.issuer_der(), issuer.subject_der());
-        assert!(issuer.basic_constraints().unwrap().unwrap().ca && issuer.key_usage().unwrap().unwrap().key_cert_sign());
+        assert!(
+            issuer.basic_constraints().unwrap().unwrap().ca && issuer.key_usage().unwrap().unwrap().key_cert_sign()
+        );
         let key = PublicKey::from_spki_der(issuer.spki_der()).unwrap();
         assert_eq!(child.signature_algorithm(), Some(key.algorithm()));
         assert_eq!(key.verify(child.tbs_der(), child.signature()), Ok(()));

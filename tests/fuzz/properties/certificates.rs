@@ -30,7 +30,8 @@ pub fn certificate(input: &[u8]) {
     assert_eq!(certificate.is_self_issued(), certificate.issuer_der() == certificate.subject_der());
     let _ = (certificate.not_before().to_string(), certificate.not_after().to_string());
     let _ = certificate.basic_constraints();
-    let _ = certificate.key_usage().map(|usage| usage.map(|u| (u.digital_signature(), u.key_cert_sign(), u.crl_sign())));
+    let _ =
+        certificate.key_usage().map(|usage| usage.map(|u| (u.digital_signature(), u.key_cert_sign(), u.crl_sign())));
     if let Ok(key) = PublicKey::from_spki_der(certificate.spki_der()) {
         assert_eq!(key.spki_der(), certificate.spki_der());
         let _ = key.verify(certificate.tbs_der(), certificate.signature());
