@@ -82,7 +82,7 @@ fn recovers(certificate: &Certificate) {
     let Ok(Some(recovered)) = recover(certificate) else { return };
     let parsed = Certificate::parse(recovered.precertificate_der).unwrap();
     let precertificate = Precertificate::of(&parsed).unwrap().unwrap();
-    // A log takes these two extensions as critical ones as well; nobody writes them so.
+    // Nobody writes these two as critical. Where they are, it is for the relying party to refuse (R22).
     if certificate.extensions().rev().take(2).all(|extension| !extension.critical) {
         let tbs = precertificate.final_tbs(recovered.sat_list_der);
         assert_eq!(tbs, certificate.tbs_der());
