@@ -9,6 +9,7 @@ export CARGO_TERM_COLOR ?= auto
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint ladder deny bench fuzz deps rust-tools clean
@@ -40,9 +41,21 @@ deny:
 bench: deps ## measurements, with the same build as everything else
 	$(CARGO) bench --locked --workspace --profile dev
 
-fuzz: deps ## each fuzz target for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz)
-	@for target in $$($(CARGO) +nightly fuzz list); do \
-		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); done
+# What the fuzzer finds is kept beside the build; only the seeds are in the repository. RUSTC_BOOTSTRAP
+# lets stable Rust instrument the code, which nothing but this does.
+fuzz: export RUSTC_BOOTSTRAP = 1
+fuzz: deps ## each fuzz target for FUZZ_SECONDS (needs cargo-fuzz), or those in FUZZ_TARGETS
+	@$(CARGO) fuzz --version >/dev/null 2>&1 \
+		|| { echo "cargo-fuzz is not installed: cargo install --locked cargo-fuzz" >&2; exit 1; }
+	@targets="$(FUZZ_TARGETS)"; [ -n "$$targets" ] || targets=$$($(CARGO) fuzz list --fuzz-dir tests/fuzz); \
+	for target in $$targets; do \
+		echo "== $$target for $(FUZZ_SECONDS) s"; \
+		found="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/fuzz/$$target"; mkdir -p "$$found"; \
+		dictionary=(); [ ! -e "tests/fuzz/dictionaries/$$target.dict" ] \
+			|| dictionary=(-dict="$(CURDIR)/tests/fuzz/dictionaries/$$target.dict"); \
+		$(CARGO) fuzz run --fuzz-dir tests/fuzz "$$target" "$$found" "$(CURDIR)/tests/fuzz/corpus/$$target" -- \
+			"$${dictionary[@]}" -max_len=16384 -timeout=10 -max_total_time=$(FUZZ_SECONDS); \
+	done
 
 rust-tools:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 \
