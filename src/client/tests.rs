@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::thread::JoinHandle;
 
 use super::*;
-use crate::api::{B64, EntryType, SubmitResult};
+use crate::api::{B64, SubmitResult};
+use crate::log::entry::EntryType;
 use crate::merkle::{LeafIndex, TreeSize};
 
 const H: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
