@@ -1,5 +1,6 @@
 //! The log in RocksDB: one synced write batch per commit.
 
+use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
@@ -41,19 +42,43 @@ pub struct RocksStore {
     db: Database,
     /// The state that the next commit must build on; also the fence between writers.
     state: Mutex<(Option<TreeSize>, LeafIndex)>,
+    /// Of a store that is only read: what keeps a log from writing to it meanwhile.
+    _lock: Option<File>,
 }
 
 impl RocksStore {
     /// Opens the database in `path`, making it if there is none.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |reason: String| OpenError { path: path.display().to_string(), reason };
-        let cache = Cache::new_lru_cache(CACHE_OCTETS);
-        let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), family_options(f, &cache)));
-        let db = Database::open_cf_descriptors(&database_options(&cache), path, families);
-        let store = Self { db: db.map_err(|e| failed(e.into_string()))?, state: Mutex::new((None, LeafIndex::new(0))) };
-        let found = store.state().map_err(|e| failed(e.to_string()))?;
+        let store = Self::with(path, None, |options, families| Database::open_cf_descriptors(options, path, families))?;
+        let found = store.state().map_err(|e| OpenError { path: path.display().to_string(), reason: e.to_string() })?;
         *store.state.lock() = found.map_or((None, LeafIndex::new(0)), |s| (Some(s.tree.size), s.pruned_before));
         Ok(store)
+    }
+
+    /// Opens the database in `path`, which must be there, for reading alone: nothing in it
+    /// changes, and a commit fails. RocksDB itself would read beside a log at work and see half of
+    /// what it writes, so this takes the lock that a log takes.
+    pub fn open_read_only(path: &Path) -> Result<Self, OpenError> {
+        let failed = |reason: String| OpenError { path: path.display().to_string(), reason };
+        let lock = File::options().read(true).write(true).open(path.join("LOCK"));
+        let lock = lock.map_err(|e| failed(format!("there is no database of a log ({e})")))?;
+        rustix::fs::fcntl_lock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| failed("another process has it open; stop the log that runs on it first".into()))?;
+        Self::with(path, Some(lock), |options, families| {
+            Database::open_cf_descriptors_read_only(options, path, families, false)
+        })
+    }
+
+    fn with(
+        path: &Path,
+        lock: Option<File>,
+        open: impl FnOnce(&Options, Vec<ColumnFamilyDescriptor>) -> Result<Database, rocksdb::Error>,
+    ) -> Result<Self, OpenError> {
+        let cache = Cache::new_lru_cache(CACHE_OCTETS);
+        let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), family_options(f, &cache)));
+        let db = open(&database_options(&cache), families.into())
+            .map_err(|e| OpenError { path: path.display().to_string(), reason: e.into_string() })?;
+        Ok(Self { db, state: Mutex::new((None, LeafIndex::new(0))), _lock: lock })
     }
 
     /// Writes everything that is in memory to its files, so that the write-ahead log can go.

@@ -1,9 +1,14 @@
 //! `atl log ...`
 
+pub mod fsck;
 pub mod hammer;
 pub mod init;
 pub mod open;
+pub mod proof;
+pub mod remote;
 pub mod serve;
+pub mod sth;
+pub mod submit;
 
 use clap::Subcommand;
 
@@ -14,6 +19,10 @@ use super::output::CliError;
 pub enum LogCommand {
     Init(init::InitArgs),
     Serve(serve::ServeArgs),
+    Submit(submit::SubmitArgs),
+    Proof(proof::ProofArgs),
+    Sth(sth::SthArgs),
+    Fsck(fsck::FsckArgs),
     Hammer(hammer::HammerArgs),
 }
 
@@ -22,6 +31,10 @@ pub fn run(command: LogCommand) -> Result<(), CliError> {
     match command {
         LogCommand::Init(args) => init::run(&args),
         LogCommand::Serve(args) => serve::run(&args),
+        LogCommand::Submit(args) => submit::run(&args),
+        LogCommand::Proof(args) => proof::run(&args),
+        LogCommand::Sth(args) => sth::run(&args),
+        LogCommand::Fsck(args) => fsck::run(&args),
         LogCommand::Hammer(args) => hammer::run(&args),
     }
 }
