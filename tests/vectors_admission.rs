@@ -1,6 +1,8 @@
 //! What the log says of every certificate in the vectors (`tests/vectors/certs.json`, members
 //! `submission`, `chain` and `log`): admitted, or refused with a token.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -231,5 +231,5 @@ fn entry_responses(view: &Covered<'_>, entries: Vec<ViewedEntry>) -> Result<Vec<
         })
     };
     let responses: Result<_, StoreError> = entries.into_iter().map(response).collect();
-    Ok(responses.map_err(ViewError::from)?)
+    responses.map_err(ViewError::from)
 }
