@@ -1,5 +1,6 @@
 //! `atl dev --once`, as a new user would run it.
 #![cfg(feature = "server")]
+#![allow(clippy::expect_used, reason = "a test")]
 
 use std::process::{Command, Output};
 

@@ -57,7 +57,7 @@ impl Claims {
             score: score.min(100),
             decay_rate: 2,
             capabilities: vec![
-                capability("orders", "orders/create", Some((50_00, 500_00, "EUR".to_owned())), 6),
+                capability("orders", "orders/create", Some((5_000, 50_000, "EUR".to_owned())), 6),
                 capability("catalogue", "catalogue/read", None, 600),
             ],
             evidence_octets: 0,
