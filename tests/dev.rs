@@ -1,0 +1,61 @@
+//! `atl dev --once`, as a new user would run it.
+#![cfg(feature = "server")]
+#![allow(clippy::expect_used, reason = "a test")]
+
+use std::process::{Command, Output};
+
+fn dev(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_atl"))
+        .args(["dev", "--once", "--sth-interval-seconds", "1"])
+        .args(arguments)
+        .output()
+        .expect("the program starts")
+}
+
+/// The value behind a name at the start of a line.
+fn value<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    text.lines().filter_map(|line| line.trim_start().strip_prefix(name)).map(str::trim).collect()
+}
+
+fn story(output: &Output) -> String {
+    let text = String::from_utf8(output.stdout.clone()).expect("the story is text");
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+#[test]
+fn tells_the_story_to_its_end() {
+    let text = story(&dev(&["--ports", "0,0"]));
+    let hash = value(&text, "certHash ");
+    assert_eq!(hash.len(), 1, "{text}");
+    assert_eq!(hash[0].len(), 64);
+    assert_eq!(value(&text, "recovered "), hash, "the precertificate comes back");
+    assert_eq!(text.matches("leaf 2, ").count(), 2, "one SAT of each log: {text}");
+    let roots = value(&text, "signed root ");
+    assert_eq!(roots.len(), 2);
+    assert_eq!(value(&text, "computed "), roots[..1], "the proof leads to the signed root");
+    assert!(text.contains("5 leaves, ") && text.contains("8 leaves, "), "{text}");
+    assert!(text.contains("the tree of 8 begins with"), "{text}");
+    assert!(text.contains("| log-a.dev.example/1\n   | 8\n"), "{text}");
+    assert!(!text.contains('\x1b'), "no colours where nobody looks");
+}
+
+#[test]
+fn a_directory_is_gone_on_with() {
+    let home = tempfile::tempdir().expect("a directory");
+    let dir = home.path().join("demo");
+    let dir = dir.to_str().expect("a name in UTF-8");
+    story(&dev(&["--ports", "0,0", "--dir", dir]));
+    let text = story(&dev(&["--ports", "0,0", "--dir", dir]));
+    assert!(text.contains("13 leaves, ") && text.contains("16 leaves, "), "{text}");
+    for file in ["ca/root-ca.pem", "ca/org-ca-key.pem", "log-a/log.toml", "log-b/log-key.pem"] {
+        assert!(home.path().join("demo").join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn wrong_ports_are_explained() {
+    let output = dev(&["--ports", "80"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("two ports with a comma between"));
+}
