@@ -73,7 +73,7 @@ impl Auditor {
         self.edge.root()
     }
 
-    /// The newest timestamp seen; the epoch where there is none.
+    /// The timestamp of the newest entry; the epoch where there is none.
     pub const fn newest(&self) -> UnixMillis {
         self.newest
     }
@@ -155,8 +155,9 @@ impl Auditor {
 
     fn date(&mut self, index: LeafIndex, timestamp: Option<UnixMillis>) -> Option<Fault> {
         let timestamp = timestamp?;
-        let before = self.newest;
-        self.newest = before.max(timestamp);
+        // The last one counts, not the latest: one entry dated ahead is one fault, and not one of
+        // each entry behind it.
+        let before = std::mem::replace(&mut self.newest, timestamp);
         (timestamp < before).then(|| Fault::in_entry(index, Damage::TimeBack { timestamp, before }))
     }
 

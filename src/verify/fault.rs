@@ -117,7 +117,7 @@ pub enum Damage {
     TimeBack {
         /// Its timestamp.
         timestamp: UnixMillis,
-        /// The newest timestamp before it.
+        /// The timestamp before it.
         before: UnixMillis,
     },
     /// A root that is not the root of the entries.

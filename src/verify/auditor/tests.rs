@@ -141,12 +141,13 @@ fn another_entry_shows_in_its_leaf_in_all_above_and_in_the_root() {
 #[test]
 fn time_that_goes_back_is_named_once() {
     let mut log = Log::new(300);
-    log.entries[100].timestamp = Some(UnixMillis::new(1));
+    let [early, late] = [1, u64::MAX].map(UnixMillis::new);
+    log.entries[100].timestamp = Some(early);
     log.entries[101].timestamp = None;
-    let faults = log.faults();
-    assert_eq!(lines(&faults).len(), 1);
-    let (timestamp, before) = (UnixMillis::new(1), UnixMillis::new(1099));
-    assert_eq!(faults[0], Fault::in_entry(LeafIndex::new(100), Damage::TimeBack { timestamp, before }));
+    log.entries[200].timestamp = Some(late);
+    let back = |index, timestamp, before| Fault::in_entry(LeafIndex::new(index), Damage::TimeBack { timestamp, before });
+    let expected = [back(100, early, UnixMillis::new(1099)), back(201, UnixMillis::new(1201), late)];
+    assert_eq!(log.faults(), expected);
 }
 
 #[test]
