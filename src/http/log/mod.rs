@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use body::Intake;
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, watch};
@@ -83,6 +83,37 @@ struct Gate {
     closing: AtomicBool,
 }
 
+/// Where metrics are, on this listener or on one of their own.
+const METRICS: &str = "/metrics";
+
+/// Every path beside that of the metrics, and what answers there.
+fn routes() -> [(&'static str, MethodRouter<Arc<LogService>>); 16] {
+    [
+        ("/atl/v1/submit-entry", post(submit::submit_entry)),
+        ("/atl/v1/submit-entries", post(submit::submit_entries)),
+        ("/atl/v1/get-sth", get(read::get_sth)),
+        ("/atl/v1/get-sth-consistency", get(read::get_sth_consistency)),
+        ("/atl/v1/get-proof-by-hash", get(read::get_proof_by_hash)),
+        ("/atl/v1/get-all-by-hash", get(read::get_all_by_hash)),
+        ("/atl/v1/get-entries", get(read::get_entries)),
+        ("/atl/v1/get-entry-by-cert-hash", get(read::get_entry_by_cert_hash)),
+        ("/atl/v1/get-anchors", get(read::get_anchors)),
+        ("/atl/v1/log", get(read::get_log)),
+        ("/checkpoint", get(tiles::checkpoint)),
+        ("/tile/{*path}", get(tiles::tile)),
+        ("/issuer/{fingerprint}", get(tiles::issuer)),
+        ("/healthz", get(ops::healthz)),
+        ("/readyz", get(ops::readyz)),
+        ("/openapi.json", get(ops::openapi)),
+    ]
+}
+
+/// Every path that a log answers at; `{*path}` stands for the rest of one. What the OpenAPI document
+/// must describe.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    routes().into_iter().map(|(path, _)| path).chain([METRICS])
+}
+
 impl LogService {
     /// The service of these parts.
     pub fn new(parts: LogParts) -> Self {
@@ -100,24 +131,8 @@ impl LogService {
 
     /// The routes of this log. `with_metrics` serves `/metrics` beside them.
     pub fn router(self: Arc<Self>, with_metrics: bool) -> Router {
-        let router = Router::new()
-            .route("/atl/v1/submit-entry", post(submit::submit_entry))
-            .route("/atl/v1/submit-entries", post(submit::submit_entries))
-            .route("/atl/v1/get-sth", get(read::get_sth))
-            .route("/atl/v1/get-sth-consistency", get(read::get_sth_consistency))
-            .route("/atl/v1/get-proof-by-hash", get(read::get_proof_by_hash))
-            .route("/atl/v1/get-all-by-hash", get(read::get_all_by_hash))
-            .route("/atl/v1/get-entries", get(read::get_entries))
-            .route("/atl/v1/get-entry-by-cert-hash", get(read::get_entry_by_cert_hash))
-            .route("/atl/v1/get-anchors", get(read::get_anchors))
-            .route("/atl/v1/log", get(read::get_log))
-            .route("/checkpoint", get(tiles::checkpoint))
-            .route("/tile/{*path}", get(tiles::tile))
-            .route("/issuer/{fingerprint}", get(tiles::issuer))
-            .route("/healthz", get(ops::healthz))
-            .route("/readyz", get(ops::readyz))
-            .route("/openapi.json", get(ops::openapi));
-        let router = if with_metrics { router.route("/metrics", get(ops::metrics)) } else { router };
+        let router = routes().into_iter().fold(Router::new(), |router, (path, answer)| router.route(path, answer));
+        let router = if with_metrics { router.route(METRICS, get(ops::metrics)) } else { router };
         router
             .fallback(|| async { Failure::new(Token::NotFound, "no call or file of this log has this path") })
             .method_not_allowed_fallback(|| async {
@@ -129,7 +144,7 @@ impl LogService {
 
     /// The `/metrics` route alone, for a listener of its own.
     pub fn metrics_router(self: Arc<Self>) -> Router {
-        Router::new().route("/metrics", get(ops::metrics)).with_state(self)
+        Router::new().route(METRICS, get(ops::metrics)).with_state(self)
     }
 
     /// Opens or closes the log for submissions, by the room that the disk has left.
