@@ -31,14 +31,14 @@ struct Cli {
 enum Command {
     /// Run a log, look into one, or load one.
     #[command(subcommand)]
-    Log(log::LogCommand),
+    Log(Box<log::LogCommand>),
     Dev(dev::DevArgs),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Log(command) => log::run(command),
+        Command::Log(command) => log::run(*command),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {

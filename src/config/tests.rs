@@ -160,7 +160,7 @@ proptest! {
         config.sth_interval_seconds = interval;
         config.not_after_start = UnixMillis::new(start * 1000);
         config.tls = tls.then(|| TlsFiles { cert_file: dir.clone().into(), key_file: dir.into() });
-        config.metrics_listen = metrics.then(|| config.listen);
+        config.metrics_listen = metrics.then_some(config.listen);
         prop_assert_eq!(LogConfig::parse(&config.render().unwrap(), Path::new(""), "x").unwrap(), config);
     }
 }

@@ -145,7 +145,8 @@ fn time_that_goes_back_is_named_once() {
     log.entries[100].timestamp = Some(early);
     log.entries[101].timestamp = None;
     log.entries[200].timestamp = Some(late);
-    let back = |index, timestamp, before| Fault::in_entry(LeafIndex::new(index), Damage::TimeBack { timestamp, before });
+    let back =
+        |index, timestamp, before| Fault::in_entry(LeafIndex::new(index), Damage::TimeBack { timestamp, before });
     let expected = [back(100, early, UnixMillis::new(1099)), back(201, UnixMillis::new(1201), late)];
     assert_eq!(log.faults(), expected);
 }
