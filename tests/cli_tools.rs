@@ -1,6 +1,7 @@
 //! The tools around a log, through the real binary: submit, proof, sth and fsck, on a log that is
 //! honest and on one that is damaged or lies.
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "common/ca.rs"]
 mod ca;
@@ -294,6 +295,7 @@ fn damage_on_the_disk_is_found_and_named() {
         (Family::State, b"tree".to_vec(), Box::new(flip(1 + 8)), "tree of 600 entries: the root stated is"),
         (Family::State, b"tree".to_vec(), Box::new(flip(1 + 8 + 32)), "says that the newest entry is of"),
         (Family::State, b"tree".to_vec(), Box::new(flip(2)), "the records end before index 768"),
+        (Family::State, b"tree".to_vec(), Box::new(flip(2)), "entries 600 to 767: the record is missing"),
         (Family::State, b"tree".to_vec(), Box::new(flip(0)), "the tree state does not read"),
         (Family::State, b"head".to_vec(), Box::new(flip(60)), "the head in the database: "),
     ];

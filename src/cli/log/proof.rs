@@ -61,6 +61,9 @@ pub struct ProofArgs {
     json: bool,
 }
 
+/// Times that a head may be signed between two calls, before that looks like intent.
+const HEADS_MISSED: u32 = 5;
+
 fn hash(text: &str) -> Result<Hash, String> {
     parse_hash(text).ok_or_else(|| "32 octets in hex or base64 are a hash".to_owned())
 }
@@ -133,21 +136,32 @@ fn wanted(args: &ProofArgs) -> Result<Vec<Wanted>, CliError> {
 /// The head, its checkpoint, and the proof of the first leaf that the log has.
 async fn find(log: &RemoteLog, wanted: Vec<Wanted>, wait: bool) -> Result<Shown, CliError> {
     let mut unknown = CliError::new("there is nothing to look for");
+    let mut turns = HEADS_MISSED;
     for wanted in wanted {
         loop {
+            let Some(left) = turns.checked_sub(1) else {
+                return Err(CliError::negative("the log proves for other trees than those of its heads"));
+            };
             let (sth, checkpoint) = log.head_and_checkpoint().await?;
             // For the empty tree there is no proof to ask for; without a size the log says more.
             let tree_size = (!sth.head.size.is_empty()).then_some(sth.head.size);
             let query = ProofQuery { hash: wanted.leaf, tree_size };
             let error = match polite(|| log.client.proof_by_hash(query)).await {
                 Ok(proof) if proof.tree_size == sth.head.size => return Ok(Shown { wanted, sth, checkpoint, proof }),
-                Ok(_) => continue, // a head was signed in between
+                Ok(_) => {
+                    turns = left; // a head was signed in between
+                    continue;
+                }
                 Err(error) => error,
             };
             let Some(next) = until_covered(log, &wanted, &error).await? else {
                 unknown = refusal(error);
                 break;
             };
+            if next.is_zero() {
+                turns = left;
+                continue;
+            }
             if !wait {
                 let text = format!(
                     "not proven yet: the entry is logged, but no signed head covers it; ask again in {} s, or with --wait",

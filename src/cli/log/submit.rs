@@ -76,23 +76,14 @@ struct Answer {
 /// Runs it.
 pub fn run(args: &SubmitArgs) -> Result<(), CliError> {
     let mut certificates = certificate_file(&args.certificate)?.into_iter().map(|c| B64(c.into_der().into()));
-    let submission = certificates.next().context_none(&args.certificate)?;
+    let none = || CliError::new(format!("{}: no certificate in it", args.certificate.display()));
+    let submission = certificates.next().ok_or_else(none)?;
     let mut chain: Vec<B64> = certificates.collect();
     for file in &args.chain {
         chain.extend(certificate_file(file)?.into_iter().map(|c| B64(c.into_der().into())));
     }
     let request = SubmitEntryRequest { submission, entry_type: args.entry_type.map(EntryType::from), chain };
     runtime()?.block_on(submit(args, request))
-}
-
-trait ContextNone<T> {
-    fn context_none(self, file: &std::path::Path) -> Result<T, CliError>;
-}
-
-impl<T> ContextNone<T> for Option<T> {
-    fn context_none(self, file: &std::path::Path) -> Result<T, CliError> {
-        self.ok_or_else(|| CliError::new(format!("{}: no certificate in it", file.display())))
-    }
 }
 
 async fn submit(args: &SubmitArgs, request: SubmitEntryRequest) -> Result<(), CliError> {

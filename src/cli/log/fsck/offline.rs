@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZero;
+use std::ops::Range;
 
 use super::report::{Finding, Progress, Report};
 use crate::apki::Certificate;
@@ -102,7 +103,7 @@ impl<S: LogStore + ?Sized> Check<'_, S> {
     fn take(&mut self, bundle: Bundle) -> Result<(), StoreError> {
         self.report.add(bundle.findings);
         self.report.certificates += bundle.certificates;
-        self.report.pruned += bundle.seen.len() as u64 - bundle.certificates;
+        self.report.pruned += bundle.pruned;
         for (index, fingerprint) in bundle.chains {
             if self.issuers.insert(fingerprint) {
                 self.issuer(index, fingerprint)?;
@@ -202,7 +203,9 @@ struct Bundle {
     /// Each chain certificate with the first entry here that has it.
     chains: Vec<(LeafIndex, Fingerprint)>,
     certificates: u64,
-    unread: usize,
+    pruned: u64,
+    /// Entries of which neither record nor certificate is left, as runs of neighbours.
+    gone: Vec<Range<u64>>,
     findings: Vec<Finding>,
 }
 
@@ -224,19 +227,28 @@ impl Bundle {
             tile,
             chains: Vec::new(),
             certificates: 0,
-            unread: 0,
+            pruned: 0,
+            gone: Vec::new(),
             findings: Vec::new(),
         };
         for ((index, record), submission) in indices.iter().zip(records).zip(submissions) {
             bundle.entry(LeafIndex::new(*index), record, submission, state.pruned_before);
         }
         bundle.places(store)?;
+        for run in &bundle.gone {
+            let at = if run.end - run.start == 1 {
+                format!("entry {}", run.start)
+            } else {
+                format!("entries {} to {}", run.start, run.end - 1)
+            };
+            bundle.findings.push(Finding::new(at, "the record is missing or damaged, and there is no certificate"));
+        }
         Ok(bundle)
     }
 
     /// Whether nothing at all is left of these entries.
     fn is_gone(&self) -> bool {
-        self.unread == self.seen.len() && self.certificates == 0
+        self.gone.iter().map(|run| run.end - run.start).sum::<u64>() == self.seen.len() as u64
     }
 
     fn entry(&mut self, index: LeafIndex, record: Read<Record>, submission: Read<Option<Vec<u8>>>, kept: LeafIndex) {
@@ -252,19 +264,23 @@ impl Bundle {
             Err(what) => {
                 // Its certificate still tells which leaf it is, so that the tree above can be held
                 // against the rest.
+                match &certificate {
+                    Some(_) => self.findings.push(Finding::new(&at, what)),
+                    None => self.lose(index.get()),
+                }
                 let cert_hash = certificate.as_deref().map_or(CertHash::new([0; 32]), CertHash::of_certificate);
-                self.findings.push(Finding::new(&at, what));
                 self.seen.push(Seen { cert_hash, timestamp: None });
-                self.unread += 1;
                 return;
             }
         };
         if let Some(what) = certificate.as_deref().and_then(|der| other_type(der, record.entry_type)) {
             self.findings.push(Finding::new(&at, what));
         }
+        let pruned = certificate.is_none() && index < kept;
         let row = CertRow { timestamp: record.timestamp, certificate, chain: Vec::new() };
         let kept = if unread { LeafIndex::new(u64::MAX) } else { kept };
         self.findings.extend(check_rows(index, &[record.cert_hash], &[row], kept).into_iter().map(Finding::from));
+        self.pruned += u64::from(pruned);
         for fingerprint in record.chain {
             if self.chains.iter().all(|(_, known)| *known != fingerprint) {
                 self.chains.push((index, fingerprint));
@@ -273,11 +289,20 @@ impl Bundle {
         self.seen.push(Seen { cert_hash: record.cert_hash, timestamp: Some(record.timestamp) });
     }
 
+    fn lose(&mut self, index: u64) {
+        match self.gone.last_mut().filter(|run| run.end == index) {
+            Some(run) => run.end += 1,
+            None => self.gone.push(index..index + 1),
+        }
+    }
+
     /// Each entry is found by its leaf hash, where it is and nowhere else.
     fn places<S: LogStore + ?Sized>(&mut self, store: &S) -> Result<(), StoreError> {
-        let leaves: Vec<_> = self.seen.iter().map(|entry| entry.cert_hash.leaf_hash()).collect();
+        let here =
+            (self.first.get()..).zip(&self.seen).filter(|(index, _)| self.gone.iter().all(|run| !run.contains(index)));
+        let (indices, leaves): (Vec<u64>, Vec<_>) = here.map(|(i, entry)| (i, entry.cert_hash.leaf_hash())).unzip();
         let found = each(&leaves, |leaves| store.find(leaves))?;
-        let wrong = (self.first.get()..).zip(leaves.iter().zip(found)).filter_map(|(index, (leaf, found))| {
+        let wrong = indices.into_iter().zip(leaves.iter().zip(found)).filter_map(|(index, (leaf, found))| {
             let what = match found {
                 Ok(Some(found)) if found.get() == index => return None,
                 Ok(Some(found)) => format!("the index of leaf hashes has {leaf} at {found}"),
