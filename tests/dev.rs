@@ -2,7 +2,8 @@
 #![cfg(feature = "server")]
 #![allow(clippy::expect_used, reason = "a test")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
 
 fn dev(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_atl"))
@@ -58,4 +59,53 @@ fn wrong_ports_are_explained() {
     let output = dev(&["--ports", "80"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("two ports with a comma between"));
+}
+
+/// Reads the child's output up to the line that it ends its invitation with.
+fn invitation(child: &mut Child) -> String {
+    let mut text = String::new();
+    let output = BufReader::new(child.stdout.take().expect("a pipe"));
+    for line in output.lines() {
+        text += &(line.expect("the story is text") + "\n");
+        if text.ends_with("Ctrl-C stops both logs.\n") {
+            return text;
+        }
+    }
+    panic!("it ended before it should: {text}");
+}
+
+#[test]
+fn a_log_that_keeps_running_can_be_loaded_and_stopped() {
+    let home = tempfile::tempdir().expect("a directory");
+    let dir = home.path().to_str().expect("a name in UTF-8");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_atl"))
+        .args(["dev", "--sth-interval-seconds", "1", "--ports", "0,0", "--dir", dir])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let text = invitation(&mut child);
+    let pid = child.id().to_string();
+
+    // The command that it prints, with less patience.
+    let command = text.lines().find_map(|line| line.trim().strip_prefix("atl log hammer ")).expect("a command");
+    let command = command.strip_suffix(" --seconds 5").expect("its end");
+    for more in [&["--batch", "16"][..], &["--rate", "200", "--size", "2000"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_atl"))
+            .args(["log", "hammer"])
+            .args(command.split(' '))
+            .args(["--seconds", "1", "--prepare", "512", "--connections", "4", "--json", "--server-pid", &pid])
+            .args(more)
+            .output()
+            .expect("the program starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a report");
+        assert!(report["sats"].as_u64() >= Some(100), "{report}");
+        assert_eq!(report["sats"], report["sent"], "{report}");
+        assert!(report["bad"].as_object().is_some_and(serde_json::Map::is_empty), "{report}");
+        assert!(report["server"]["peak_memory_octets"].as_u64() > Some(1 << 20), "{report}");
+    }
+
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("it can be told to stop");
+    assert!(child.wait().expect("it ends").success());
 }

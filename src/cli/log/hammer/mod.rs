@@ -43,7 +43,8 @@ use crate::time::{Clock, SystemClock};
 /// counts from the moment its request was due, not from when a connection was free for it: that
 /// finds what submitters would feel. Quote latencies from --rate, at no more than 70 % of the most.
 ///
-/// Requests and answers are kept in memory, 4 kB each or more. Ctrl-C ends early, with a report.
+/// Prepared requests and all answers are in memory: about 3 kB a certificate without --size. Ctrl-C
+/// ends the run early, with a report.
 ///
 /// Example, against `atl dev --dir /tmp/atl`:
 ///   atl log hammer --url http://127.0.0.1:8080 --ca-key /tmp/atl/ca/org-ca-key.pem \
