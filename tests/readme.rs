@@ -2,14 +2,13 @@
 //! real server; and holds what it names to what there is.
 
 #![cfg(feature = "server")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "common/program.rs"]
-mod program;
-
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+const ATL: &str = env!("CARGO_BIN_EXE_atl");
 const README: &str = include_str!("../README.md");
 
 /// The marked shell blocks, with their names.
@@ -19,6 +18,7 @@ fn blocks() -> Vec<(&'static str, &'static str)> {
         let (name, rest) = text.split_once(" -->\n```sh\n").expect("a marker stands right above a sh block");
         (name, rest.split_once("\n```\n").unwrap().0)
     };
+    // The README's own words about markers are none.
     marked.filter(|text| !text.starts_with("name -->`")).map(block).collect()
 }
 
@@ -28,13 +28,13 @@ fn the_blocks_run_as_they_stand() {
     let names: Vec<_> = blocks.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["certificates", "serve", "submit", "tour", "leaf", "sat", "head", "inclusion"]);
     // The only thing that is not as it stands: a port that is free here.
-    let address = program::free_address().to_string();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut script = String::from("trap 'kill $(jobs -p)' EXIT\n");
     for (name, block) in blocks {
         script += &format!("echo; echo '== {name}' >&2\n{}\n", block.replace("127.0.0.1:8080", &address));
     }
     let dir = tempfile::tempdir().unwrap();
-    let bin = Path::new(program::ATL).parent().unwrap().display().to_string();
+    let bin = Path::new(ATL).parent().unwrap().display().to_string();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
     let output = Command::new("timeout")
         .args(["120", "bash", "-euo", "pipefail", "-c", &script])
@@ -92,7 +92,7 @@ fn the_unit_starts_the_program_and_lets_it_finish() {
     let mut command = of("Service", "ExecStart").split(' ');
     assert_eq!(command.next(), Some("/usr/local/bin/atl"));
     // The arguments are read: what fails is the file, which is not there.
-    let run = Command::new(program::ATL).args(command.map(|word| word.replace("%i", "none"))).output().unwrap();
+    let run = Command::new(ATL).args(command.map(|word| word.replace("%i", "none"))).output().unwrap();
     let error = String::from_utf8_lossy(&run.stderr).into_owned();
     assert!(error.contains("/var/lib/atl/none/log.toml: cannot be read"), "{error}");
     assert!(number("Service", "LimitNOFILE") > 2 * CONNECTIONS);
