@@ -4,21 +4,65 @@
 //! append-only record of those certificates, and the proofs by which anybody can hold the
 //! record's keeper to account.
 //!
+//! To run a log, or to see one, start with the README. To check what a log says, take this crate
+//! without its default features and start with [`log`].
+//!
 //! # The floor plan
 //!
-//! Each floor imports only the floors above it in this list (a test holds us to it):
+//! Each floor imports only floors above it in this list. `tests/architecture.rs` holds us to it, to
+//! the purity of the floors that promise it, and to the weight of each rung of features.
 //!
-//! - [`wire`], [`time`]: octets on the wire; moments, and the one clock
-//! - [`merkle`]: the tree of RFC 9162 and its tiles, as pure functions
-//! - [`keys`]: signing and verifying keys, log identifiers
-//! - [`apki`]: agent URIs, the certificate extensions, certificates and chains
-//! - [`log`]: what a log promises and signs: entries, SATs, tree heads, admission, the storage port
-//! - [`verify`]: what a reader re-derives from what a log serves
-//! - [`api`]: JSON bodies, query parameters and problem documents of the HTTP API
-//! - [`sequencer`] (feature `server`): from submissions to durable entries and signed heads
-//! - [`storage`] (feature `server`): RocksDB, memory with faults, the head file
-//! - `client` (feature `client`): the same API, called over the network
-//! - `config` (feature `server`): what an operator may set, checked
+//! ## Pure: no clock, no randomness, no I/O; `now` is an argument
+//!
+//! **[`wire`]** reads and writes the TLS presentation language, bounded: a length that a peer states
+//! never makes us allocate more than is there, and what is read must be read to its end.
+//!
+//! **[`time`]** has moments in milliseconds since the Unix epoch, and [`time::Clock`], the one door
+//! by which the present comes in. No other pure floor asks the system what time it is.
+//!
+//! **[`merkle`]** is the tree of RFC 9162 section 2.1 as functions: hashes, proofs made and verified,
+//! tiles, and growth. Sizes, indices and hashes are types of their own. Whatever proof it is given,
+//! it ends in a verdict, and a verdict of yes means that the roots follow from the leaves.
+//!
+//! **[`keys`]** signs and verifies with Ed25519 and verifies ECDSA P-256, and derives the log
+//! identifier from a key. Whoever has something signed sees a [`keys::Signer`] and no private key.
+//!
+//! **[`apki`]** is X.509 for agents: agent URIs, the extensions, certificates, the way from a final
+//! certificate back to its precertificate, and chains to an anchor. It reads strict DER and nothing
+//! else, so that one certificate has one encoding and one hash; and it verifies no more signatures
+//! than an anchor stands behind.
+//!
+//! **[`log`]** is what a log says and means: entries, signed agent timestamps, tree heads,
+//! checkpoints, who is admitted, and what a reader may see under a head. It also draws the port that
+//! a store must fill ([`log::store`]): five calls, of which one writes, as a whole or not at all.
+//!
+//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow.
+//!
+//! **[`api`]** is the JSON, the queries and the problem documents on the wire, for servers and
+//! clients alike. A request that was read is within its bounds; what status an error has is decided
+//! in one table, [`api::Token`].
+//!
+//! ## The server (feature `server`, the default)
+//!
+//! **`sequencer`** gives submissions their place. There is one writer; a timestamp leaves behind a
+//! synced commit, never before; a head is signed once its root is re-derived from what was read back
+//! and proven to continue the head before it. What it cannot be sure of ends it, with the reason.
+//!
+//! **`storage`** fills the port with RocksDB, and with memory that fails on demand for tests. The
+//! last signed head is kept a second time, in a file apart from the database, so that a database put
+//! back from an older copy is seen.
+//!
+//! **`client`** (feature `client`) calls the same API over the network, bounded in size and time.
+//!
+//! **`http`** is the log's HTTP API: bounded before it is parsed, limited per source and anchor,
+//! described for machines (`/openapi.json`) and held to that description. It sees ports, never a
+//! database, and shows readers no more than a signed head covers.
+//!
+//! **`config`** is what an operator may set. An unknown key is refused, and a complaint names the
+//! file, the key and what may stand there.
+//!
+//! **`cli`** is the program `atl`: one file per subcommand, and the one place where the parts are put
+//! together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;

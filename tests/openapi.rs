@@ -3,7 +3,8 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used)]
 
-mod common;
+#[path = "common/program.rs"]
+mod program;
 
 use std::collections::BTreeSet;
 
@@ -224,7 +225,7 @@ fn a_value_that_does_not_fit_is_seen() {
 #[test]
 fn a_server_answers_as_described() {
     let dir = tempfile::tempdir().unwrap();
-    let server = common::Server::start(&dir.path().join("log"));
+    let server = program::Server::start(&dir.path().join("log"));
     let document: Value = serde_json::from_slice(&server.request("GET", "/openapi.json").body).unwrap();
     assert_eq!(document, described());
     let mut statuses = BTreeSet::new();

@@ -176,7 +176,7 @@ fn submitting() -> Vec<Call> {
         "SubmitEntriesRequest",
         "SubmitEntriesResponse",
     );
-    vec![one.refuses(admission).refuses(STORE), several]
+    vec![one.refuses(admission).refuses(STORE), several.refuses([Token::Overloaded])]
 }
 
 fn reading() -> Vec<Call> {

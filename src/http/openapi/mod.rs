@@ -1,6 +1,6 @@
 //! The API described for machines: OpenAPI 3.1, served at `/openapi.json`.
 //!
-//! [`calls`] says what each path takes and answers, [`schemas`] what the JSON in it is made of. A
+//! `calls` says what each path takes and answers, `schemas` what the JSON in it is made of. A
 //! test holds both to the routes and to real answers, so the description cannot drift.
 
 mod calls;

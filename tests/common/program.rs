@@ -8,10 +8,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// The program under test.
-pub const ATL: &str = env!("CARGO_BIN_EXE_atl");
+const ATL: &str = env!("CARGO_BIN_EXE_atl");
 
 /// An address on this machine that nobody listens on.
-pub fn free_address() -> SocketAddr {
+fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 

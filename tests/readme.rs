@@ -1,0 +1,127 @@
+//! Runs the README: every block marked `<!-- test: name -->`, in order, in one shell, against a
+//! real server; and holds what it names to what there is.
+
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+const ATL: &str = env!("CARGO_BIN_EXE_atl");
+const README: &str = include_str!("../README.md");
+
+/// The marked shell blocks, with their names.
+fn blocks() -> Vec<(&'static str, &'static str)> {
+    let marked = README.split("<!-- test: ").skip(1);
+    let block = |text: &'static str| {
+        let (name, rest) = text.split_once(" -->\n```sh\n").expect("a marker stands right above a sh block");
+        (name, rest.split_once("\n```\n").unwrap().0)
+    };
+    // The README's own words about markers are none.
+    marked.filter(|text| !text.starts_with("name -->`")).map(block).collect()
+}
+
+#[test]
+fn the_blocks_run_as_they_stand() {
+    let blocks = blocks();
+    let names: Vec<_> = blocks.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["certificates", "serve", "submit", "tour", "leaf", "sat", "head", "inclusion"]);
+    // The only thing that is not as it stands: a port that is free here.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut script = String::from("trap 'kill $(jobs -p)' EXIT\n");
+    for (name, block) in blocks {
+        script += &format!("echo; echo '== {name}' >&2\n{}\n", block.replace("127.0.0.1:8080", &address));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let bin = Path::new(ATL).parent().unwrap().display().to_string();
+    let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
+    let output = Command::new("timeout")
+        .args(["120", "bash", "-euo", "pipefail", "-c", &script])
+        .current_dir(dir.path())
+        .env("PATH", path)
+        .env("no_proxy", "127.0.0.1")
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+    assert_eq!(out.matches("Signature Verified Successfully").count(), 2, "{out}");
+    assert!(out.contains("the proof leads from the leaf to the root"), "{out}");
+}
+
+#[test]
+fn the_metrics_that_it_names_exist() {
+    let source = include_str!("../src/http/metrics.rs");
+    let names = README.split("`atl_").skip(1).map(|rest| rest.split(['`', '{']).next().unwrap());
+    let mut seen = 0;
+    for name in names {
+        assert!(source.contains(&format!("\"{name}\"")), "atl_{name}");
+        seen += 1;
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+#[test]
+fn the_files_that_it_links_exist() {
+    for link in README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        let there = link.contains("://") || Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists();
+        assert!(there, "{link}");
+    }
+}
+
+/// Most connections that the server takes at once.
+const CONNECTIONS: u64 = 4096;
+
+#[test]
+fn the_unit_starts_the_program_and_lets_it_finish() {
+    let unit = include_str!("../config/atl-log@.service");
+    let lines = unit.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut section = "";
+    let mut settings = Vec::new();
+    for line in lines {
+        match line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(name) => section = name,
+            None => {
+                let (key, value) = line.split_once('=').unwrap_or_else(|| panic!("{line}"));
+                settings.push((section, key, value));
+            }
+        }
+    }
+    let of = |section, key| settings.iter().find(|s| (s.0, s.1) == (section, key)).map(|s| s.2).unwrap();
+    let number = |section, key| of(section, key).parse::<u64>().unwrap();
+    let mut command = of("Service", "ExecStart").split(' ');
+    assert_eq!(command.next(), Some("/usr/local/bin/atl"));
+    // The arguments are read: what fails is the file, which is not there.
+    let run = Command::new(ATL).args(command.map(|word| word.replace("%i", "none"))).output().unwrap();
+    let error = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(error.contains("/var/lib/atl/none/log.toml: cannot be read"), "{error}");
+    assert!(number("Service", "LimitNOFILE") > 2 * CONNECTIONS);
+    assert!(number("Service", "TimeoutStopSec") > 60);
+    assert_eq!(of("Service", "Restart"), "on-failure");
+    assert!(
+        number("Unit", "StartLimitIntervalSec") > number("Unit", "StartLimitBurst") * number("Service", "RestartSec")
+    );
+    assert!(of("Service", "ExecStart").contains(of("Service", "ReadWritePaths")));
+}
+
+#[test]
+fn the_proxy_leads_to_the_defaults() {
+    let text = include_str!("../config/nginx.conf");
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+    let mut depth = 0_i32;
+    for line in &lines {
+        assert!(line.ends_with([';', '{', '}']), "{line}");
+        depth += line.matches('{').count() as i32 - line.matches('}').count() as i32;
+        assert!(depth >= 0, "{line}");
+    }
+    assert_eq!(depth, 0);
+    let has = |line: &str| lines.contains(&line);
+    let config = atl::config::LogConfig::new("log.example.com/2026h2").unwrap();
+    assert!(has(&format!("server {};", config.listen)));
+    assert!(has(&format!("client_max_body_size {}m;", config.max_batch_body_bytes() >> 20)));
+    // Every location ends in the log, or nowhere.
+    let locations = lines.iter().filter(|l| l.starts_with("location ")).count();
+    let ends =
+        lines.iter().filter(|l| l.starts_with("proxy_pass http://atl_2026h2/") || l.starts_with("return ")).count();
+    assert_eq!((locations, ends), (3, 3));
+}
