@@ -35,7 +35,7 @@ ladder: deps rust-tools
 	$(CARGO) clippy --locked --package atl --lib --no-default-features --features client -- -D warnings
 
 deny:
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check --config .deny.toml; \
 	else echo "cargo-deny is not installed, licences and advisories are not checked (cargo install --locked cargo-deny)"; fi
 
 bench: deps ## measurements, with the same build as everything else
