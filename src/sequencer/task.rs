@@ -319,13 +319,18 @@ impl Writer {
         pool: &Pool<oneshot::Sender<Result<Sequenced, Refusal>>>,
     ) -> Result<Vec<Option<Sequenced>>, StoreError> {
         let hashes: Vec<_> = pool.submissions().iter().map(|s| s.cert_hash.leaf_hash()).collect();
-        let place = |index: Option<LeafIndex>| {
+        let place = |(submission, index): (&Submission, Option<LeafIndex>)| {
             let Some(index) = index else { return Ok(None) };
             let records = self.parts.store.records(index..LeafIndex::new(index.get() + 1))?;
             let record = records.first().ok_or_else(|| StoreError::Corrupt(format!("no record at index {index}")))?;
+            // Another's timestamp would go into a second SAT that contradicts the first.
+            if record.cert_hash != submission.cert_hash {
+                let what = format!("certificate {} is said to be at index {index}, but is not", submission.cert_hash);
+                return Err(StoreError::Corrupt(what));
+            }
             Ok(Some(Sequenced { index, timestamp: record.timestamp }))
         };
-        self.parts.store.find(&hashes)?.into_iter().map(place).collect()
+        pool.submissions().iter().zip(self.parts.store.find(&hashes)?).map(place).collect()
     }
 
     /// Whether the commit is durable. `false` where for certain nothing was written.
