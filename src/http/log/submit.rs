@@ -23,8 +23,9 @@ use crate::log::sat::SignedAgentTimestamp;
 use crate::merkle::Hash;
 use crate::time::Stopwatch;
 
-/// Octets that a `submit-entries` body may have (protocol section 5).
-const MAX_BATCH_BODY: usize = 4 << 20;
+/// A `submit-entries` body may be so many times as long as a `submit-entry` body: by default 4 MiB
+/// (protocol section 5).
+const BATCH_BODIES: usize = 16;
 /// A client has this long to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -54,7 +55,8 @@ pub async fn submit_entries(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let body = read_json(&headers, body, MAX_BATCH_BODY.max(service.parts.max_body_bytes)).await?;
+    let limit = service.parts.max_body_bytes.saturating_mul(BATCH_BODIES);
+    let body = read_json(&headers, body, limit).await?;
     let entries = SubmitEntriesRequest::split_json(&body)?;
     service.check_source(peer.ip(), u32::try_from(entries.len()).unwrap_or(u32::MAX))?;
     // All are admitted before the first waits, so that they share a commit.
