@@ -71,10 +71,11 @@ fn a_burst_beyond_the_queue_is_refused_and_what_is_answered_is_right() {
     let dir = LogDir::new(&root, |config| config.queue_limit = 1);
     let (log, ledger) = (dir.start().unwrap(), Ledger::new(&dir.key));
     let supply = root.precertificates(0, 3000);
-    let refused = AtomicUsize::new(0);
+    let refusals = AtomicUsize::new(0);
     std::thread::scope(|scope| {
+        let (log, ledger, refusals) = (&log, &ledger, &refusals);
         for part in supply.chunks(100) {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 let mut http = log.connect();
                 for der in part {
                     let answer = http.post(SUBMIT, &submission(der)).unwrap();
@@ -82,13 +83,13 @@ fn a_burst_beyond_the_queue_is_refused_and_what_is_answered_is_right() {
                         ledger.hear(der, answer.json());
                     } else {
                         come_again(&answer, 503, "overloaded");
-                        refused.fetch_add(1, SeqCst);
+                        refusals.fetch_add(1, SeqCst);
                     }
                 }
             });
         }
     });
-    let refused = refused.into_inner();
+    let refused = refusals.into_inner();
     println!("{} answered, {refused} refused", ledger.sats());
     assert!(refused > 0, "thirty clients do not fill a queue of one");
     assert_eq!(ledger.sats() + refused, supply.len());
