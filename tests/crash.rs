@@ -95,8 +95,7 @@ fn round(dir: &LogDir, ledger: &Ledger, work: &Work, lasting: Duration) {
     let log = dir.start().unwrap_or_else(|ended| panic!("the log does not start after a kill: {ended:?}"));
     let (before, over) = (ledger.sats(), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let mut threads: Vec<_> =
-            (0..CLIENTS).map(|_| scope.spawn(|| submit_one_by_one(&log, ledger, work))).collect();
+        let mut threads: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| submit_one_by_one(&log, ledger, work))).collect();
         threads.push(scope.spawn(|| submit_batches(&log, ledger, work)));
         threads.push(scope.spawn(|| poll_heads(&log, ledger, &over)));
         std::thread::sleep(lasting);

@@ -107,7 +107,8 @@ fn bodies_have_the_size_that_is_configured() {
     let good = submission(&root.precertificates(0, 1)[0]);
     let padded = |size: usize| format!("{good}{}", " ".repeat(size - good.len()));
     for (target, limit) in [(SUBMIT, 2048), ("/atl/v1/submit-entries", 16 * 2048)] {
-        let body = |size| if target == SUBMIT { padded(size) } else { format!("{{\"entries\":[{}]}}", padded(size - 14)) };
+        let body =
+            |size| if target == SUBMIT { padded(size) } else { format!("{{\"entries\":[{}]}}", padded(size - 14)) };
         let fits = log.connect().post(target, &body(limit)).unwrap();
         assert_eq!(fits.status, 200, "{fits:?}");
         let refused = log.connect().post(target, &body(limit + 1)).unwrap();
@@ -175,7 +176,9 @@ fn sigterm_under_load_answers_what_was_accepted_and_keeps_what_was_answered() {
         for der in waiting {
             let mut http = log.connect();
             let length = submission(der).len();
-            let head = format!("POST {SUBMIT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n");
+            let head = format!(
+                "POST {SUBMIT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+            );
             http.send(head.as_bytes()).unwrap();
             assert_eq!(http.interim().unwrap(), 100);
             accepted.push((http, der));

@@ -2,14 +2,14 @@
 //! the protocol gives it, none with a 5xx, and the log serves on.
 #![cfg(feature = "server")]
 
+#[path = "malformed/certificates.rs"]
+mod certificates;
 #[path = "common/log_process.rs"]
 mod log_process;
 #[path = "common/pki.rs"]
 mod pki;
 #[path = "common/raw_http.rs"]
 mod raw_http;
-#[path = "malformed/certificates.rs"]
-mod certificates;
 
 use std::net::Shutdown;
 
@@ -77,23 +77,76 @@ fn json_bodies() -> Vec<Case> {
     let deep = |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
     let long = "A".repeat(100_000);
     let mut bodies: Vec<Vec<u8>> = [
-        "", " ", "\r\n\r\n", "null", "true", "0", "-1", "1e400", "\"text\"", "[]", "[{}]", "{", "}", "{}", "{\"", "<?xml?>", "a=b&c=d",
-        "{\"submission\"}", "{\"submission\":}", "{\"submission\":null}", "{\"submission\":0}", "{\"submission\":true}",
-        "{\"submission\":{}}", "{\"submission\":[]}", "{\"submission\":[\"AAAA\"]}", "{\"submission\":\"AAAA\",}",
-        "{\"submission\":\"AAAA\"", "{\"submission\":\"AAAA\"}}", "{\"submission\":\"AAAA\"} {}", "{'submission':'AAAA'}",
-        "{submission:\"AAAA\"}", "{\"submission\":\"AAAA\",\"submission\":\"AAAA\"}", "{\"submission\":\"AAAA\",\"type\":1,\"type\":2}",
-        "{\"submission\":\"AAAA\",\"chain\":[],\"chain\":[]}", "{\"Submission\":\"AAAA\"}", "{\"submission\":\"AAA\"}",
-        "{\"submission\":\"AAA \"}", "{\"submission\":\"A===\"}", "{\"submission\":\"AB==\"}", "{\"submission\":\"AA=\"}",
-        "{\"submission\":\"_-_-\"}", "{\"submission\":\"AAAA\\n\"}", "{\"submission\":\" AAAA\"}", "{\"submission\":\"AAAA====\"}",
-        "{\"submission\":\"\\u00e9\"}", "{\"submission\":\"\\ud800\"}", "{\"submission\":\"\\x41\"}", "{\"submission\":\"A\tAA\"}",
-        "{\"submission\":\"AAAA\",\"type\":\"2\"}", "{\"submission\":\"AAAA\",\"type\":2.0}", "{\"submission\":\"AAAA\",\"type\":2e0}",
-        "{\"submission\":\"AAAA\",\"type\":[2]}", "{\"submission\":\"AAAA\",\"type\":true}", "{\"submission\":\"AAAA\",\"type\":{}}",
-        "{\"submission\":\"AAAA\",\"type\":02}", "{\"submission\":\"AAAA\",\"type\":99999999999999999999}",
-        "{\"submission\":\"AAAA\",\"chain\":\"AAAA\"}", "{\"submission\":\"AAAA\",\"chain\":{}}", "{\"submission\":\"AAAA\",\"chain\":1}",
-        "{\"submission\":\"AAAA\",\"chain\":[1]}", "{\"submission\":\"AAAA\",\"chain\":[null]}", "{\"submission\":\"AAAA\",\"chain\":[[]]}",
-        "{\"submission\":\"AAAA\",\"chain\":[\"*\"]}", "{\"submission\":\"AAAA\",\"chain\":[\"AAAA\",\"AAA\"]}",
-        "{\"submission\":\"AAAA\",\"chain\":[\"AAAA\",]}", "{\"chain\":[],\"type\":2}", "{\"submission\":\"AAAA\",\"x\":nan}",
-        "{\"submission\":\"AAAA\"}//", "/**/{\"submission\":\"AAAA\"}", "{\"submission\":\"AAAA\"}\0",
+        "",
+        " ",
+        "\r\n\r\n",
+        "null",
+        "true",
+        "0",
+        "-1",
+        "1e400",
+        "\"text\"",
+        "[]",
+        "[{}]",
+        "{",
+        "}",
+        "{}",
+        "{\"",
+        "<?xml?>",
+        "a=b&c=d",
+        "{\"submission\"}",
+        "{\"submission\":}",
+        "{\"submission\":null}",
+        "{\"submission\":0}",
+        "{\"submission\":true}",
+        "{\"submission\":{}}",
+        "{\"submission\":[]}",
+        "{\"submission\":[\"AAAA\"]}",
+        "{\"submission\":\"AAAA\",}",
+        "{\"submission\":\"AAAA\"",
+        "{\"submission\":\"AAAA\"}}",
+        "{\"submission\":\"AAAA\"} {}",
+        "{'submission':'AAAA'}",
+        "{submission:\"AAAA\"}",
+        "{\"submission\":\"AAAA\",\"submission\":\"AAAA\"}",
+        "{\"submission\":\"AAAA\",\"type\":1,\"type\":2}",
+        "{\"submission\":\"AAAA\",\"chain\":[],\"chain\":[]}",
+        "{\"Submission\":\"AAAA\"}",
+        "{\"submission\":\"AAA\"}",
+        "{\"submission\":\"AAA \"}",
+        "{\"submission\":\"A===\"}",
+        "{\"submission\":\"AB==\"}",
+        "{\"submission\":\"AA=\"}",
+        "{\"submission\":\"_-_-\"}",
+        "{\"submission\":\"AAAA\\n\"}",
+        "{\"submission\":\" AAAA\"}",
+        "{\"submission\":\"AAAA====\"}",
+        "{\"submission\":\"\\u00e9\"}",
+        "{\"submission\":\"\\ud800\"}",
+        "{\"submission\":\"\\x41\"}",
+        "{\"submission\":\"A\tAA\"}",
+        "{\"submission\":\"AAAA\",\"type\":\"2\"}",
+        "{\"submission\":\"AAAA\",\"type\":2.0}",
+        "{\"submission\":\"AAAA\",\"type\":2e0}",
+        "{\"submission\":\"AAAA\",\"type\":[2]}",
+        "{\"submission\":\"AAAA\",\"type\":true}",
+        "{\"submission\":\"AAAA\",\"type\":{}}",
+        "{\"submission\":\"AAAA\",\"type\":02}",
+        "{\"submission\":\"AAAA\",\"type\":99999999999999999999}",
+        "{\"submission\":\"AAAA\",\"chain\":\"AAAA\"}",
+        "{\"submission\":\"AAAA\",\"chain\":{}}",
+        "{\"submission\":\"AAAA\",\"chain\":1}",
+        "{\"submission\":\"AAAA\",\"chain\":[1]}",
+        "{\"submission\":\"AAAA\",\"chain\":[null]}",
+        "{\"submission\":\"AAAA\",\"chain\":[[]]}",
+        "{\"submission\":\"AAAA\",\"chain\":[\"*\"]}",
+        "{\"submission\":\"AAAA\",\"chain\":[\"AAAA\",\"AAA\"]}",
+        "{\"submission\":\"AAAA\",\"chain\":[\"AAAA\",]}",
+        "{\"chain\":[],\"type\":2}",
+        "{\"submission\":\"AAAA\",\"x\":nan}",
+        "{\"submission\":\"AAAA\"}//",
+        "/**/{\"submission\":\"AAAA\"}",
+        "{\"submission\":\"AAAA\"}\0",
     ]
     .iter()
     .map(|text| text.as_bytes().to_vec())
@@ -111,13 +164,33 @@ fn json_bodies() -> Vec<Case> {
         cases.push(post(&name, SUBMIT, body, "malformed"));
     }
     for number in ["0", "3", "-1", "-2", "255", "258", "4294967298", "18446744073709551615", "-9223372036854775808"] {
-        cases.push(post(number, SUBMIT, format!("{{\"submission\":\"AAAA\",\"type\":{number}}}").as_bytes(), "badType"));
+        cases.push(post(
+            number,
+            SUBMIT,
+            format!("{{\"submission\":\"AAAA\",\"type\":{number}}}").as_bytes(),
+            "badType",
+        ));
     }
     let many = format!("{{\"entries\":[{}]}}", vec!["{}"; 257].join(","));
     for body in [
-        "", "null", "[]", "{}", "{\"entries\":null}", "{\"entries\":{}}", "{\"entries\":\"x\"}", "{\"entries\":1}", "{\"entries\":[}",
-        "{\"entries\":[,]}", "{\"entries\":[]", "{\"entries\":[]}]", "{\"entries\":[{]}", "{\"entries\":[],\"entries\":[]}",
-        "{\"entry\":[]}", "[{\"submission\":\"AAAA\"}]", &many, &deep("[", "]", 50_000),
+        "",
+        "null",
+        "[]",
+        "{}",
+        "{\"entries\":null}",
+        "{\"entries\":{}}",
+        "{\"entries\":\"x\"}",
+        "{\"entries\":1}",
+        "{\"entries\":[}",
+        "{\"entries\":[,]}",
+        "{\"entries\":[]",
+        "{\"entries\":[]}]",
+        "{\"entries\":[{]}",
+        "{\"entries\":[],\"entries\":[]}",
+        "{\"entry\":[]}",
+        "[{\"submission\":\"AAAA\"}]",
+        &many,
+        &deep("[", "]", 50_000),
     ] {
         cases.push(post(&body.chars().take(60).collect::<String>(), BATCH, body.as_bytes(), "malformed"));
     }
@@ -128,8 +201,26 @@ fn queries() -> Vec<Case> {
     let hash = b64(&[0xfb; 32]).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
     let mut cases = Vec::new();
     for number in [
-        "", "abc", "-1", "%2B1", "+1", "1.0", "1e3", "0x10", "%201", "1%20", "01", "1_0", "18446744073709551616", "%00", "1%2C2", "%ff",
-        "%", "%4", "null", "%EF%BC%91",
+        "",
+        "abc",
+        "-1",
+        "%2B1",
+        "+1",
+        "1.0",
+        "1e3",
+        "0x10",
+        "%201",
+        "1%20",
+        "01",
+        "1_0",
+        "18446744073709551616",
+        "%00",
+        "1%2C2",
+        "%ff",
+        "%",
+        "%4",
+        "null",
+        "%EF%BC%91",
     ] {
         cases.push(get(&format!("/atl/v1/get-sth-consistency?first={number}"), "malformed"));
         cases.push(get(&format!("/atl/v1/get-sth-consistency?first=0&second={number}"), "malformed"));
@@ -142,8 +233,20 @@ fn queries() -> Vec<Case> {
     let lengthy = b64(&[0; 33]);
     let plus = b64(&[0xfb; 32]);
     for wrong in [
-        "", "AAAA", "%21%21", &short, &lengthy, &plus, &"00".repeat(32), &hash.replace("%3D", ""), &hash.replace("%2B", "-"),
-        &hash.replace('%', "%25"), "%zz", &format!("{hash}%0A"), &format!("{hash}%3D"), &"A".repeat(5000),
+        "",
+        "AAAA",
+        "%21%21",
+        &short,
+        &lengthy,
+        &plus,
+        &"00".repeat(32),
+        &hash.replace("%3D", ""),
+        &hash.replace("%2B", "-"),
+        &hash.replace('%', "%25"),
+        "%zz",
+        &format!("{hash}%0A"),
+        &format!("{hash}%3D"),
+        &"A".repeat(5000),
     ] {
         cases.push(get(&format!("/atl/v1/get-proof-by-hash?hash={wrong}"), "malformed"));
         cases.push(get(&format!("/atl/v1/get-all-by-hash?hash={wrong}"), "malformed"));
@@ -197,27 +300,114 @@ fn paths() -> Vec<Case> {
     let upper = "AB".repeat(32);
     let mut cases = Vec::new();
     for target in [
-        "/", "//", "/atl", "/atl/", "/atl/v1", "/atl/v1/", "/atl/v1/get-sth/", "/atl/v1/get-sth/x", "/atl/v2/get-sth", "/ATL/v1/get-sth",
-        "/atl/v1/GET-STH", "//atl/v1/get-sth", "/atl//v1/get-sth", "/atl/v1/../v1/get-sth", "/atl/v1/./get-sth", "/atl/v1/get-sth%00",
-        "/atl/v1/get-sth%20", "/atl/v1/%ff", "/%2e%2e/%2e%2e/etc/passwd", "/../../etc/passwd", "/atl/v1/get-sth;x=1", "/checkpoint/",
-        "/checkpoint.txt", "/Checkpoint", "/tile", "/tile/", "/tile/0", "/tile/0/", "/tile/0/0", "/tile/0/00", "/tile/0/0000", "/tile/0/001",
-        "/tile/0/x000/000", "/tile/0/000/000", "/tile/0/x001", "/tile/0/000.p", "/tile/0/000.p/", "/tile/0/000.p/0", "/tile/0/000.p/01",
-        "/tile/0/000.p/-1", "/tile/0/000.p/256", "/tile/0/000.p/257", "/tile/0/000.p/1/", "/tile/0/000.p/255", "/tile/0/000.P/1",
-        "/tile/0/000", "/tile/0/999", "/tile/00/000", "/tile/-1/000", "/tile/+0/000", "/tile/8/000", "/tile/63/000", "/tile/64/000",
-        "/tile/256/000", "/tile/0/x999/x999/x999/x999/x999/x999/999", "/tile/0/x018/x446/x744/x073/x709/x551/615", "/tile/0/%30%30%30.p/1",
-        "/tile/%30/000.p/1", "/tile/0/%ff", "/tile/%ff/000", "/tile/%00", "/tile/0/000.p/1%0a", "/tile/data/000", "/tile/entries",
-        "/tile/entries/", "/tile/entries/0", "/tile/entries/000", "/tile/entries/000.p/200", "/tile/Entries/000.p/1", "/tile/certs/000",
-        "/tile/certs/000.p/0", "/tile/certs/abc", "/tile/certs/../../checkpoint", "/tile//000", "/tile/0//000", "/issuer", "/issuer/",
-        "/issuer/00", "/issuer/%ff", "/issuer/%30", &format!("/issuer/{zeros}"), &format!("/issuer/{upper}"), &format!("/issuer/{zeros}0"),
-        &format!("/issuer/{zeros}/"), &format!("/issuer/{}", "zz".repeat(32)), "/healthz/x", "/readyz/", "/metrics/", "/favicon.ico",
-        "/.env", "/atl/v1/submit-entry/", "/atl/v1/submit_entry", "/?/atl/v1/get-sth", "*",
+        "/",
+        "//",
+        "/atl",
+        "/atl/",
+        "/atl/v1",
+        "/atl/v1/",
+        "/atl/v1/get-sth/",
+        "/atl/v1/get-sth/x",
+        "/atl/v2/get-sth",
+        "/ATL/v1/get-sth",
+        "/atl/v1/GET-STH",
+        "//atl/v1/get-sth",
+        "/atl//v1/get-sth",
+        "/atl/v1/../v1/get-sth",
+        "/atl/v1/./get-sth",
+        "/atl/v1/get-sth%00",
+        "/atl/v1/get-sth%20",
+        "/atl/v1/%ff",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/../../etc/passwd",
+        "/atl/v1/get-sth;x=1",
+        "/checkpoint/",
+        "/checkpoint.txt",
+        "/Checkpoint",
+        "/tile",
+        "/tile/",
+        "/tile/0",
+        "/tile/0/",
+        "/tile/0/0",
+        "/tile/0/00",
+        "/tile/0/0000",
+        "/tile/0/001",
+        "/tile/0/x000/000",
+        "/tile/0/000/000",
+        "/tile/0/x001",
+        "/tile/0/000.p",
+        "/tile/0/000.p/",
+        "/tile/0/000.p/0",
+        "/tile/0/000.p/01",
+        "/tile/0/000.p/-1",
+        "/tile/0/000.p/256",
+        "/tile/0/000.p/257",
+        "/tile/0/000.p/1/",
+        "/tile/0/000.p/255",
+        "/tile/0/000.P/1",
+        "/tile/0/000",
+        "/tile/0/999",
+        "/tile/00/000",
+        "/tile/-1/000",
+        "/tile/+0/000",
+        "/tile/8/000",
+        "/tile/63/000",
+        "/tile/64/000",
+        "/tile/256/000",
+        "/tile/0/x999/x999/x999/x999/x999/x999/999",
+        "/tile/0/x018/x446/x744/x073/x709/x551/615",
+        "/tile/0/%30%30%30.p/1",
+        "/tile/%30/000.p/1",
+        "/tile/0/%ff",
+        "/tile/%ff/000",
+        "/tile/%00",
+        "/tile/0/000.p/1%0a",
+        "/tile/data/000",
+        "/tile/entries",
+        "/tile/entries/",
+        "/tile/entries/0",
+        "/tile/entries/000",
+        "/tile/entries/000.p/200",
+        "/tile/Entries/000.p/1",
+        "/tile/certs/000",
+        "/tile/certs/000.p/0",
+        "/tile/certs/abc",
+        "/tile/certs/../../checkpoint",
+        "/tile//000",
+        "/tile/0//000",
+        "/issuer",
+        "/issuer/",
+        "/issuer/00",
+        "/issuer/%ff",
+        "/issuer/%30",
+        &format!("/issuer/{zeros}"),
+        &format!("/issuer/{upper}"),
+        &format!("/issuer/{zeros}0"),
+        &format!("/issuer/{zeros}/"),
+        &format!("/issuer/{}", "zz".repeat(32)),
+        "/healthz/x",
+        "/readyz/",
+        "/metrics/",
+        "/favicon.ico",
+        "/.env",
+        "/atl/v1/submit-entry/",
+        "/atl/v1/submit_entry",
+        "/?/atl/v1/get-sth",
+        "*",
     ] {
         cases.push(get(target, "notFound"));
     }
     let long = format!("/{}", "a/".repeat(10_000));
     cases.push(get(&long, "notFound"));
     cases.push(case("absolute form", request("GET", "http://other.example/x", "", b""), "notFound"));
-    for target in ["/checkpoint", "/atl/v1/get-sth", "/atl/v1/get-entries?start=0&end=0", "/tile/0/000.p/1", "/healthz", "/atl/v1/log"] {
+    for target in [
+        "/checkpoint",
+        "/atl/v1/get-sth",
+        "/atl/v1/get-entries?start=0&end=0",
+        "/tile/0/000.p/1",
+        "/healthz",
+        "/atl/v1/log",
+    ] {
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "get"] {
             cases.push(case(format!("{method} {target}"), request(method, target, "", b""), "methodNotAllowed"));
         }
@@ -234,10 +424,16 @@ fn envelopes() -> Vec<Case> {
     let mut cases = Vec::new();
     for target in [SUBMIT, BATCH] {
         for headers in [
-            "Content-Type: text/plain\r\n", "Content-Type: text/json\r\n", "Content-Type: application/x-www-form-urlencoded\r\n",
-            "Content-Type: multipart/form-data; boundary=x\r\n", "Content-Type: application/jsonx\r\n", "Content-Type: \r\n",
-            "Content-Type: application\r\n", "Content-Type: \u{e9}\r\n",
-            "Content-Type: application/json\r\nContent-Encoding: gzip\r\n", "Content-Type: application/json\r\nContent-Encoding: br\r\n",
+            "Content-Type: text/plain\r\n",
+            "Content-Type: text/json\r\n",
+            "Content-Type: application/x-www-form-urlencoded\r\n",
+            "Content-Type: multipart/form-data; boundary=x\r\n",
+            "Content-Type: application/jsonx\r\n",
+            "Content-Type: \r\n",
+            "Content-Type: application\r\n",
+            "Content-Type: \u{e9}\r\n",
+            "Content-Type: application/json\r\nContent-Encoding: gzip\r\n",
+            "Content-Type: application/json\r\nContent-Encoding: br\r\n",
             "Content-Type: application/json\r\nContent-Encoding: deflate, gzip\r\n",
         ] {
             let name = format!("{target} with {}", headers.trim_end());
@@ -248,7 +444,8 @@ fn envelopes() -> Vec<Case> {
             cases.push(case(format!("{target} announces {length}"), head.into_bytes(), "tooLarge"));
         }
         for (octets, name) in [(4_200_000, "chunked")] {
-            let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n{octets:x}\r\n");
+            let head =
+                format!("POST {target} HTTP/1.1\r\nHost: x\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n{octets:x}\r\n");
             cases.push(case(format!("{target} {name}"), [head.into_bytes(), vec![b' '; octets]].concat(), "tooLarge"));
         }
         cases.push(post("blanks beyond the limit", target, &vec![b' '; (4 << 20) + 1], "tooLarge"));
@@ -265,13 +462,31 @@ fn no_requests(log: &LogProcess) -> usize {
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(1000));
     let target = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(100_000));
     let requests: Vec<&[u8]> = vec![
-        b"\0\0\0\0\r\n\r\n", b"GARBAGE\r\n\r\n", b"GET\r\n\r\n", b"GET /\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / http/1.1\r\n\r\n",
-        b"GET  / HTTP/1.1\r\n\r\n", b"GET /\x7f HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"GET / HTTP/1.1\r\n: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nbad name: x\r\n\r\n", b"GET / HTTP/1.1\r\nX: \0\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n", b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage garbage garbage",
-        b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", b"SSH-2.0-OpenSSH_9.9\r\n\r\n", b"\r\n\r\n\r\n\r\nx\r\n\r\n", long.as_bytes(), many.as_bytes(),
+        b"\0\0\0\0\r\n\r\n",
+        b"GARBAGE\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / http/1.1\r\n\r\n",
+        b"GET  / HTTP/1.1\r\n\r\n",
+        b"GET /\x7f HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\n: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nbad name: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: \0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage garbage garbage",
+        b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.9\r\n\r\n",
+        b"\r\n\r\n\r\n\r\nx\r\n\r\n",
+        long.as_bytes(),
+        many.as_bytes(),
         target.as_bytes(),
     ];
     for octets in &requests {
@@ -288,7 +503,10 @@ fn no_requests(log: &LogProcess) -> usize {
     for target in [SUBMIT, BATCH] {
         for (length, body) in [(100, "{\"submission\":"), (10, ""), (4096, "{}")] {
             let mut http = log.connect();
-            http.send(format!("POST {target} HTTP/1.1\r\nHost: x\r\n{JSON}Content-Length: {length}\r\n\r\n{body}").as_bytes()).unwrap();
+            http.send(
+                format!("POST {target} HTTP/1.1\r\nHost: x\r\n{JSON}Content-Length: {length}\r\n\r\n{body}").as_bytes(),
+            )
+            .unwrap();
             http.socket().shutdown(Shutdown::Write).unwrap();
             if let Ok(answer) = http.answer(false) {
                 assert_eq!((answer.status, &*answer.token()), (400, "malformed"));
@@ -301,14 +519,23 @@ fn no_requests(log: &LogProcess) -> usize {
 fn batch_elements(log: &LogProcess, root: &Authority) -> usize {
     let good = submission(&root.precertificates(500, 1)[0]);
     let elements = [
-        ("{}", "malformed"), ("null", "malformed"), ("[]", "malformed"), ("\"x\"", "malformed"), ("1", "malformed"), (&*good, ""),
-        ("{\"submission\":\"*\"}", "malformed"), ("{\"submission\":\"AAAA\"}", "badSubmission"),
-        ("{\"submission\":\"AAAA\",\"type\":9}", "badType"), (&*good, ""), ("{\"submission\":\"\"}", "badSubmission"),
+        ("{}", "malformed"),
+        ("null", "malformed"),
+        ("[]", "malformed"),
+        ("\"x\"", "malformed"),
+        ("1", "malformed"),
+        (&*good, ""),
+        ("{\"submission\":\"*\"}", "malformed"),
+        ("{\"submission\":\"AAAA\"}", "badSubmission"),
+        ("{\"submission\":\"AAAA\",\"type\":9}", "badType"),
+        (&*good, ""),
+        ("{\"submission\":\"\"}", "badSubmission"),
     ];
     let body: Vec<&str> = elements.iter().map(|(text, _)| *text).collect();
     let answer = log.connect().post(BATCH, &format!("{{\"entries\":[{}]}}", body.join(","))).unwrap();
     let json: serde_json::Value = answer.json();
-    let tokens: Vec<&str> = json["results"].as_array().unwrap().iter().map(|r| r["type"].as_str().unwrap_or("")).collect();
+    let tokens: Vec<&str> =
+        json["results"].as_array().unwrap().iter().map(|r| r["type"].as_str().unwrap_or("")).collect();
     let expected: Vec<_> = elements.iter().map(|(_, token)| *token).collect();
     let found: Vec<_> = tokens.iter().map(|t| t.trim_start_matches("urn:ietf:params:trans:error:")).collect();
     assert_eq!(found, expected);
@@ -317,7 +544,8 @@ fn batch_elements(log: &LogProcess, root: &Authority) -> usize {
 }
 
 fn serves(log: &LogProcess, root: &Authority, number: u64) {
-    let answer = Connection::open(log.address).unwrap().post(SUBMIT, &submission(&root.precertificates(number, 1)[0])).unwrap();
+    let answer =
+        Connection::open(log.address).unwrap().post(SUBMIT, &submission(&root.precertificates(number, 1)[0])).unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 

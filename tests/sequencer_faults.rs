@@ -87,16 +87,21 @@ async fn strike(rig: &mut Rig, call: Call, fault: Fault, moment: Moment) -> Outc
             // The head before the pruning commits as well; let the second of the two fail.
             rig.store.fail(call, usize::from(call == Call::Commit), fault);
             rig.clock.advance(100);
-            let over = async { while rig.pruned() == 0 && log.failure().is_none() {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            } };
+            let over = async {
+                while rig.pruned() == 0 && log.failure().is_none() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            };
             tokio::time::timeout(Duration::from_secs(5), over).await.expect("prunes or ends");
             tokio::time::sleep(Duration::from_millis(20)).await;
             Vec::new()
         }
     };
     rig.audit();
-    if log.ended_within(Duration::from_millis(if expected(call, fault, moment) == Outcome::Ends { 5000 } else { 30 })).await {
+    if log
+        .ended_within(Duration::from_millis(if expected(call, fault, moment) == Outcome::Ends { 5000 } else { 30 }))
+        .await
+    {
         let reason = log.failure().expect("a log that ends by itself says why").to_string();
         assert!(reason.len() > 10, "{reason}");
         assert_eq!(log.submit(certificate(5000)).await, Err(Refusal::Stopped));
@@ -108,17 +113,10 @@ async fn strike(rig: &mut Rig, call: Call, fault: Fault, moment: Moment) -> Outc
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_fails_and_whenever_the_log_keeps_its_word() {
-    let calls =
-        [Call::State, Call::Find, Call::Records, Call::Blobs, Call::Commit, Call::LoadHead, Call::KeepHead];
+    let calls = [Call::State, Call::Find, Call::Records, Call::Blobs, Call::Commit, Call::LoadHead, Call::KeepHead];
     let faults = [Fault::Unavailable, Fault::Lost, Fault::Persisted];
-    let moments = [
-        Moment::NewLog,
-        Moment::Start,
-        Moment::FirstBatch,
-        Moment::LaterBatch,
-        Moment::HeadSigning,
-        Moment::Pruning,
-    ];
+    let moments =
+        [Moment::NewLog, Moment::Start, Moment::FirstBatch, Moment::LaterBatch, Moment::HeadSigning, Moment::Pruning];
     let mut rows = 0;
     for moment in moments {
         for call in calls {

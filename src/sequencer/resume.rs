@@ -138,14 +138,12 @@ fn newest_head(
         (Some(found), Some(kept)) if found.tree.size < kept.head.size => {
             Err(ResumeError::RolledBack { found: found.tree.size, signed: kept.head.size, at: kept.head.timestamp })
         }
-        (Some(found), Some(kept)) => {
-            match found.head.as_ref().map(|stored| stored.head.timestamp) {
-                Some(stored) if stored > kept.head.timestamp => {
-                    Err(ResumeError::HeadOlder { kept: kept.head.timestamp, stored })
-                }
-                _ => Ok(Some(kept)),
+        (Some(found), Some(kept)) => match found.head.as_ref().map(|stored| stored.head.timestamp) {
+            Some(stored) if stored > kept.head.timestamp => {
+                Err(ResumeError::HeadOlder { kept: kept.head.timestamp, stored })
             }
-        }
+            _ => Ok(Some(kept)),
+        },
     }
 }
 
@@ -203,7 +201,9 @@ fn scrub_records(store: &(impl LogStore + ?Sized), tree: &TreeState, from: u64) 
         }
         for (index, record) in (start..).zip(&records) {
             if record.timestamp < before || record.timestamp > tree.newest {
-                return Err(ResumeError::Damaged(format!("the timestamp of the record at index {index} is out of order")));
+                return Err(ResumeError::Damaged(format!(
+                    "the timestamp of the record at index {index} is out of order"
+                )));
             }
             before = record.timestamp;
         }

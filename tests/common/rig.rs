@@ -151,7 +151,8 @@ impl Observer for Heads {
     fn signed(&self, head: &SignedTreeHead, _: Duration) {
         let copy = self.store.copy();
         let kept = copy.load().unwrap() == Some(head.clone());
-        let stored = copy.state().unwrap().is_some_and(|s| s.head.as_ref() == Some(head) && s.tree.size >= head.head.size);
+        let stored =
+            copy.state().unwrap().is_some_and(|s| s.head.as_ref() == Some(head) && s.tree.size >= head.head.size);
         // A panic here would end the writer; the audit finds the gap in this list instead.
         if kept && stored {
             self.seen.lock().push(head.clone());

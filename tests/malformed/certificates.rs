@@ -46,7 +46,9 @@ fn octets(root: &Authority) -> Vec<Case> {
     add("SET instead of SEQUENCE", [&[0x31], &good[1..]].concat());
     add("deeply nested", [0x30, 0x80].repeat(10_000));
     // Version, serial and the algorithm inside stand at fixed places behind two headers of four.
-    for (name, at, octet) in [("version 2", 12, 1), ("version 4", 12, 3), ("version tag", 8, 0xa1), ("algorithm", 30, 0x55)] {
+    for (name, at, octet) in
+        [("version 2", 12, 1), ("version 4", 12, 3), ("version tag", 8, 0xa1), ("algorithm", 30, 0x55)]
+    {
         let mut der = good.clone();
         der[at] = octet;
         add(name, der);
@@ -67,10 +69,13 @@ fn extensions(root: &Authority) -> Vec<Case> {
         ("a poison with a long length", with(poisoned(&[5, 0x81, 0], true))),
         ("two poisons", with(vec![capabilities(), poison(), poison()])),
         ("one extension twice", with(vec![capabilities(), capabilities(), poison()])),
-        ("a doubled alternative name", altered(root, |params| {
-            let name = CustomExtension::from_oid_content(&[2, 5, 29, 17], vec![0x30, 0]);
-            params.custom_extensions.insert(0, name);
-        })),
+        (
+            "a doubled alternative name",
+            altered(root, |params| {
+                let name = CustomExtension::from_oid_content(&[2, 5, 29, 17], vec![0x30, 0]);
+                params.custom_extensions.insert(0, name);
+            }),
+        ),
         ("no extension of the agent PKI", with(vec![poison()])),
         ("none at all", with(Vec::new())),
         ("an unknown one of our arc only", with(vec![extension(99, false, &[5, 0]), poison()])),
@@ -91,7 +96,13 @@ fn names(root: &Authority) -> Vec<Case> {
     let good = || uri("agent://example.com/org/worker/x");
     let mut cases = vec![
         submit("no name", &named(vec![]), "", &[], "badSubmission"),
-        submit("a DNS name only", &named(vec![SanType::DnsName("example.com".try_into().unwrap())]), "", &[], "badSubmission"),
+        submit(
+            "a DNS name only",
+            &named(vec![SanType::DnsName("example.com".try_into().unwrap())]),
+            "",
+            &[],
+            "badSubmission",
+        ),
         submit("two agents", &named(vec![good(), uri("agent://example.com/org/worker/y")]), "", &[], "badSubmission"),
         submit("one agent twice", &named(vec![good(), good()]), "", &[], "badSubmission"),
         submit("two agents, one invalid", &named(vec![good(), uri("AGENT://x")]), "", &[], "badSubmission"),
@@ -99,14 +110,38 @@ fn names(root: &Authority) -> Vec<Case> {
     let segment = "a".repeat(65);
     let label = "a".repeat(64);
     for text in [
-        "https://example.com/org/worker/x", "spiffe://example.com/x", "agent:", "agent://", "agent:example.com/a/b/c", "agent:///a/b/c",
-        "AGENT://example.com/a/b/c", "Agent://example.com/a/b/c", "agent://Example.com/a/b/c", "agent://example/a/b/c",
-        "agent://example.com./a/b/c", "agent://.example.com/a/b/c", "agent://-a.example/a/b/c", "agent://a-.example/a/b/c",
-        "agent://exa_mple.com/a/b/c", "agent://example.com:443/a/b/c", "agent://me@example.com/a/b/c", "agent://example.com/a/b",
-        "agent://example.com/a/b/c/d", "agent://example.com/a//c", "agent://example.com/a/b/", "agent://example.com/a/b/c/",
-        "agent://example.com/a/b/c?x", "agent://example.com/a/b/c#x", "agent://example.com/a/b/c%20", "agent://example.com/a/b/c d",
-        "agent://example.com/a/b/c.d", "agent://example.com/a/b/..", "agent://[::1]/a/b/c", &format!("agent://example.com/a/b/{segment}"),
-        &format!("agent://{label}.com/a/b/c"), &format!("agent://example.com/a/b/{}", "c".repeat(600)),
+        "https://example.com/org/worker/x",
+        "spiffe://example.com/x",
+        "agent:",
+        "agent://",
+        "agent:example.com/a/b/c",
+        "agent:///a/b/c",
+        "AGENT://example.com/a/b/c",
+        "Agent://example.com/a/b/c",
+        "agent://Example.com/a/b/c",
+        "agent://example/a/b/c",
+        "agent://example.com./a/b/c",
+        "agent://.example.com/a/b/c",
+        "agent://-a.example/a/b/c",
+        "agent://a-.example/a/b/c",
+        "agent://exa_mple.com/a/b/c",
+        "agent://example.com:443/a/b/c",
+        "agent://me@example.com/a/b/c",
+        "agent://example.com/a/b",
+        "agent://example.com/a/b/c/d",
+        "agent://example.com/a//c",
+        "agent://example.com/a/b/",
+        "agent://example.com/a/b/c/",
+        "agent://example.com/a/b/c?x",
+        "agent://example.com/a/b/c#x",
+        "agent://example.com/a/b/c%20",
+        "agent://example.com/a/b/c d",
+        "agent://example.com/a/b/c.d",
+        "agent://example.com/a/b/..",
+        "agent://[::1]/a/b/c",
+        &format!("agent://example.com/a/b/{segment}"),
+        &format!("agent://{label}.com/a/b/c"),
+        &format!("agent://example.com/a/b/{}", "c".repeat(600)),
     ] {
         cases.push(submit(text, &named(vec![uri(text)]), "", &[], "badSubmission"));
     }
@@ -114,15 +149,24 @@ fn names(root: &Authority) -> Vec<Case> {
 }
 
 fn times(root: &Authority) -> Vec<Case> {
-    [(2026, 2, 1), (2000, 1, 1), (1999, 12, 31), (2046, 1, 1), (2049, 12, 31), (2050, 1, 1), (2500, 1, 1), (9999, 12, 31)]
-        .map(|(year, month, day)| {
-            let der = altered(root, |params| {
-                params.not_before = date_time_ymd(1990, 1, 1);
-                params.not_after = date_time_ymd(year, month, day);
-            });
-            submit(&format!("until {year}-{month}-{day}"), &der, "", &[], "outsideShard")
-        })
-        .into()
+    [
+        (2026, 2, 1),
+        (2000, 1, 1),
+        (1999, 12, 31),
+        (2046, 1, 1),
+        (2049, 12, 31),
+        (2050, 1, 1),
+        (2500, 1, 1),
+        (9999, 12, 31),
+    ]
+    .map(|(year, month, day)| {
+        let der = altered(root, |params| {
+            params.not_before = date_time_ymd(1990, 1, 1);
+            params.not_after = date_time_ymd(year, month, day);
+        });
+        submit(&format!("until {year}-{month}-{day}"), &der, "", &[], "outsideShard")
+    })
+    .into()
 }
 
 fn chains(root: &Authority) -> Vec<Case> {
@@ -158,7 +202,13 @@ fn chains(root: &Authority) -> Vec<Case> {
         ("PEM", root.pem().into_bytes()),
     ] {
         cases.push(submit(&format!("chain element: {name}"), &good, "", &[&element], "badCertificate"));
-        cases.push(submit(&format!("second element: {name}"), &agent(&sound), "", &[&sound.der, &element], "badCertificate"));
+        cases.push(submit(
+            &format!("second element: {name}"),
+            &agent(&sound),
+            "",
+            &[&sound.der, &element],
+            "badCertificate",
+        ));
     }
     let many: Vec<&[u8]> = vec![&root.der; 40];
     for length in [4, 5, 31, 32, 33, 40] {

@@ -30,7 +30,8 @@ pub async fn checkpoint(State(service): Service) -> Response {
 /// The path is taken as it was sent: a percent-encoded spelling is not the canonical one (R25).
 pub async fn tile(State(service): Service, uri: Uri) -> Result<Response, Failure> {
     let not_found = |detail: String| Failure::new(Token::NotFound, detail);
-    let path: TilePath = uri.path().strip_prefix('/').unwrap_or_default().parse().map_err(|e| not_found(format!("{e}")))?;
+    let path: TilePath =
+        uri.path().strip_prefix('/').unwrap_or_default().parse().map_err(|e| not_found(format!("{e}")))?;
     let octets = service.read("tile", move |view, _| Ok(view.tile(&path)?)).await?;
     let octets = octets.ok_or_else(|| not_found(format!("no signed tree head covers {path}")))?;
     let cache = if path.kind() == TileKind::Certs { service.body_cache() } else { cache::FOREVER };
