@@ -1,6 +1,7 @@
 //! What the log does when it is sent more than it takes, more slowly than it waits, or is told to
 //! stop while it is at it.
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::print_stdout)]
 
 #[path = "common/ledger.rs"]
 mod ledger;

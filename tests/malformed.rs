@@ -1,6 +1,7 @@
 //! Requests that are wrong in every way we could think of: each is refused with the token that
 //! the protocol gives it, none with a 5xx, and the log serves on.
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::print_stdout)]
 
 #[path = "malformed/certificates.rs"]
 mod certificates;

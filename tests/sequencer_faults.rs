@@ -1,6 +1,7 @@
 //! The sequencer on a store that fails: whatever fails, and whenever, nothing that was answered is
 //! lost or said twice differently, and nothing is signed that the store does not hold.
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::print_stdout)]
 
 #[path = "common/rig.rs"]
 mod rig;
