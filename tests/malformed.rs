@@ -444,7 +444,7 @@ fn envelopes() -> Vec<Case> {
             let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\n{JSON}Content-Length: {length}\r\n\r\n");
             cases.push(case(format!("{target} announces {length}"), head.into_bytes(), "tooLarge"));
         }
-        for (octets, name) in [(4_200_000, "chunked")] {
+        for (octets, name) in [(4_200_000, "chunked"), (9_000_000, "chunked, twice as much")] {
             let head =
                 format!("POST {target} HTTP/1.1\r\nHost: x\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n{octets:x}\r\n");
             cases.push(case(format!("{target} {name}"), [head.into_bytes(), vec![b' '; octets]].concat(), "tooLarge"));

@@ -204,7 +204,7 @@ async fn the_queue_is_bounded_in_octets_too() {
     rig.gate.wait_until_somebody_waits().await;
     for number in 1..4 {
         accepted.push((number, log.spawn(big(number))));
-        log.wait_queued(usize::try_from(number).unwrap()).await;
+        log.wait_queued(usize::from(number)).await;
     }
     assert_eq!(log.submit(big(9)).await, Err(Refusal::Overloaded), "64 MiB are the limit");
     let small = log.spawn(certificate(1));

@@ -219,7 +219,8 @@ fn chains(root: &Authority) -> Vec<Case> {
     cases.push(submit("pathLen", &agent(&two), "", &[&two.der, &one.der], "badChain"));
     let deep = root.below("A", |_| {}).below("B", |_| {});
     cases.push(submit("a gap", &agent(&deep), "", &[&deep.der, &root.der], "badChain"));
-    let changes: [(&str, fn(&mut CertificateParams)); 5] = [
+    type Change = fn(&mut CertificateParams);
+    let changes: [(&str, Change); 5] = [
         ("not a CA", |p| p.is_ca = IsCa::ExplicitNoCa),
         ("no basicConstraints", |p| p.is_ca = IsCa::NoCa),
         ("no keyUsage", |p| p.key_usages.clear()),
