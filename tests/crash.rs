@@ -1,6 +1,7 @@
 //! `kill -9` in the middle of load, again and again on one data directory: whatever the log has
 //! said before a kill, it stands by after it.
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::print_stdout)]
 
 #[path = "common/ledger.rs"]
 mod ledger;

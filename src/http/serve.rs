@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -93,7 +94,10 @@ async fn http(
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
+    let spoken = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&spoken);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        heard.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(ConnectInfo(peer));
         let router = router.clone();
         async move { answer(router, request.map(Body::new)).await }
@@ -107,7 +111,15 @@ async fn http(
         .max_header_list_size(MAX_HEAD as u32)
         .keep_alive_interval(Some(Duration::from_secs(60)));
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
+    let mut connection = std::pin::pin!(watcher.watch(connection));
+    // The header timeout begins once the protocol's version is known. A client that does not even
+    // show that would hold its place for ever.
+    let outcome = match tokio::time::timeout(HEAD_TIMEOUT, &mut connection).await {
+        Ok(outcome) => outcome,
+        Err(_) if spoken.load(Ordering::Relaxed) => connection.await,
+        Err(_) => return tracing::debug!(%peer, "a connection brought no request in time"),
+    };
+    if let Err(error) = outcome {
         tracing::debug!(%peer, %error, "a connection ended badly");
     }
 }

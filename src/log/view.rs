@@ -178,6 +178,9 @@ impl<'a, S: LogStore + ?Sized> View<'a, S> {
         let records = self.store.records(LeafIndex::new(start)..LeafIndex::new(stop))?;
         let ids: Vec<BlobId> = (start..stop).map(|i| BlobId::Submission(LeafIndex::new(i))).collect();
         let submissions = self.store.blobs(&ids)?;
+        if let Some(missing) = submissions.iter().position(Option::is_none) {
+            self.check_pruned(missing as u64 + start, &submissions[missing..])?;
+        }
         let entry = |((index, record), submission): ((u64, Record), Option<Vec<u8>>)| {
             let found = submission.as_deref().map(CertHash::of_certificate);
             if found.is_some_and(|found| found != record.cert_hash) {
@@ -190,6 +193,16 @@ impl<'a, S: LogStore + ?Sized> View<'a, S> {
             Ok(ViewedEntry { index: LeafIndex::new(index), record, submission })
         };
         Ok((start..stop).zip(records).zip(submissions).map(entry).collect::<Result<_, _>>()?)
+    }
+
+    /// A certificate that is not there must have been pruned; else it is lost.
+    fn check_pruned(&self, first: u64, submissions: &[Option<Vec<u8>>]) -> Result<(), StoreError> {
+        let pruned_before = self.store.state()?.map_or(0, |state| state.pruned_before.get());
+        let lost = (first..).zip(submissions).find(|(index, found)| found.is_none() && *index >= pruned_before);
+        match lost {
+            None => Ok(()),
+            Some((index, _)) => Err(StoreError::Corrupt(format!("the certificate at index {index} is missing"))),
+        }
     }
 
     fn check_size(&self, asked: TreeSize) -> Result<(), ViewError> {

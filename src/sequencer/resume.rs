@@ -51,6 +51,17 @@ pub enum ResumeError {
         /// The entries found.
         found: TreeSize,
     },
+    /// The head kept apart from the store is older than the one in it.
+    #[error(
+        "the file with the last signed head is of {kept}, but the database has a head of {stored}: it was put back \
+         from an older copy, so nobody can tell whether the database is the newest one; put the newest file back"
+    )]
+    HeadOlder {
+        /// When the head kept apart was signed.
+        kept: UnixMillis,
+        /// When the head in the store was signed.
+        stored: UnixMillis,
+    },
     /// A head that the log's key did not sign.
     #[error("the last signed head was not signed by this log's key (log id {0}): is this the right key file?")]
     ForeignHead(crate::keys::LogId),
@@ -66,6 +77,9 @@ pub enum ResumeError {
     /// The store contradicts itself or the last signed head.
     #[error("{0}; put an undamaged copy of the database back, and look at the disk")]
     Damaged(String),
+    /// The head kept apart from the store cannot be read.
+    #[error("{0}; put the last head back as it was: without it nobody can tell whether the database is the newest one")]
+    HeadUnreadable(StoreError),
     /// The store cannot be read at all.
     #[error(transparent)]
     Store(StoreError),
@@ -99,10 +113,10 @@ pub fn resume(
     now: UnixMillis,
 ) -> Result<Resumed, ResumeError> {
     let found = store.state()?;
-    let last = newest_head(found.as_ref(), kept)?;
-    if let Some(last) = &last {
-        last.verify(key).map_err(|_| ResumeError::ForeignHead(last.log_id))?;
+    for head in kept.iter().chain(found.as_ref().and_then(|found| found.head.as_ref())) {
+        head.verify(key).map_err(|_| ResumeError::ForeignHead(head.log_id))?;
     }
+    let last = newest_head(found.as_ref(), kept)?;
     let state = found.unwrap_or_else(StoreState::empty);
     check_tree(store, &state.tree, last.as_ref().map(|l| &l.head))?;
     let floor = last.as_ref().map_or(state.tree.newest, |l| l.head.timestamp.max(state.tree.newest));
@@ -112,25 +126,27 @@ pub fn resume(
     }
 }
 
-/// The newer of the two copies of the last head. The one apart from the store is written first,
-/// so it may be ahead by one, but never missing where the store has a history.
+/// The last head. A new log commits its empty tree before it keeps a head, so a store without any
+/// state beside a kept head was lost. Later heads are kept apart first, so that copy may be ahead by
+/// one, but never behind, nor missing where the store has a history.
 fn newest_head(
     found: Option<&StoreState>,
     kept: Option<SignedTreeHead>,
 ) -> Result<Option<SignedTreeHead>, ResumeError> {
     match (found, kept) {
         (None, None) => Ok(None),
-        (None, Some(kept)) if kept.head.size.is_empty() => Ok(Some(kept)),
         (None, Some(kept)) => Err(ResumeError::DatabaseMissing { size: kept.head.size, at: kept.head.timestamp }),
         (Some(found), None) if found.tree.size.is_empty() && found.head.is_none() => Ok(None),
         (Some(found), None) => Err(ResumeError::HeadMissing { found: found.tree.size }),
         (Some(found), Some(kept)) if found.tree.size < kept.head.size => {
             Err(ResumeError::RolledBack { found: found.tree.size, signed: kept.head.size, at: kept.head.timestamp })
         }
-        (Some(found), Some(kept)) => {
-            let stored = found.head.clone().filter(|stored| stored.head.timestamp > kept.head.timestamp);
-            Ok(Some(stored.unwrap_or(kept)))
-        }
+        (Some(found), Some(kept)) => match found.head.as_ref().map(|stored| stored.head.timestamp) {
+            Some(stored) if stored > kept.head.timestamp => {
+                Err(ResumeError::HeadOlder { kept: kept.head.timestamp, stored })
+            }
+            _ => Ok(Some(kept)),
+        },
     }
 }
 
@@ -142,7 +158,7 @@ fn check_tree(store: &(impl LogStore + ?Sized), tree: &TreeState, last: Option<&
     })?;
     let from = tree.size.get().saturating_sub(SCRUBBED_LEAVES) / TILE_WIDTH as u64;
     scrub_tiles(store, tree.size, from)?;
-    scrub_records(store, tree.size, from)
+    scrub_records(store, tree, from)
 }
 
 /// Holds every full tile from leaf tile `from` on, and all tiles of the levels above, against
@@ -170,8 +186,10 @@ fn scrub_tiles(store: &(impl LogStore + ?Sized), size: TreeSize, from: u64) -> R
     Ok(())
 }
 
-/// Holds every record from leaf tile `from` on against its leaf.
-fn scrub_records(store: &(impl LogStore + ?Sized), size: TreeSize, from: u64) -> Result<(), ResumeError> {
+/// Holds every record from leaf tile `from` on against its leaf, and its timestamp, which the tree
+/// does not cover, against those of its neighbours: they grow with the index up to the newest.
+fn scrub_records(store: &(impl LogStore + ?Sized), tree: &TreeState, from: u64) -> Result<(), ResumeError> {
+    let (size, mut before) = (tree.size, UnixMillis::default());
     for tile in from..size.get().div_ceil(TILE_WIDTH as u64) {
         let start = tile * TILE_WIDTH as u64;
         let stop = size.get().min(start + TILE_WIDTH as u64);
@@ -184,6 +202,17 @@ fn scrub_records(store: &(impl LogStore + ?Sized), size: TreeSize, from: u64) ->
             let index = start + wrong as u64;
             return Err(ResumeError::Damaged(format!("the record at index {index} is not the one in the tree")));
         }
+        for (index, record) in (start..).zip(&records) {
+            if record.timestamp < before || record.timestamp > tree.newest {
+                return Err(ResumeError::Damaged(format!(
+                    "the timestamp of the record at index {index} is out of order"
+                )));
+            }
+            before = record.timestamp;
+        }
     }
-    Ok(())
+    match before == tree.newest || size.is_empty() {
+        true => Ok(()),
+        false => Err(ResumeError::Damaged("the newest record does not have the newest timestamp".into())),
+    }
 }

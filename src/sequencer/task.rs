@@ -43,7 +43,7 @@ pub struct Sequencer {
 impl Sequencer {
     /// Checks the history, signs a head and starts the writer. Blocks while it reads.
     pub fn start(parts: Parts, settings: Settings) -> Result<Self, StartError> {
-        let kept = parts.keeper.load().map_err(ResumeError::from)?;
+        let kept = parts.keeper.load().map_err(ResumeError::HeadUnreadable)?;
         let resumed = resume(&*parts.store, kept, parts.signer.public_key(), parts.clock.now())?;
         std::thread::sleep(Duration::from_millis(resumed.wait_ms));
         let (sender, jobs) = sync_channel(settings.queue_limit.max(1));

@@ -19,7 +19,7 @@ use super::plan::{PlanError, plan};
 use super::pool::Pool;
 use super::resume::Resumed;
 use crate::keys::SignError;
-use crate::log::entry::{Fingerprint, Sequenced};
+use crate::log::entry::{Fingerprint, Sequenced, Submission};
 use crate::log::sth::{SignedTreeHead, TreeHead};
 use crate::log::store::{Commit, CommitError, StoreError, TreeState, read_tiles};
 use crate::merkle::{Edge, LeafIndex, TILE_WIDTH};
@@ -62,6 +62,8 @@ impl Writer {
         let (tree, pruned_before) = (state.tree, state.pruned_before);
         let writer = Self { parts, settings, edge, tree, last, pruned_before, issuers: HashSet::new(), queued, heads };
         if is_new {
+            // The tree before the head: a kept head without any tree then means a lost store.
+            writer.parts.store.commit(Commit::on(writer.tree))?;
             writer.record_head(&writer.last)?;
         }
         Ok((writer, receiver))
@@ -119,13 +121,18 @@ impl Writer {
     /// Where each submission of the batch is logged already.
     fn known(&self, pool: &Pool<Reply>) -> Result<Vec<Option<Sequenced>>, StoreError> {
         let hashes: Vec<_> = pool.submissions().iter().map(|s| s.cert_hash.leaf_hash()).collect();
-        let place = |index: Option<LeafIndex>| {
+        let place = |(submission, index): (&Submission, Option<LeafIndex>)| {
             let Some(index) = index else { return Ok(None) };
             let records = self.parts.store.records(index..LeafIndex::new(index.get() + 1))?;
             let record = records.first().ok_or_else(|| StoreError::Corrupt(format!("no record at index {index}")))?;
+            // Another's timestamp would go into a second SAT that contradicts the first.
+            if record.cert_hash != submission.cert_hash {
+                let what = format!("certificate {} is said to be at index {index}, but is not", submission.cert_hash);
+                return Err(StoreError::Corrupt(what));
+            }
             Ok(Some(Sequenced { index, timestamp: record.timestamp }))
         };
-        self.parts.store.find(&hashes)?.into_iter().map(place).collect()
+        pool.submissions().iter().zip(self.parts.store.find(&hashes)?).map(place).collect()
     }
 
     /// Whether the commit is durable. `false` where for certain nothing was written.

@@ -40,6 +40,17 @@ impl Ledger {
         self.heads.lock().unwrap().len()
     }
 
+    /// The certificate that a SAT gave this index.
+    pub fn certificate_of(&self, index: u64) -> Vec<u8> {
+        let sats = self.sats.lock().unwrap();
+        sats.values().find(|(_, sat)| sat.leaf_index.get() == index).map(|(der, _)| der.clone()).unwrap()
+    }
+
+    /// Its leaf hash.
+    pub fn leaf_of(&self, index: u64) -> Hash {
+        CertHash::of_certificate(&self.certificate_of(index)).leaf_hash()
+    }
+
     /// Takes down the answer to a submission: it must be signed, and what was said before.
     #[track_caller]
     pub fn hear(&self, der: &[u8], answer: SubmitEntryResponse) {

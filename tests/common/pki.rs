@@ -38,7 +38,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    fn params(name: &str) -> CertificateParams {
+    /// What every authority of this name has, to be changed.
+    pub fn params(name: &str) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);

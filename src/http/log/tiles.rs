@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::HeaderValue;
+use axum::extract::State;
+use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
 
 use super::{LogService, cache};
@@ -26,9 +26,12 @@ pub async fn checkpoint(State(service): Service) -> Response {
 }
 
 /// `GET /tile/...`
-pub async fn tile(State(service): Service, Path(path): Path<String>) -> Result<Response, Failure> {
+///
+/// The path is taken as it was sent: a percent-encoded spelling is not the canonical one (R25).
+pub async fn tile(State(service): Service, uri: Uri) -> Result<Response, Failure> {
     let not_found = |detail: String| Failure::new(Token::NotFound, detail);
-    let path: TilePath = format!("tile/{path}").parse().map_err(|e| not_found(format!("{e}")))?;
+    let path: TilePath =
+        uri.path().strip_prefix('/').unwrap_or_default().parse().map_err(|e| not_found(format!("{e}")))?;
     let octets = service.read("tile", move |view, _| Ok(view.tile(&path)?)).await?;
     let octets = octets.ok_or_else(|| not_found(format!("no signed tree head covers {path}")))?;
     let cache = if path.kind() == TileKind::Certs { service.body_cache() } else { cache::FOREVER };
@@ -36,11 +39,12 @@ pub async fn tile(State(service): Service, Path(path): Path<String>) -> Result<R
 }
 
 /// `GET /issuer/<hex sha256>`
-pub async fn issuer(State(service): Service, Path(name): Path<String>) -> Result<Response, Failure> {
+pub async fn issuer(State(service): Service, uri: Uri) -> Result<Response, Failure> {
+    let name = uri.path().strip_prefix("/issuer/").unwrap_or_default();
     let not_found =
         || Failure::new(Token::NotFound, "no chain certificate of this log has this SHA-256 (64 hex digits)");
     let is_canonical = name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let octets = hex::decode(&name).ok().filter(|_| is_canonical).and_then(|octets| octets.try_into().ok());
+    let octets = hex::decode(name).ok().filter(|_| is_canonical).and_then(|octets| octets.try_into().ok());
     let fingerprint = Fingerprint::new(octets.ok_or_else(not_found)?);
     let der = service.read("issuer", move |view, _| Ok(view.issuer(&fingerprint)?)).await?;
     let der = der.ok_or_else(not_found)?;
