@@ -106,7 +106,10 @@ impl Log {
         let family = db.cf_handle(family.name()).unwrap();
         let mut value = db.get_cf(&family, key).unwrap().expect("the key is there");
         change(&mut value);
-        db.put_cf(&family, key, value).unwrap();
+        match value.is_empty() {
+            true => db.delete_cf(&family, key).unwrap(),
+            false => db.put_cf(&family, key, value).unwrap(),
+        }
         db.flush_cf(&family).unwrap();
     }
 
@@ -195,10 +198,13 @@ fn a_bit_flipped_behind_the_checksums_is_found() {
     let process = log.dir.start().unwrap();
     let answer = process.connect().get("/atl/v1/get-entries?start=7&end=7").unwrap();
     assert_eq!((answer.status, &*answer.token()), (500, "internal"));
-    assert_eq!(process.connect().get("/atl/v1/get-entries?start=8&end=8").unwrap().status, 200);
-    let said = process.stderr();
-    assert!(said.contains("the certificate at index 7 is not the one that was logged"), "{said}");
-    process.kill();
+    process.wait().says(&["the certificate at index 7 is not the one that was logged", "put an undamaged copy back"]);
+    // One that is gone, though nothing was ever pruned, as well.
+    copy(&sound, &log.data());
+    log.change(Family::Submissions, &index_key(LeafIndex::new(7)), Vec::clear);
+    let process = log.dir.start().unwrap();
+    assert_eq!(process.connect().get("/atl/v1/get-entries?start=7&end=7").unwrap().token(), "internal");
+    process.wait().says(&["the certificate at index 7 is missing"]);
     // An index that points to another entry would make a second, different SAT.
     copy(&sound, &log.data());
     let leaf = log.ledger.leaf_of(9);
@@ -267,7 +273,9 @@ impl Log {
     fn is_true_to_its_word_or_silent(&self, process: &LogProcess) {
         let mut http = process.connect();
         for start in (0..400).step_by(50) {
-            let answer = http.get(&format!("/atl/v1/get-entries?start={start}&end={}", start + 49)).unwrap();
+            let path = format!("/atl/v1/get-entries?start={start}&end={}", start + 49);
+            // A log that came upon damage says so once, and ends.
+            let Ok(answer) = http.get(&path) else { return };
             if answer.status == 200 {
                 for entry in answer.json::<atl::api::EntriesResponse>().entries {
                     let expected = self.ledger.certificate_of(entry.leaf_index.get());

@@ -31,6 +31,8 @@ use crate::storage::head_file::HeadFile;
 use crate::storage::rocks::RocksStore;
 use crate::time::{Clock, SystemClock};
 
+/// How long requests under way have to hear that the log has failed.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// How often the disk is looked at and idle rate limits are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 
@@ -54,10 +56,15 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
         tracing::info!(origin = %running.origin, listen = %running.address, "serving");
         let stop = shutdown_signal()?;
         tokio::select! {
-            () = stop => tracing::info!("stopping: requests under way and the queue are finished first"),
-            failure = running.ended() => return Err(failure),
+            () = stop => {
+                tracing::info!("stopping: requests under way and the queue are finished first");
+                running.stop().await
+            }
+            failure = running.ended() => {
+                running.abandon().await;
+                Err(failure)
+            }
         }
-        running.stop().await
     })
 }
 
@@ -143,6 +150,19 @@ impl RunningLog {
             }
         };
         CliError::new(format!("the log stopped to keep its promises: {why}"))
+    }
+
+    /// Ends a log that has failed: whoever waits hears that it stopped, and nothing is written or
+    /// signed any more.
+    pub async fn abandon(self) {
+        self.service.close();
+        self.stop.send_replace(true);
+        let answered = async {
+            for server in self.servers {
+                let _ = server.await;
+            }
+        };
+        let _ = tokio::time::timeout(LAST_ANSWERS, answered).await;
     }
 
     /// Finishes what is under way, signs a last head and closes the store.
