@@ -1,7 +1,7 @@
 //! The front of the sequencer: a bounded queue, the last head, and how the writer ended.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -38,6 +38,14 @@ pub struct Sequencer {
     heads: watch::Receiver<Arc<PublishedHead>>,
     ended: watch::Receiver<Option<Result<(), Fatal>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    abandoned: Arc<AtomicBool>,
+}
+
+/// A writer never outlives its front: at the end of the process the store would go under its feet.
+impl Drop for Sequencer {
+    fn drop(&mut self) {
+        self.abandon();
+    }
 }
 
 impl Sequencer {
@@ -48,7 +56,9 @@ impl Sequencer {
         std::thread::sleep(Duration::from_millis(resumed.wait_ms));
         let (sender, jobs) = sync_channel(settings.queue_limit.max(1));
         let queued = Arc::new(AtomicUsize::new(0));
-        let (mut writer, heads) = Writer::new(parts, settings, resumed, Arc::clone(&queued))?;
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let counters = (Arc::clone(&queued), Arc::clone(&abandoned));
+        let (mut writer, heads) = Writer::new(parts, settings, resumed, counters)?;
         let (ended_sender, ended) = watch::channel(None);
         let thread = std::thread::Builder::new().name("sequencer".into()).spawn(move || {
             let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run(&jobs)));
@@ -63,6 +73,7 @@ impl Sequencer {
             heads,
             ended,
             thread: Mutex::new(Some(thread)),
+            abandoned,
         })
     }
 
@@ -117,6 +128,15 @@ impl Sequencer {
     /// Why the writer has ended, if it has and was not asked to.
     pub fn failure(&self) -> Option<Fatal> {
         self.ended.borrow().as_ref().and_then(|end| end.as_ref().err().cloned())
+    }
+
+    /// Ends the writer where it stands: nothing more is written or signed, and whoever waits in the
+    /// queue hears that the log stopped. For when the store is not to be trusted any more. Blocks
+    /// until the writer has ended.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        // Why the writer ended is no news to whoever abandons it.
+        let _ = self.shutdown();
     }
 
     /// Takes no more submissions, sequences what waits, signs a last head and ends the writer.

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ pub(super) struct Writer {
     pruned_before: LeafIndex,
     issuers: HashSet<Fingerprint>,
     queued: Arc<AtomicUsize>,
+    abandoned: Arc<AtomicBool>,
     heads: watch::Sender<Arc<PublishedHead>>,
 }
 
@@ -47,7 +48,7 @@ impl Writer {
         parts: Parts,
         settings: Settings,
         resumed: Resumed,
-        queued: Arc<AtomicUsize>,
+        (queued, abandoned): (Arc<AtomicUsize>, Arc<AtomicBool>),
     ) -> Result<(Self, watch::Receiver<Arc<PublishedHead>>), Fatal> {
         let Resumed { state, last, .. } = resumed;
         let tiles = read_tiles(&*parts.store, &Edge::tiles_needed(state.tree.size))?;
@@ -60,7 +61,18 @@ impl Writer {
         let published = PublishedHead::new(&*parts.signer, &settings.origin, last.clone()).map_err(HeadError::from)?;
         let (heads, receiver) = watch::channel(Arc::new(published));
         let (tree, pruned_before) = (state.tree, state.pruned_before);
-        let writer = Self { parts, settings, edge, tree, last, pruned_before, issuers: HashSet::new(), queued, heads };
+        let writer = Self {
+            parts,
+            settings,
+            edge,
+            tree,
+            last,
+            pruned_before,
+            issuers: HashSet::new(),
+            queued,
+            abandoned,
+            heads,
+        };
         if is_new {
             // The tree before the head: a kept head without any tree then means a lost store.
             writer.parts.store.commit(Commit::on(writer.tree))?;
@@ -71,7 +83,7 @@ impl Writer {
 
     /// Works until the queue's other end is dropped, or until something leaves doubt.
     pub(super) fn run(&mut self, jobs: &Receiver<Job>) -> Result<(), Fatal> {
-        loop {
+        while !self.abandoned.load(Ordering::Relaxed) {
             let wait = self.head_if_due()?;
             match jobs.recv_timeout(Duration::from_millis(wait)) {
                 Ok(job) => self.sequence(job, jobs)?,
@@ -79,6 +91,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return self.last_head(),
             }
         }
+        Ok(())
     }
 
     /// Commits one batch: the submission that came and all that wait behind it.
@@ -181,6 +194,7 @@ impl Writer {
     /// does not allow one, the next start will sign it.
     fn last_head(&mut self) -> Result<(), Fatal> {
         if self.tree.size > self.last.head.size
+            && !self.abandoned.load(Ordering::Relaxed)
             && let Decision::Sign(head) = decide(Some(&self.last.head), &self.tree, 1, self.parts.clock.now())
         {
             self.sign(head)?;

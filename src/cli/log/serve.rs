@@ -163,6 +163,8 @@ impl RunningLog {
             }
         };
         let _ = tokio::time::timeout(LAST_ANSWERS, answered).await;
+        let sequencer = self.sequencer;
+        let _ = tokio::task::spawn_blocking(move || sequencer.abandon()).await;
     }
 
     /// Finishes what is under way, signs a last head and closes the store.
