@@ -12,11 +12,12 @@ use ::der::pem::{LineEnding, encode_string};
 use self::proof::print_inclusion;
 use super::setup::{Pki, random_name, write};
 use crate::api::{B64, ConsistencyQuery, ProofQuery, SubmitEntryRequest};
+use crate::apki::capabilities::{Amount, Capability};
 use crate::apki::precertificate::{Precertificate, recover};
 use crate::apki::{AgentUri, Certificate};
 use crate::cli::log::open::OpenedLog;
 use crate::cli::output::{CliError, Context};
-use crate::cli::pki::{Capability, Claims, KeyKind, SigningKey, Stamp};
+use crate::cli::pki::{Claims, KeyKind, SigningKey, Stamp};
 use crate::client::{ClientError, LogClient};
 use crate::keys::Signer;
 use crate::log::checkpoint::open_checkpoint;
@@ -140,10 +141,9 @@ impl Story<'_> {
             println!("  log {}  {}  {}, run by {:?}", log.name, log.url(), log.key.name(), log.operator);
         }
         let log = self.logs.first().ok_or_else(|| CliError::new("there is no log"))?;
-        let claims = Claims::shopper(72);
         let agent = agent()?;
-        let precertificate = self.issue(&agent, &claims)?;
-        let cert_hash = self.introduce(&precertificate, &claims)?;
+        let precertificate = self.issue(&agent, 72)?;
+        let cert_hash = self.introduce(&precertificate)?;
         let (sats, leaf) = self.submit(&precertificate).await?;
         let certificate = self.assemble(&precertificate, cert_hash, sats)?;
         let first = self.prove(log, cert_hash, leaf).await?;
@@ -159,19 +159,23 @@ impl Story<'_> {
         })
     }
 
-    fn issue(&self, agent: &AgentUri, claims: &Claims) -> Result<Vec<u8>, CliError> {
-        let stamp = Stamp::new(&self.pki.org, claims, SystemClock.now()).context("a precertificate")?;
+    fn issue(&self, agent: &AgentUri, score: u8) -> Result<Vec<u8>, CliError> {
+        let claims = Claims::shopper(score).context("a precertificate")?;
+        let stamp = Stamp::new(&self.pki.org, &claims, SystemClock.now()).context("a precertificate")?;
         let key = SigningKey::generate(KeyKind::P256).context("an agent's key")?;
         stamp.precertificate(agent, &key).context("a precertificate")
     }
 
-    fn introduce(&self, precertificate: &[u8], claims: &Claims) -> Result<CertHash, CliError> {
+    fn introduce(&self, precertificate: &[u8]) -> Result<CertHash, CliError> {
         let certificate = Certificate::parse(precertificate).context("the precertificate")?;
         let hash = CertHash::of_certificate(precertificate);
         self.heading("1. The CA signs a precertificate for an agent");
         row("agent", certificate.agent_uri().context("the agent's name")?);
-        row("trust score", format_args!("{} of 100, tier {}", claims.score, claims.tier()));
-        claims.capabilities.iter().for_each(|capability| row("may use", may(capability)));
+        if let Some(trust) = certificate.trust_score().context("the trust score")? {
+            row("trust score", format_args!("{} of 100, tier {}", trust.score.get(), trust.score.tier().name()));
+        }
+        let capabilities = certificate.capabilities().context("the capabilities")?.unwrap_or_default();
+        capabilities.as_slice().iter().for_each(|capability| row("may use", may(capability)));
         row("valid", format_args!("{} to {}", certificate.not_before(), certificate.not_after()));
         row("certHash", hash);
         println!(
@@ -296,7 +300,7 @@ impl Story<'_> {
     }
 
     fn other(&self) -> Result<Vec<u8>, CliError> {
-        self.issue(&agent()?, &Claims::shopper(45))
+        self.issue(&agent()?, 45)
     }
 
     fn chain(&self) -> Vec<B64> {
@@ -320,11 +324,17 @@ fn agent() -> Result<AgentUri, CliError> {
 
 /// A capability in words.
 fn may(capability: &Capability) -> String {
-    let Capability { tool_uri, scope, spend, requests_per_minute } = capability;
-    let mut text = format!("{tool_uri} for {scope}, {requests_per_minute} calls a minute");
-    if let Some((transaction, day, currency)) = spend {
-        let money = |minor: &u64| format!("{}.{:02}", minor / 100, minor % 100);
-        text += &format!(", {} {currency} a call, {} a day", money(transaction), money(day));
+    let mut text = format!("{} for {}", capability.tool_uri.as_str(), capability.scope.as_str());
+    if let Some(rate) = capability.rate_limit {
+        text += &format!(", {} calls in {} s", rate.max_requests, rate.period_seconds);
+    }
+    let Some(limit) = capability.spend_limit else { return text };
+    let money = |amount: Amount| format!("{}.{:02} {}", amount.get() / 100, amount.get() % 100, limit.currency);
+    if let Some(amount) = limit.max_per_transaction {
+        text += &format!(", {} a call", money(amount));
+    }
+    if let (Some(amount), Some(seconds)) = (limit.max_per_period, limit.period_seconds) {
+        text += &format!(", {} in {seconds} s", money(amount));
     }
     text
 }

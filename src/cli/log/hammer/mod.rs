@@ -31,6 +31,7 @@ use self::sats::{Sats, Span};
 use super::open::read_certificates;
 use super::remote::{RemoteLog, connect};
 use crate::api::{B64, MAX_BATCH_ENTRIES};
+use crate::apki::provenance::{Evidence, MAX_EVIDENCE};
 use crate::cli::output::{CliError, Context, print_json};
 use crate::cli::pki::{Authority, Claims, SigningKey};
 use crate::keys::PublicKey;
@@ -243,15 +244,14 @@ fn maker(args: &HammerArgs, target: Target) -> Result<Maker, CliError> {
     let authority = Authority::new(key, issuer).context(ca_cert.display())?;
     let mut run = [0; 4];
     SystemRandom::new().fill(&mut run).map_err(|_| CliError::new("the system has no randomness to give"))?;
-    let (claims, batch) = (Claims::shopper(72), usize::from(args.batch));
+    let claims = Claims::shopper(72).context("a precertificate")?;
+    let batch = usize::from(args.batch);
     let mut maker = Maker { authority, chain, claims, batch, target, run: hex::encode(run) };
     if let Some(size) = args.size {
         let needed = maker.trial()?.submission.as_slice().len();
-        let more = size.saturating_sub(needed);
-        if more > 16 << 10 {
-            return Err(CliError::new(format!("--size may be at most {} here", needed + (16 << 10))));
-        }
-        maker.claims.evidence_octets = more;
+        let evidence = Evidence::new(vec![0x5a; size.saturating_sub(needed)])
+            .map_err(|_| CliError::new(format!("--size may be at most {} here", needed + MAX_EVIDENCE)))?;
+        maker.claims.evidence = Some(evidence).filter(|evidence| !evidence.as_bytes().is_empty());
     }
     Ok(maker)
 }
