@@ -10,21 +10,23 @@ use std::time::Duration;
 use ::der::pem::{LineEnding, encode_string};
 
 use self::proof::print_inclusion;
-use super::setup::{Pki, random_name, write};
+use super::setup::{Pki, random_name};
 use crate::api::{B64, ConsistencyQuery, ProofQuery, SubmitEntryRequest};
 use crate::apki::capabilities::{Amount, Capability};
 use crate::apki::precertificate::{Precertificate, recover};
 use crate::apki::{AgentUri, Certificate};
+use crate::cli::files::write_new;
 use crate::cli::log::open::OpenedLog;
+use crate::cli::log::remote::{failed, signed};
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::{Claims, KeyKind, SigningKey, Stamp};
-use crate::client::{ClientError, LogClient};
+use crate::client::LogClient;
 use crate::keys::Signer;
 use crate::log::checkpoint::open_checkpoint;
 use crate::log::entry::{CertHash, EntryType};
 use crate::log::note::VerifierKey;
 use crate::log::sat::{SatList, SignedAgentTimestamp};
-use crate::log::sth::{SignedTreeHead, TreeHead};
+use crate::log::sth::TreeHead;
 use crate::merkle::{LeafIndex, verify_consistency};
 use crate::time::{Clock, SystemClock};
 
@@ -48,7 +50,7 @@ impl Log {
     /// The same log, now served at this address.
     pub fn at(mut self, address: SocketAddr) -> Result<Self, CliError> {
         self.address = address;
-        self.client = Some(LogClient::new(&self.url()).map_err(said)?);
+        self.client = Some(LogClient::new(&self.url()).map_err(failed)?);
         Ok(self)
     }
 
@@ -72,7 +74,7 @@ impl Log {
             entry_type: Some(EntryType::Precertificate),
             chain: chain.to_vec(),
         };
-        let answer = self.client()?.submit(&entry).await.map_err(said)?;
+        let answer = self.client()?.submit(&entry).await.map_err(failed)?;
         let sat = SignedAgentTimestamp::from_der(answer.sat.as_slice()).context("the SAT")?;
         sat.verify(self.key.key(), CertHash::of_certificate(der)).context(format_args!("log {}'s SAT", self.name))?;
         Ok((sat, answer.leaf_index))
@@ -82,12 +84,11 @@ impl Log {
     async fn head_over(&self, leaf: LeafIndex, patience: Duration) -> Result<TreeHead, CliError> {
         let wait = async {
             loop {
-                let sth = self.client()?.sth().await.map_err(said)?;
-                let head = TreeHead { size: sth.tree_size, timestamp: sth.timestamp, root: sth.root_hash };
-                if leaf.is_in(head.size) {
-                    let signed = SignedTreeHead { log_id: sth.log_id, head, signature: sth.signature.0 };
-                    signed.verify(self.key.key()).context("the tree head")?;
-                    return Ok(head);
+                let sth = self.client()?.sth().await.map_err(failed)?;
+                if leaf.is_in(sth.tree_size) {
+                    let sth = signed(sth);
+                    sth.verify(self.key.key()).context("the tree head")?;
+                    return Ok(sth.head);
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -127,8 +128,8 @@ impl Told {
         let dir = home.join(format!("agent-{}", self.agent.instance()));
         std::fs::create_dir_all(&dir).context(dir.display())?;
         let pem = |der| encode_string("CERTIFICATE", LineEnding::LF, der).context("the certificate");
-        write(&dir.join("precertificate.pem"), 0o644, &pem(&self.precertificate)?)?;
-        write(&dir.join("final.pem"), 0o644, &pem(self.certificate.der())?)?;
+        write_new(&dir.join("precertificate.pem"), 0o644, &pem(&self.precertificate)?)?;
+        write_new(&dir.join("final.pem"), 0o644, &pem(self.certificate.der())?)?;
         Ok(dir)
     }
 }
@@ -251,7 +252,7 @@ impl Story<'_> {
         let head = log.head_over(LeafIndex::new(leaf.get().saturating_add(2)), self.patience()).await?;
         self.show_head(&head);
         let query = ProofQuery { hash: hash.leaf_hash(), tree_size: Some(head.size) };
-        let proof = log.client()?.proof_by_hash(query).await.map_err(said)?;
+        let proof = log.client()?.proof_by_hash(query).await.map_err(failed)?;
         if proof.leaf_index != leaf {
             return Err(CliError::negative("the log has moved the leaf"));
         }
@@ -269,7 +270,7 @@ impl Story<'_> {
         let second = log.head_over(last, self.patience()).await?;
         self.show_head(&second);
         let query = ConsistencyQuery { first: first.size, second: Some(second.size) };
-        let proof = log.client()?.consistency(query).await.map_err(said)?.consistency;
+        let proof = log.client()?.consistency(query).await.map_err(failed)?.consistency;
         verify_consistency(first.size, second.size, &first.root, &second.root, &proof)
             .map_err(|e| CliError::negative(format!("the log's history does not hold: {e}")))?;
         println!(
@@ -284,7 +285,7 @@ impl Story<'_> {
 
     async fn checkpoint(&self, log: &Log, head: &TreeHead) -> Result<(), CliError> {
         self.heading("6. The same head as a checkpoint, the signed note that witnesses cosign");
-        let note = log.client()?.checkpoint().await.map_err(said)?;
+        let note = log.client()?.checkpoint().await.map_err(failed)?;
         let checkpoint = open_checkpoint(note.as_bytes(), &log.key).context("the checkpoint")?;
         if checkpoint.size == head.size && checkpoint.root != head.root {
             return Err(CliError::negative("checkpoint and tree head show two roots for one size"));
@@ -341,8 +342,4 @@ fn may(capability: &Capability) -> String {
 
 fn row(name: &str, value: impl Display) {
     println!("   {name:12} {value}");
-}
-
-fn said(error: ClientError) -> CliError {
-    CliError::new(error.to_string())
 }

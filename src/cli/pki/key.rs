@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use der::pem;
 
 use super::PkiError;
+use crate::cli::files::pem_blocks;
 use crate::keys::ED25519_SPKI_PREFIX;
 
 const P256_SPKI: [u8; 26] = [
@@ -48,10 +49,7 @@ impl SigningKey {
     /// Reads PKCS#8, as `openssl genpkey` writes it, or SEC 1, as `openssl ecparam -genkey` does.
     /// Other PEM blocks in front of it, such as curve parameters, are passed over.
     pub fn from_pem(text: &str) -> Result<Self, PkiError> {
-        let starts = text.match_indices("-----BEGIN ").map(|(at, _)| &text[at..]);
-        for block in starts {
-            let end = block.find("-----END ").and_then(|at| block[at..].find('\n').map(|n| at + n + 1));
-            let block = end.map_or(block, |end| &block[..end]);
+        for block in pem_blocks(text) {
             let (label, der) = pem::decode_vec(block.as_bytes()).map_err(|e| PkiError::Key(e.to_string()))?;
             match label {
                 "PRIVATE KEY" => {

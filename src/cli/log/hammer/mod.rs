@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Url;
@@ -34,6 +33,7 @@ use crate::api::{B64, MAX_BATCH_ENTRIES};
 use crate::apki::provenance::{Evidence, MAX_EVIDENCE};
 use crate::cli::output::{CliError, Context, print_json};
 use crate::cli::pki::{Authority, Claims, SigningKey};
+use crate::cli::random;
 use crate::keys::PublicKey;
 use crate::log::note::VerifierKey;
 use crate::time::{Clock, SystemClock};
@@ -242,11 +242,9 @@ fn maker(args: &HammerArgs, target: Target) -> Result<Maker, CliError> {
     let issuer = certificates.into_iter().next();
     let issuer = issuer.ok_or_else(|| CliError::new(format!("{}: no PEM certificate in it", ca_cert.display())))?;
     let authority = Authority::new(key, issuer).context(ca_cert.display())?;
-    let mut run = [0; 4];
-    SystemRandom::new().fill(&mut run).map_err(|_| CliError::new("the system has no randomness to give"))?;
     let claims = Claims::shopper(72).context("a precertificate")?;
     let batch = usize::from(args.batch);
-    let mut maker = Maker { authority, chain, claims, batch, target, run: hex::encode(run) };
+    let mut maker = Maker { authority, chain, claims, batch, target, run: hex::encode(random::<4>()?) };
     if let Some(size) = args.size {
         let needed = maker.trial()?.submission.as_slice().len();
         let evidence = Evidence::new(vec![0x5a; size.saturating_sub(needed)])
