@@ -4,6 +4,7 @@ mod proof;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -327,7 +328,7 @@ fn agent() -> Result<AgentUri, CliError> {
 fn may(capability: &Capability) -> String {
     let mut text = format!("{} for {}", capability.tool_uri.as_str(), capability.scope.as_str());
     if let Some(rate) = capability.rate_limit {
-        text += &format!(", {} calls in {} s", rate.max_requests, rate.period_seconds);
+        text += &format!(", {} calls {}", rate.max_requests, per(rate.period_seconds));
     }
     let Some(limit) = capability.spend_limit else { return text };
     let money = |amount: Amount| format!("{}.{:02} {}", amount.get() / 100, amount.get() % 100, limit.currency);
@@ -335,9 +336,18 @@ fn may(capability: &Capability) -> String {
         text += &format!(", {} a call", money(amount));
     }
     if let (Some(amount), Some(seconds)) = (limit.max_per_period, limit.period_seconds) {
-        text += &format!(", {} in {seconds} s", money(amount));
+        text += &format!(", {} {}", money(amount), per(seconds));
     }
     text
+}
+
+/// How often, in words.
+fn per(seconds: NonZeroU32) -> String {
+    match seconds.get() {
+        60 => "a minute".to_owned(),
+        86_400 => "a day".to_owned(),
+        other => format!("in {other} s"),
+    }
 }
 
 fn row(name: &str, value: impl Display) {
