@@ -18,6 +18,10 @@ const ID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 
+/// DER of an Ed25519 SubjectPublicKeyInfo up to the key's 32 octets (RFC 8410 section 4).
+pub(crate) const ED25519_SPKI_PREFIX: [u8; 12] =
+    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
 /// Why a key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
@@ -125,6 +129,15 @@ impl PublicKey {
         Ok(Self { spki: der.to_vec(), kind })
     }
 
+    /// The Ed25519 key with these octets, as C2SP verifier keys carry them.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] where they are not 32, or no point of the curve.
+    pub fn from_ed25519_octets(octets: &[u8]) -> Result<Self, KeyError> {
+        // With another number of octets the DER is none, and says so.
+        Self::from_spki_der(&[&ED25519_SPKI_PREFIX, octets].concat())
+    }
+
     fn algorithm_of(id: &AlgorithmIdentifierRef<'_>) -> Result<SignatureAlgorithm, KeyError> {
         match (id.oid, id.parameters) {
             (ID_ED25519, None) => Ok(SignatureAlgorithm::Ed25519),
@@ -214,9 +227,7 @@ impl Ed25519Signer {
     }
 
     fn new(key: SigningKey) -> Result<Self, KeyError> {
-        let mut spki = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-        spki.extend_from_slice(key.verifying_key().as_bytes());
-        Ok(Self { public: PublicKey::from_spki_der(&spki)?, key })
+        Ok(Self { public: PublicKey::from_ed25519_octets(key.verifying_key().as_bytes())?, key })
     }
 }
 
@@ -274,5 +285,9 @@ mod tests {
         assert!(matches!(PublicKey::from_spki_der(&trailing), Err(KeyError::Malformed(_))));
         assert!(matches!(PublicKey::from_spki_der(&good[..40]), Err(KeyError::Malformed(_))));
         assert!(matches!(PublicKey::from_spki_der(&other_algorithm), Err(KeyError::Unsupported(_))));
+        assert_eq!(PublicKey::from_ed25519_octets(&good[12..]).unwrap().spki_der(), good);
+        for length in [0, 31, 33, 256] {
+            assert!(matches!(PublicKey::from_ed25519_octets(&vec![1; length]), Err(KeyError::Malformed(_))));
+        }
     }
 }

@@ -81,7 +81,7 @@ fn from_submission_to_proof() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let ca = TestCa::new(KeyKind::P256);
-    let log = LogDir::init(dir, &ca.root_pem());
+    let log = LogDir::init(dir, Some(&ca.root_pem()));
     let _server = log.serve();
     let (url, vkey) = (log.url(), log.vkey.as_str());
 
@@ -130,7 +130,7 @@ fn heads_continue_or_the_command_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let ca = TestCa::new(KeyKind::Ed25519);
-    let log = LogDir::init(dir, &ca.root_pem());
+    let log = LogDir::init(dir, Some(&ca.root_pem()));
     let _server = log.serve();
     let (url, vkey, saved) = (log.url(), log.vkey.as_str(), path(dir, "log.head"));
 
@@ -163,7 +163,7 @@ fn heads_continue_or_the_command_says_so() {
 fn a_log_that_runs_is_checked_and_a_lie_on_the_way_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let ca = TestCa::new(KeyKind::Ed25519);
-    let log = LogDir::init(dir.path(), &ca.root_pem());
+    let log = LogDir::init(dir.path(), Some(&ca.root_pem()));
     let server = log.serve();
     let (url, vkey) = (log.url(), log.vkey.clone());
     let clean = run_json(0, &["fsck", "--url", &url, "--vkey", &vkey]);
@@ -240,7 +240,7 @@ impl Database {
 fn damage_on_the_disk_is_found_and_named() {
     let dir = tempfile::tempdir().unwrap();
     let ca = TestCa::new(KeyKind::Ed25519);
-    let log = LogDir::init(dir.path(), &ca.root_pem());
+    let log = LogDir::init(dir.path(), Some(&ca.root_pem()));
     assert!(run(2, &["fsck", "--config", &log.config()]).contains("there is no database"));
     let server = log.serve();
     let hashes = fill(&log, &ca, 600);

@@ -31,6 +31,10 @@ fn tells_the_story_to_its_end() {
     assert_eq!(hash.len(), 1, "{text}");
     assert_eq!(hash[0].len(), 64);
     assert_eq!(value(&text, "recovered "), hash, "the precertificate comes back");
+    assert_eq!(value(&text, "trust score "), ["72 of 100, tier elevated"]);
+    let uses = value(&text, "may use ");
+    assert_eq!(uses.len(), 2, "{text}");
+    assert!(uses[0].contains("orders/create") && uses[0].ends_with("50.00 EUR a call, 500.00 EUR a day"), "{text}");
     assert_eq!(text.matches("leaf 2, ").count(), 2, "one SAT of each log: {text}");
     let roots = value(&text, "signed root ");
     assert_eq!(roots.len(), 2);
@@ -89,20 +93,31 @@ fn a_log_that_keeps_running_can_be_loaded_and_stopped() {
     // The command that it prints, with less patience.
     let command = text.lines().find_map(|line| line.trim().strip_prefix("atl log hammer ")).expect("a command");
     let command = command.strip_suffix(" --seconds 5").expect("its end");
-    for more in [&["--batch", "16"][..], &["--rate", "200", "--size", "2000"]] {
+    let hammer = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_atl"))
-            .args(["log", "hammer"])
-            .args(command.split(' '))
-            .args(["--seconds", "1", "--prepare", "512", "--connections", "4", "--json", "--server-pid", &pid])
-            .args(more)
+            .args(["log", "hammer", "--seconds", "1", "--connections", "4", "--json", "--server-pid", &pid])
+            .args(arguments)
             .output()
             .expect("the program starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a report");
-        assert!(report["sats"].as_u64() >= Some(100), "{report}");
-        assert_eq!(report["sats"], report["sent"], "{report}");
+        assert!(report["verified"].as_u64() >= Some(100), "{report}");
+        assert_eq!(report["verified"], report["sent"], "{report}");
         assert!(report["bad"].as_object().is_some_and(serde_json::Map::is_empty), "{report}");
         assert!(report["server"]["peak_memory_octets"].as_u64() > Some(1 << 20), "{report}");
+        report
+    };
+    let command: Vec<&str> = command.split(' ').collect();
+    for more in [&["--batch", "16"][..], &["--rate", "200", "--size", "2000"]] {
+        let report = hammer(&[&command[..], &["--prepare", "512"], more].concat());
+        assert_eq!(report["load"], "submissions", "{report}");
+    }
+
+    // What was just logged, asked for.
+    for more in [&[][..], &["--rate", "200"]] {
+        let report = hammer(&[&command[..2], &["--proofs"], more].concat());
+        assert_eq!(report["load"], "proofs", "{report}");
+        assert!(report["leaves"].as_u64() >= Some(8) && report["tree_size"].as_u64() >= Some(8), "{report}");
     }
 
     let process = rustix::process::Pid::from_child(&child);

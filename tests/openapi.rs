@@ -3,8 +3,10 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used)]
 
-#[path = "common/program.rs"]
-mod program;
+#[path = "common/raw_http.rs"]
+mod raw_http;
+#[path = "common/server.rs"]
+mod server;
 
 use std::collections::BTreeSet;
 
@@ -225,8 +227,13 @@ fn a_value_that_does_not_fit_is_seen() {
 #[test]
 fn a_server_answers_as_described() {
     let dir = tempfile::tempdir().unwrap();
-    let server = program::Server::start(&dir.path().join("log"));
-    let document: Value = serde_json::from_slice(&server.request("GET", "/openapi.json").body).unwrap();
+    let log = server::LogDir::init(dir.path(), None);
+    let _server = log.serve();
+    let ask = |method: &str, target: &str| {
+        let mut connection = raw_http::Connection::open(log.address).unwrap();
+        connection.request(method, target, "", b"").unwrap()
+    };
+    let document: Value = serde_json::from_slice(&ask("GET", "/openapi.json").body).unwrap();
     assert_eq!(document, described());
     let mut statuses = BTreeSet::new();
     for (method, path, operation) in operations(&document) {
@@ -244,7 +251,7 @@ fn a_server_answers_as_described() {
         });
         let query = parameters.collect::<Vec<_>>().join("&");
         for target in [filled.clone(), format!("{filled}?{query}")] {
-            let answer = server.request(&method, &target);
+            let answer = ask(&method, &target);
             let place = format!("{method} {target}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
             let response = &operation["responses"][answer.status.to_string()];
             assert!(response.is_object(), "not described: {place}");
@@ -262,8 +269,8 @@ fn a_server_answers_as_described() {
             statuses.insert(answer.status);
         }
         let other = if method == "GET" { "POST" } else { "GET" };
-        assert_eq!(server.request(other, &filled).status, 405, "{other} {path}");
+        assert_eq!(ask(other, &filled).status, 405, "{other} {path}");
     }
     assert!(statuses.is_superset(&[200, 400, 404].into()), "{statuses:?}");
-    assert_eq!(server.request("GET", "/atl/v2/log").status, 404);
+    assert_eq!(ask("GET", "/atl/v2/log").status, 404);
 }

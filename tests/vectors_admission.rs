@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/vectors.rs"]
+mod vectors;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use atl::apki::Certificate;
 use atl::log::admission::{Anchors, Fault, Refusal, Rules, Screened, VerifiedPath};
@@ -12,13 +14,8 @@ use atl::log::entry::{CertHash, EntryType, Submission};
 use atl::time::UnixMillis;
 use serde_json::Value;
 
-fn vectors() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
-}
-
 fn octets(path: &Value) -> Vec<u8> {
-    let path = path.as_str().unwrap();
-    std::fs::read(vectors().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    vectors::octets(path.as_str().unwrap())
 }
 
 fn millis(value: &Value) -> UnixMillis {
@@ -46,7 +43,7 @@ fn admit(case: &Value, anchors: &Anchors, rules: &Rules, now: UnixMillis) -> Res
 
 #[test]
 fn every_submission_gets_the_verdict_of_the_vectors() {
-    let all: Value = serde_json::from_slice(&std::fs::read(vectors().join("certs.json")).unwrap()).unwrap();
+    let all = vectors::json("certs.json");
     let rules = Rules {
         not_after_start: millis(&all["not_after_start_ms"]),
         not_after_limit: millis(&all["not_after_limit_ms"]),

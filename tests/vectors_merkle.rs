@@ -1,6 +1,9 @@
 //! The tree against the vectors of an independent implementation.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "common/vectors.rs"]
+mod vectors;
+
 use std::collections::HashMap;
 
 use atl::log::bundle::{CertBundle, CertRow, EntryBundle};
@@ -11,24 +14,10 @@ use atl::merkle::{
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-
-fn file(name: &str) -> Value {
-    let path = format!("{}/tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn rows<'a>(file: &'a Value, list: &str, count: usize) -> &'a [Value] {
-    let rows = file[list].as_array().unwrap();
-    assert_eq!(rows.len(), count, "{list}");
-    rows
-}
-
-fn octets(value: &Value) -> Vec<u8> {
-    hex::decode(value.as_str().unwrap()).unwrap()
-}
+use vectors::{counted, from_hex, json};
 
 fn hash(value: &Value) -> Hash {
-    Hash::from_slice(&octets(value)).unwrap()
+    Hash::from_slice(&from_hex(value)).unwrap()
 }
 
 fn size(value: &Value) -> TreeSize {
@@ -37,7 +26,7 @@ fn size(value: &Value) -> TreeSize {
 
 /// The hashes of a proof, or `None` where one of them is not of 32 octets.
 fn proof(row: &Value) -> Option<Vec<Hash>> {
-    row["proof"].as_array().unwrap().iter().map(|element| Hash::from_slice(&octets(element))).collect()
+    row["proof"].as_array().unwrap().iter().map(|element| Hash::from_slice(&from_hex(element))).collect()
 }
 
 /// A tree of which all tiles are at hand.
@@ -69,13 +58,13 @@ impl Tree {
 
 #[test]
 fn merkle_roots_at_every_listed_size() {
-    let file = file("merkle.json");
-    let leaves: Vec<_> = rows(&file, "leaves", 300).iter().map(|entry| leaf_hash(&octets(entry))).collect();
-    for (leaf, listed) in leaves.iter().zip(rows(&file, "leaf_hashes_first_8", 8)) {
+    let file = json("merkle.json");
+    let leaves: Vec<_> = counted(&file, "leaves", 300).iter().map(|entry| leaf_hash(&from_hex(entry))).collect();
+    for (leaf, listed) in leaves.iter().zip(counted(&file, "leaf_hashes_first_8", 8)) {
         assert_eq!(*leaf, hash(listed));
     }
     let tree = Tree::of(&leaves);
-    for row in rows(&file, "roots", 45) {
+    for row in counted(&file, "roots", 45) {
         let size = size(&row["size"]);
         let grown = integrate(&Edge::empty(), &leaves[..size.get() as usize]).unwrap().edge;
         assert_eq!((grown.root(), tree.root_at(size)), (hash(&row["root"]), hash(&row["root"])), "size {size}");
@@ -84,11 +73,11 @@ fn merkle_roots_at_every_listed_size() {
 
 #[test]
 fn merkle_inclusion_proofs_good_and_bad() {
-    let file = file("merkle.json");
-    let leaves: Vec<_> = rows(&file, "leaves", 300).iter().map(|entry| leaf_hash(&octets(entry))).collect();
+    let file = json("merkle.json");
+    let leaves: Vec<_> = counted(&file, "leaves", 300).iter().map(|entry| leaf_hash(&from_hex(entry))).collect();
     let tree = Tree::of(&leaves);
     let mut good = 0;
-    for row in rows(&file, "inclusion", 270) {
+    for row in counted(&file, "inclusion", 270) {
         let (index, size) = (LeafIndex::new(row["index"].as_u64().unwrap()), size(&row["size"]));
         let verified = proof(row).is_some_and(|proof| {
             verify_inclusion(&hash(&row["leaf_hash"]), index, size, &proof, &hash(&row["root"])).is_ok()
@@ -105,11 +94,11 @@ fn merkle_inclusion_proofs_good_and_bad() {
 
 #[test]
 fn merkle_consistency_proofs_good_and_bad() {
-    let file = file("merkle.json");
-    let leaves: Vec<_> = rows(&file, "leaves", 300).iter().map(|entry| leaf_hash(&octets(entry))).collect();
+    let file = json("merkle.json");
+    let leaves: Vec<_> = counted(&file, "leaves", 300).iter().map(|entry| leaf_hash(&from_hex(entry))).collect();
     let tree = Tree::of(&leaves);
     let mut good = 0;
-    for row in rows(&file, "consistency", 243) {
+    for row in counted(&file, "consistency", 243) {
         let (first, second) = (size(&row["first"]), size(&row["second"]));
         let (first_root, second_root) = (hash(&row["first_root"]), hash(&row["second_root"]));
         let verified = proof(row)
@@ -126,9 +115,9 @@ fn merkle_consistency_proofs_good_and_bad() {
 
 #[test]
 fn tile_paths() {
-    let file = file("tiles.json");
+    let file = json("tiles.json");
     let mut good = 0;
-    for row in rows(&file, "paths", 45) {
+    for row in counted(&file, "paths", 45) {
         let text = row["path"].as_str().unwrap();
         let parsed = text.parse::<TilePath>();
         assert_eq!(parsed.is_ok(), row["ok"].as_bool().unwrap(), "{row}");
@@ -148,8 +137,8 @@ fn tile_paths() {
 
 #[test]
 fn tile_shapes() {
-    let file = file("tiles.json");
-    for row in rows(&file, "shapes", 9) {
+    let file = json("tiles.json");
+    for row in counted(&file, "shapes", 9) {
         let mut partial = Vec::new();
         let mut full: Vec<(u8, u64)> = Vec::new();
         for (tile, width) in shapes(size(&row["tree_size"])) {
@@ -180,14 +169,14 @@ fn ruled_tree(leaves: u64) -> Tree {
 
 #[test]
 fn tiles_roots_and_proofs_of_70_000_leaves() {
-    let file = file("tiles.json");
+    let file = json("tiles.json");
     let tree = ruled_tree(70_000);
-    for row in rows(&file, "roots", 11) {
+    for row in counted(&file, "roots", 11) {
         let size = size(&row["size"]);
         let root = if size.get() <= 70_000 { tree.root_at(size) } else { ruled_tree(size.get()).edge.root() };
         assert_eq!(root, hash(&row["root"]), "size {size}");
     }
-    for row in rows(&file, "tiles", 31) {
+    for row in counted(&file, "tiles", 31) {
         let path: TilePath = row["path"].as_str().unwrap().parse().unwrap();
         assert_eq!(path.width_at(size(&row["tree_size"])), Some(path.width()), "{row}");
         let octets = tree.tiles[&path.tile().unwrap()].octets_at(path.width()).unwrap();
@@ -198,7 +187,7 @@ fn tiles_roots_and_proofs_of_70_000_leaves() {
         assert_eq!(tile.hashes().first(), Some(&hash(&row["first_hash"])));
         assert_eq!(tile.hashes().last(), Some(&hash(&row["last_hash"])));
     }
-    for row in rows(&file, "inclusion", 9) {
+    for row in counted(&file, "inclusion", 9) {
         let (index, size) = (row["index"].as_u64().unwrap(), size(&row["size"]));
         let plan = InclusionPlan::new(LeafIndex::new(index), size).unwrap();
         let made = plan.prove(&tree.tiles(plan.tiles())).unwrap();
@@ -208,7 +197,7 @@ fn tiles_roots_and_proofs_of_70_000_leaves() {
         let root = tree.root_at(size);
         assert_eq!(verify_inclusion(&entry(index).leaf_hash(), LeafIndex::new(index), size, &made, &root), Ok(()));
     }
-    for row in rows(&file, "consistency", 8) {
+    for row in counted(&file, "consistency", 8) {
         let (first, second) = (size(&row["first"]), size(&row["second"]));
         let plan = ConsistencyPlan::new(first, second).unwrap();
         let made = plan.prove(&tree.tiles(plan.tiles())).unwrap();
@@ -220,15 +209,15 @@ fn tiles_roots_and_proofs_of_70_000_leaves() {
 
 #[test]
 fn entry_bundles() {
-    let file = file("tiles.json");
-    assert_eq!(entry(0).as_bytes().as_slice(), octets(&file["entry_0"]));
-    assert_eq!(entry(69_999).as_bytes().as_slice(), octets(&file["entry_69999"]));
+    let file = json("tiles.json");
+    assert_eq!(entry(0).as_bytes().as_slice(), from_hex(&file["entry_0"]));
+    assert_eq!(entry(69_999).as_bytes().as_slice(), from_hex(&file["entry_69999"]));
     let mut good = 0;
-    for row in rows(&file, "entry_bundles", 11) {
+    for row in counted(&file, "entry_bundles", 11) {
         if !row["ok"].as_bool().unwrap() {
             let encoded = match &row["repeat"] {
-                Value::Null => octets(&row["hex"]),
-                repeat => octets(&repeat["hex"]).repeat(repeat["times"].as_u64().unwrap() as usize),
+                Value::Null => from_hex(&row["hex"]),
+                repeat => from_hex(&repeat["hex"]).repeat(repeat["times"].as_u64().unwrap() as usize),
             };
             assert!(EntryBundle::from_octets(&encoded).is_err(), "{row}");
             continue;
@@ -248,10 +237,10 @@ fn entry_bundles() {
 
 #[test]
 fn cert_bundles() {
-    let file = file("tiles.json");
+    let file = json("tiles.json");
     let mut good = 0;
-    for row in rows(&file, "cert_bundles", 6) {
-        let encoded = octets(&row["hex"]);
+    for row in counted(&file, "cert_bundles", 6) {
+        let encoded = from_hex(&row["hex"]);
         let parsed = CertBundle::from_octets(&encoded);
         assert_eq!(parsed.is_ok(), row["ok"].as_bool().unwrap(), "{row}");
         let Ok(bundle) = parsed else { continue };
@@ -259,7 +248,7 @@ fn cert_bundles() {
         assert_eq!(bundle.rows().len(), listed.len());
         for (row, listed) in bundle.rows().iter().zip(listed) {
             assert_eq!(Some(row.timestamp.get()), listed["timestamp"].as_u64());
-            let certificate = octets(&listed["certificate_hex"]);
+            let certificate = from_hex(&listed["certificate_hex"]);
             assert_eq!(row.certificate.as_deref().unwrap_or_default(), certificate);
             assert_eq!(Some(row.certificate.is_none()), listed["pruned"].as_bool());
             let chain: Vec<_> = listed["chain_sha256"].as_array().unwrap().iter().map(hash).collect();

@@ -2,6 +2,9 @@
 //! signed notes and checkpoints.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "common/vectors.rs"]
+mod vectors;
+
 use atl::keys::{Ed25519Signer, LogId, PublicKey, Signer};
 use atl::log::checkpoint::{CheckpointError, Origin, open_checkpoint, sign_checkpoint};
 use atl::log::entry::CertHash;
@@ -13,21 +16,7 @@ use atl::time::UnixMillis;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-
-fn file(name: &str) -> Value {
-    let path = format!("{}/tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn rows<'a>(file: &'a Value, list: &str, count: usize) -> &'a [Value] {
-    let rows = file[list].as_array().unwrap();
-    assert_eq!(rows.len(), count, "{list}");
-    rows
-}
-
-fn hex_octets(value: &Value) -> Vec<u8> {
-    hex::decode(value.as_str().unwrap()).unwrap()
-}
+use vectors::{counted, from_hex, json};
 
 fn b64_octets(value: &Value) -> Vec<u8> {
     STANDARD.decode(value.as_str().unwrap()).unwrap()
@@ -38,11 +27,11 @@ fn public_key(value: &Value) -> PublicKey {
 }
 
 fn signer(value: &Value) -> Ed25519Signer {
-    Ed25519Signer::from_seed(&hex_octets(&value["seed_hex"]).try_into().unwrap()).unwrap()
+    Ed25519Signer::from_seed(&from_hex(&value["seed_hex"]).try_into().unwrap()).unwrap()
 }
 
 fn cert_hash(value: &Value) -> CertHash {
-    CertHash::from_slice(&hex_octets(value)).unwrap()
+    CertHash::from_slice(&from_hex(value)).unwrap()
 }
 
 fn log_id(octets: Vec<u8>) -> LogId {
@@ -66,13 +55,13 @@ fn sat_reason(der: &[u8], key: &PublicKey, hash: CertHash) -> Result<(), &'stati
 
 #[test]
 fn sats() {
-    let file = file("sat.json");
+    let file = json("sat.json");
     let (key, signer) = (public_key(&file["key"]), signer(&file["key"]));
-    assert_eq!(key.log_id(), log_id(hex_octets(&file["log_id_hex"])));
-    assert_eq!(public_key(&file["other_key"]).log_id(), log_id(hex_octets(&file["other_log_id_hex"])));
+    assert_eq!(key.log_id(), log_id(from_hex(&file["log_id_hex"])));
+    assert_eq!(public_key(&file["other_key"]).log_id(), log_id(from_hex(&file["other_log_id_hex"])));
     let mut good = 0;
-    for row in rows(&file, "cases", 51) {
-        let (der, hash) = (hex_octets(&row["sat_hex"]), cert_hash(&row["cert_hash_hex"]));
+    for row in counted(&file, "cases", 51) {
+        let (der, hash) = (from_hex(&row["sat_hex"]), cert_hash(&row["cert_hash_hex"]));
         let verdict = sat_reason(&der, &key, hash);
         if let Err(reason) = verdict {
             assert_eq!(row["ok"], false, "{row}");
@@ -82,7 +71,7 @@ fn sats() {
         assert_eq!(row["ok"], true, "{row}");
         let timestamp = UnixMillis::new(row["timestamp"].as_u64().unwrap());
         let tbs = SignedAgentTimestamp::to_be_signed(key.log_id(), timestamp, hash);
-        assert_eq!(tbs, hex_octets(&row["tbs_hex"]), "{row}");
+        assert_eq!(tbs, from_hex(&row["tbs_hex"]), "{row}");
         assert_eq!(SignedAgentTimestamp::sign(&signer, timestamp, hash).unwrap().to_der(), der, "{row}");
         good += 1;
     }
@@ -91,10 +80,10 @@ fn sats() {
 
 #[test]
 fn sat_lists() {
-    let file = file("sat.json");
+    let file = json("sat.json");
     let mut good = 0;
-    for row in rows(&file, "lists", 10) {
-        let der = hex_octets(&row["hex"]);
+    for row in counted(&file, "lists", 10) {
+        let der = from_hex(&row["hex"]);
         let list = SatList::from_der(&der);
         assert_eq!(list.is_ok(), row["ok"].as_bool().unwrap(), "{row}");
         let Ok(list) = list else { continue };
@@ -107,10 +96,10 @@ fn sat_lists() {
 
 #[test]
 fn sat_of_a_p256_log() {
-    let row = &file("sat.json")["p256"];
+    let row = &json("sat.json")["p256"];
     let key = public_key(&row["key"]);
-    assert_eq!(key.log_id(), log_id(hex_octets(&row["log_id_hex"])));
-    assert_eq!(sat_reason(&hex_octets(&row["sat_hex"]), &key, cert_hash(&row["cert_hash_hex"])), Ok(()));
+    assert_eq!(key.log_id(), log_id(from_hex(&row["log_id_hex"])));
+    assert_eq!(sat_reason(&from_hex(&row["sat_hex"]), &key, cert_hash(&row["cert_hash_hex"])), Ok(()));
 }
 
 /// The JSON of `get-sth`, or `None` where its root is not of 32 octets.
@@ -128,11 +117,11 @@ fn sth(json: &Value) -> Option<SignedTreeHead> {
 
 #[test]
 fn tree_heads() {
-    let file = file("sth.json");
+    let file = json("sth.json");
     let (key, signer) = (public_key(&file["key"]), signer(&file["key"]));
-    assert_eq!(key.log_id(), log_id(hex_octets(&file["log_id_hex"])));
+    assert_eq!(key.log_id(), log_id(from_hex(&file["log_id_hex"])));
     let mut good = 0;
-    for row in rows(&file, "cases", 20) {
+    for row in counted(&file, "cases", 20) {
         let parsed = sth(&row["sth"]);
         let verdict = parsed.as_ref().map(|sth| sth.verify(&key));
         assert_eq!(verdict == Some(Ok(())), row["ok"].as_bool().unwrap(), "{row}");
@@ -144,9 +133,9 @@ fn tree_heads() {
             assert_eq!(verdict, expected, "{row}");
         } else {
             let sth = parsed.unwrap();
-            assert_eq!(sth.head.to_be_signed(), hex_octets(&row["tbs_hex"]));
-            assert_eq!(sth.head.root.as_bytes().as_slice(), hex_octets(&row["root_hash_hex"]));
-            assert_eq!(sth.signature, hex_octets(&row["signature_hex"]));
+            assert_eq!(sth.head.to_be_signed(), from_hex(&row["tbs_hex"]));
+            assert_eq!(sth.head.root.as_bytes().as_slice(), from_hex(&row["root_hash_hex"]));
+            assert_eq!(sth.signature, from_hex(&row["signature_hex"]));
             assert_eq!(SignedTreeHead::sign(&signer, sth.head), Ok(sth));
             good += 1;
         }
@@ -156,15 +145,15 @@ fn tree_heads() {
 
 #[test]
 fn tree_head_of_a_p256_log() {
-    let row = &file("sth.json")["p256"];
+    let row = &json("sth.json")["p256"];
     assert_eq!(sth(&row["sth"]).unwrap().verify(&public_key(&row["key"])), Ok(()));
 }
 
 #[test]
 fn verifier_keys() {
-    let file = file("note.json");
+    let file = json("note.json");
     let mut good = 0;
-    for row in rows(&file, "vkeys", 19) {
+    for row in counted(&file, "vkeys", 19) {
         let text = row["vkey"].as_str().unwrap();
         let key = match text.parse::<VerifierKey>() {
             Ok(key) => key,
@@ -187,7 +176,7 @@ fn verifier_keys() {
             (key.name().as_str(), hex::encode(key.id())),
             (row["name"].as_str().unwrap(), row["key_id_hex"].as_str().unwrap().to_owned())
         );
-        assert_eq!(key.key().ed25519_octets().unwrap().as_slice(), hex_octets(&row["public_key_hex"]));
+        assert_eq!(key.key().ed25519_octets().unwrap().as_slice(), from_hex(&row["public_key_hex"]));
         good += 1;
     }
     assert_eq!(good, 5);
@@ -195,8 +184,8 @@ fn verifier_keys() {
 
 #[test]
 fn notes() {
-    let file = file("note.json");
-    for row in rows(&file, "notes", 6) {
+    let file = json("note.json");
+    for row in counted(&file, "notes", 6) {
         let octets = b64_octets(&row["note_b64"]);
         let note = Note::parse(&octets).unwrap();
         assert_eq!(note.to_string().as_bytes(), octets);
@@ -238,13 +227,13 @@ fn checkpoint_reason(error: CheckpointError) -> &'static str {
 
 #[test]
 fn checkpoints() {
-    let file = file("note.json");
+    let file = json("note.json");
     let key: VerifierKey = file["vkey"].as_str().unwrap().parse().unwrap();
     let signer = signer(&file["key"]);
     let origin: Origin = file["origin"].as_str().unwrap().parse().unwrap();
     assert_eq!(origin.verifier_key(signer.public_key()), Ok(key.clone()));
     let (mut good, mut reproduced) = (0, 0);
-    for row in rows(&file, "checkpoints", 75) {
+    for row in counted(&file, "checkpoints", 75) {
         let octets = b64_octets(&row["note_b64"]);
         let opened = match open_checkpoint(&octets, &key) {
             Ok(opened) => opened,
@@ -257,7 +246,7 @@ fn checkpoints() {
         assert_eq!(row["ok"], true, "{row}");
         assert_eq!(opened.origin.as_str(), row["origin"].as_str().unwrap());
         assert_eq!(Some(opened.size.get()), row["tree_size"].as_u64());
-        assert_eq!(opened.root.as_bytes().as_slice(), hex_octets(&row["root_hex"]));
+        assert_eq!(opened.root.as_bytes().as_slice(), from_hex(&row["root_hex"]));
         assert_eq!(serde_json::to_value(opened.extensions()).unwrap(), row["extension_lines"]);
         let note = Note::parse(&octets).unwrap();
         assert_eq!(note.to_string().as_bytes(), octets);

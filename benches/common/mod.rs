@@ -37,7 +37,7 @@ impl Pki {
 
     pub fn precertificate(&self, kind: KeyKind) -> Vec<u8> {
         let agent = AgentUri::parse("agent://agents.example/acme/shopper/1").unwrap();
-        let stamp = Stamp::new(&self.org, &Claims::shopper(72), self.now).unwrap();
+        let stamp = Stamp::new(&self.org, &Claims::shopper(72).unwrap(), self.now).unwrap();
         stamp.precertificate(&agent, &SigningKey::generate(kind).unwrap()).unwrap()
     }
 }

@@ -2,12 +2,14 @@
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
 mod dev;
+mod files;
 mod log;
 mod output;
 pub mod pki;
 
 use std::process::ExitCode;
 
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use clap::{Parser, Subcommand};
 
 use output::CliError;
@@ -59,6 +61,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
         .max_blocking_threads(16)
         .build()
         .map_err(|e| CliError::new(format!("the async runtime does not start: {e}")))
+}
+
+/// Octets that nobody can guess.
+fn random<const N: usize>() -> Result<[u8; N], CliError> {
+    let mut octets = [0; N];
+    let filled = SystemRandom::new().fill(&mut octets);
+    filled.map(|()| octets).map_err(|_| CliError::new("the system has no randomness to give"))
 }
 
 /// Log lines on standard error, for programs that keep running. `RUST_LOG` sets how much.

@@ -13,9 +13,6 @@ use crate::keys::{KeyError, PublicKey};
 /// The signature type of an Ed25519 key in its verifier key.
 const TYPE_ED25519: u8 = 0x01;
 
-/// The DER in front of the 32 octets of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410).
-const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-
 /// Octets of a note that we look at; a checkpoint has some hundred.
 const MAX_NOTE_OCTETS: usize = 64 * 1024;
 
@@ -164,8 +161,7 @@ impl FromStr for VerifierKey {
         let (&TYPE_ED25519, octets) = key.split_first().ok_or(BadVerifierKey::Type)? else {
             return Err(BadVerifierKey::Type);
         };
-        // With a key of another length the DER is not one, and says so.
-        let key = PublicKey::from_spki_der(&[&ED25519_SPKI_PREFIX, octets].concat())?;
+        let key = PublicKey::from_ed25519_octets(octets)?;
         let parsed = Self::new(name, key)?;
         if hex::encode(parsed.id) == id { Ok(parsed) } else { Err(BadVerifierKey::KeyId) }
     }

@@ -1,4 +1,5 @@
 //! A log that serves, for tests: the real binary on a port of its own.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,19 +20,22 @@ pub struct LogDir {
 }
 
 impl LogDir {
-    pub fn init(dir: &Path, anchor_pem: &str) -> Self {
+    /// Makes one below `dir` that records agents below the anchor, or nobody without one.
+    pub fn init(dir: &Path, anchor_pem: Option<&str>) -> Self {
         let address = free_address();
         std::fs::create_dir_all(dir).unwrap();
-        let anchor = dir.join("test-root.pem");
-        std::fs::write(&anchor, anchor_pem).unwrap();
         let log = dir.join("log");
-        let made = Command::new(env!("CARGO_BIN_EXE_atl"))
-            .args(["log", "init", "--origin", "log.example/test", "--sth-interval-seconds", "1", "--dir"])
-            .arg(&log)
-            .args(["--listen", &address.to_string(), "--anchor"])
-            .arg(&anchor)
-            .output()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atl"));
+        command
+            .args(["log", "init", "--origin", "log.example/test", "--sth-interval-seconds", "1"])
+            .args(["--listen", &address.to_string(), "--dir"])
+            .arg(&log);
+        if let Some(pem) = anchor_pem {
+            let anchor = dir.join("test-root.pem");
+            std::fs::write(&anchor, pem).unwrap();
+            command.arg("--anchor").arg(&anchor);
+        }
+        let made = command.output().unwrap();
         assert!(made.status.success(), "{made:?}");
         let printed = String::from_utf8(made.stdout).unwrap();
         let vkey = printed.lines().find_map(|line| line.strip_prefix("verifier key")).unwrap().trim().to_owned();

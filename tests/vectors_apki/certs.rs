@@ -7,12 +7,13 @@ use atl::apki::precertificate::{self, Precertificate, RecoverError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{extensions, json, rows, text, vectors};
+use crate::extensions;
+use crate::vectors::{json, octets, rows, text};
 
 const MAX_CHAIN: usize = 4;
 
 fn certificate(path: &str) -> Certificate {
-    Certificate::parse(vectors(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    Certificate::parse(octets(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// The cases of one kind of key have the anchor of that kind and no other.
@@ -68,7 +69,7 @@ fn verdict(row: &Value) -> Result<(), &'static str> {
         Some(_) => return Err("badType"),
     };
     let bad_submission = |_: String| "badSubmission";
-    let leaf = Certificate::parse(vectors(text(row, "submission"))).map_err(|e| bad_submission(e.to_string()))?;
+    let leaf = Certificate::parse(octets(text(row, "submission"))).map_err(|e| bad_submission(e.to_string()))?;
     let is_precertificate = Precertificate::of(&leaf).map_err(|e| bad_submission(e.to_string()))?.is_some();
     if expected_kind.is_some_and(|kind| kind != is_precertificate) {
         return Err("badSubmission");
@@ -77,7 +78,7 @@ fn verdict(row: &Value) -> Result<(), &'static str> {
     if !leaf.has_apki_extension() {
         return Err("badSubmission");
     }
-    let chain = rows(row, "chain").iter().map(|path| Certificate::parse(vectors(path.as_str().unwrap())));
+    let chain = rows(row, "chain").iter().map(|path| Certificate::parse(octets(path.as_str().unwrap())));
     let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|_| "badCertificate")?;
     let path = IssuerPath::find(&leaf, chain, &anchors_of(text(row, "name")), MAX_CHAIN);
     let path = path.map_err(|e| match e.fault() {
@@ -97,7 +98,7 @@ fn every_submission() {
         let (name, log) = (text(row, "name"), &row["log"]);
         match verdict(row) {
             Ok(()) if log["admit"] == true => {
-                let submission = vectors(text(row, "submission"));
+                let submission = octets(text(row, "submission"));
                 assert_eq!(sha256_hex(&submission), text(log, "cert_hash_hex"), "{name}");
                 admitted += 1;
             }
@@ -136,7 +137,7 @@ fn is_decided_here(reason: &str) -> bool {
 
 /// What this floor says to a final certificate.
 fn judge_final(row: &Value) -> Result<(), String> {
-    let fin = Certificate::parse(vectors(text(row, "final"))).map_err(|e| match e {
+    let fin = Certificate::parse(octets(text(row, "final"))).map_err(|e| match e {
         CertificateError::DuplicateExtension(_) => "malformed:duplicate-extension".into(),
         other => format!("malformed:{other}"),
     })?;

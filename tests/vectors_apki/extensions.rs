@@ -11,7 +11,7 @@ use atl::apki::trust_score::TrustScore;
 use atl::apki::{AgentExtension, ExtensionError, oid};
 use serde_json::{Map, Value};
 
-use crate::{json, rows, text};
+use crate::vectors::{json, rows, text};
 
 /// A JSON object without the fields that are left out.
 fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {

@@ -2,7 +2,7 @@
 
 use atl::apki::AgentUri;
 
-use crate::{json, rows, text};
+use crate::vectors::{json, rows, text};
 
 #[test]
 fn every_uri_row() {

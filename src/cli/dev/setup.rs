@@ -1,18 +1,18 @@
 //! The demo's directory: a CA, and two logs that accept it.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use clap::Parser;
 
+use crate::cli::files::write_new;
 use crate::cli::log::init::{self, InitArgs};
 use crate::cli::log::open::OpenedLog;
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::{Authority, AuthorityFiles, DemoPki, KeyKind};
+use crate::cli::random;
 use crate::time::{Clock, SystemClock};
 
 /// The demo takes what a developer's disk has left.
@@ -72,10 +72,10 @@ impl Pki {
         if !dir.exists() {
             let pki = DemoPki::new(KeyKind::P256, SystemClock.now()).context("the demo CA")?;
             fs::create_dir_all(&dir).context(dir.display())?;
-            write(&dir.join("root-ca-key.pem"), 0o600, &pki.root.key_pem)?;
-            write(&root_file, 0o644, &pki.root.certificate_pem)?;
-            write(&key_file, 0o600, &pki.org.key_pem)?;
-            write(&org_file, 0o644, &pki.org.certificate_pem)?;
+            write_new(&dir.join("root-ca-key.pem"), 0o600, &pki.root.key_pem)?;
+            write_new(&root_file, 0o644, &pki.root.certificate_pem)?;
+            write_new(&key_file, 0o600, &pki.org.key_pem)?;
+            write_new(&org_file, 0o644, &pki.org.certificate_pem)?;
         }
         let read = |file: &Path| fs::read_to_string(file).context(file.display());
         let files = AuthorityFiles { certificate_pem: read(&org_file)?, key_pem: read(&key_file)? };
@@ -118,15 +118,7 @@ fn make_log(dir: &Path, name: &str, pki: &Pki) -> Result<(), CliError> {
     init::make(&init.args).map(drop)
 }
 
-/// Writes a file that nobody else may have put there.
-pub fn write(path: &Path, mode: u32, text: &str) -> Result<(), CliError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).context(path.display())
-}
-
 /// Eight hex digits that nobody has used before.
 pub fn random_name() -> Result<String, CliError> {
-    let mut octets = [0; 4];
-    SystemRandom::new().fill(&mut octets).map_err(|_| CliError::new("the system has no randomness to give"))?;
-    Ok(hex::encode(octets))
+    Ok(hex::encode(random::<4>()?))
 }

@@ -4,26 +4,30 @@ mod proof;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::der::pem::{LineEnding, encode_string};
 
 use self::proof::print_inclusion;
-use super::setup::{Pki, random_name, write};
+use super::setup::{Pki, random_name};
 use crate::api::{B64, ConsistencyQuery, ProofQuery, SubmitEntryRequest};
+use crate::apki::capabilities::{Amount, Capability};
 use crate::apki::precertificate::{Precertificate, recover};
 use crate::apki::{AgentUri, Certificate};
+use crate::cli::files::write_new;
 use crate::cli::log::open::OpenedLog;
+use crate::cli::log::remote::{failed, signed};
 use crate::cli::output::{CliError, Context};
-use crate::cli::pki::{Capability, Claims, KeyKind, SigningKey, Stamp};
-use crate::client::{ClientError, LogClient};
+use crate::cli::pki::{Claims, KeyKind, SigningKey, Stamp};
+use crate::client::LogClient;
 use crate::keys::Signer;
 use crate::log::checkpoint::open_checkpoint;
 use crate::log::entry::{CertHash, EntryType};
 use crate::log::note::VerifierKey;
 use crate::log::sat::{SatList, SignedAgentTimestamp};
-use crate::log::sth::{SignedTreeHead, TreeHead};
+use crate::log::sth::TreeHead;
 use crate::merkle::{LeafIndex, verify_consistency};
 use crate::time::{Clock, SystemClock};
 
@@ -47,7 +51,7 @@ impl Log {
     /// The same log, now served at this address.
     pub fn at(mut self, address: SocketAddr) -> Result<Self, CliError> {
         self.address = address;
-        self.client = Some(LogClient::new(&self.url()).map_err(said)?);
+        self.client = Some(LogClient::new(&self.url()).map_err(failed)?);
         Ok(self)
     }
 
@@ -71,7 +75,7 @@ impl Log {
             entry_type: Some(EntryType::Precertificate),
             chain: chain.to_vec(),
         };
-        let answer = self.client()?.submit(&entry).await.map_err(said)?;
+        let answer = self.client()?.submit(&entry).await.map_err(failed)?;
         let sat = SignedAgentTimestamp::from_der(answer.sat.as_slice()).context("the SAT")?;
         sat.verify(self.key.key(), CertHash::of_certificate(der)).context(format_args!("log {}'s SAT", self.name))?;
         Ok((sat, answer.leaf_index))
@@ -81,12 +85,11 @@ impl Log {
     async fn head_over(&self, leaf: LeafIndex, patience: Duration) -> Result<TreeHead, CliError> {
         let wait = async {
             loop {
-                let sth = self.client()?.sth().await.map_err(said)?;
-                let head = TreeHead { size: sth.tree_size, timestamp: sth.timestamp, root: sth.root_hash };
-                if leaf.is_in(head.size) {
-                    let signed = SignedTreeHead { log_id: sth.log_id, head, signature: sth.signature.0 };
-                    signed.verify(self.key.key()).context("the tree head")?;
-                    return Ok(head);
+                let sth = self.client()?.sth().await.map_err(failed)?;
+                if leaf.is_in(sth.tree_size) {
+                    let sth = signed(sth);
+                    sth.verify(self.key.key()).context("the tree head")?;
+                    return Ok(sth.head);
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -126,8 +129,8 @@ impl Told {
         let dir = home.join(format!("agent-{}", self.agent.instance()));
         std::fs::create_dir_all(&dir).context(dir.display())?;
         let pem = |der| encode_string("CERTIFICATE", LineEnding::LF, der).context("the certificate");
-        write(&dir.join("precertificate.pem"), 0o644, &pem(&self.precertificate)?)?;
-        write(&dir.join("final.pem"), 0o644, &pem(self.certificate.der())?)?;
+        write_new(&dir.join("precertificate.pem"), 0o644, &pem(&self.precertificate)?)?;
+        write_new(&dir.join("final.pem"), 0o644, &pem(self.certificate.der())?)?;
         Ok(dir)
     }
 }
@@ -140,10 +143,9 @@ impl Story<'_> {
             println!("  log {}  {}  {}, run by {:?}", log.name, log.url(), log.key.name(), log.operator);
         }
         let log = self.logs.first().ok_or_else(|| CliError::new("there is no log"))?;
-        let claims = Claims::shopper(72);
         let agent = agent()?;
-        let precertificate = self.issue(&agent, &claims)?;
-        let cert_hash = self.introduce(&precertificate, &claims)?;
+        let precertificate = self.issue(&agent, 72)?;
+        let cert_hash = self.introduce(&precertificate)?;
         let (sats, leaf) = self.submit(&precertificate).await?;
         let certificate = self.assemble(&precertificate, cert_hash, sats)?;
         let first = self.prove(log, cert_hash, leaf).await?;
@@ -159,19 +161,23 @@ impl Story<'_> {
         })
     }
 
-    fn issue(&self, agent: &AgentUri, claims: &Claims) -> Result<Vec<u8>, CliError> {
-        let stamp = Stamp::new(&self.pki.org, claims, SystemClock.now()).context("a precertificate")?;
+    fn issue(&self, agent: &AgentUri, score: u8) -> Result<Vec<u8>, CliError> {
+        let claims = Claims::shopper(score).context("a precertificate")?;
+        let stamp = Stamp::new(&self.pki.org, &claims, SystemClock.now()).context("a precertificate")?;
         let key = SigningKey::generate(KeyKind::P256).context("an agent's key")?;
         stamp.precertificate(agent, &key).context("a precertificate")
     }
 
-    fn introduce(&self, precertificate: &[u8], claims: &Claims) -> Result<CertHash, CliError> {
+    fn introduce(&self, precertificate: &[u8]) -> Result<CertHash, CliError> {
         let certificate = Certificate::parse(precertificate).context("the precertificate")?;
         let hash = CertHash::of_certificate(precertificate);
         self.heading("1. The CA signs a precertificate for an agent");
         row("agent", certificate.agent_uri().context("the agent's name")?);
-        row("trust score", format_args!("{} of 100, tier {}", claims.score, claims.tier()));
-        claims.capabilities.iter().for_each(|capability| row("may use", may(capability)));
+        if let Some(trust) = certificate.trust_score().context("the trust score")? {
+            row("trust score", format_args!("{} of 100, tier {}", trust.score.get(), trust.score.tier().name()));
+        }
+        let capabilities = certificate.capabilities().context("the capabilities")?.unwrap_or_default();
+        capabilities.as_slice().iter().for_each(|capability| row("may use", may(capability)));
         row("valid", format_args!("{} to {}", certificate.not_before(), certificate.not_after()));
         row("certHash", hash);
         println!(
@@ -247,7 +253,7 @@ impl Story<'_> {
         let head = log.head_over(LeafIndex::new(leaf.get().saturating_add(2)), self.patience()).await?;
         self.show_head(&head);
         let query = ProofQuery { hash: hash.leaf_hash(), tree_size: Some(head.size) };
-        let proof = log.client()?.proof_by_hash(query).await.map_err(said)?;
+        let proof = log.client()?.proof_by_hash(query).await.map_err(failed)?;
         if proof.leaf_index != leaf {
             return Err(CliError::negative("the log has moved the leaf"));
         }
@@ -265,7 +271,7 @@ impl Story<'_> {
         let second = log.head_over(last, self.patience()).await?;
         self.show_head(&second);
         let query = ConsistencyQuery { first: first.size, second: Some(second.size) };
-        let proof = log.client()?.consistency(query).await.map_err(said)?.consistency;
+        let proof = log.client()?.consistency(query).await.map_err(failed)?.consistency;
         verify_consistency(first.size, second.size, &first.root, &second.root, &proof)
             .map_err(|e| CliError::negative(format!("the log's history does not hold: {e}")))?;
         println!(
@@ -280,7 +286,7 @@ impl Story<'_> {
 
     async fn checkpoint(&self, log: &Log, head: &TreeHead) -> Result<(), CliError> {
         self.heading("6. The same head as a checkpoint, the signed note that witnesses cosign");
-        let note = log.client()?.checkpoint().await.map_err(said)?;
+        let note = log.client()?.checkpoint().await.map_err(failed)?;
         let checkpoint = open_checkpoint(note.as_bytes(), &log.key).context("the checkpoint")?;
         if checkpoint.size == head.size && checkpoint.root != head.root {
             return Err(CliError::negative("checkpoint and tree head show two roots for one size"));
@@ -296,7 +302,7 @@ impl Story<'_> {
     }
 
     fn other(&self) -> Result<Vec<u8>, CliError> {
-        self.issue(&agent()?, &Claims::shopper(45))
+        self.issue(&agent()?, 45)
     }
 
     fn chain(&self) -> Vec<B64> {
@@ -320,19 +326,30 @@ fn agent() -> Result<AgentUri, CliError> {
 
 /// A capability in words.
 fn may(capability: &Capability) -> String {
-    let Capability { tool_uri, scope, spend, requests_per_minute } = capability;
-    let mut text = format!("{tool_uri} for {scope}, {requests_per_minute} calls a minute");
-    if let Some((transaction, day, currency)) = spend {
-        let money = |minor: &u64| format!("{}.{:02}", minor / 100, minor % 100);
-        text += &format!(", {} {currency} a call, {} a day", money(transaction), money(day));
+    let mut text = format!("{} for {}", capability.tool_uri.as_str(), capability.scope.as_str());
+    if let Some(rate) = capability.rate_limit {
+        text += &format!(", {} calls {}", rate.max_requests, per(rate.period_seconds));
+    }
+    let Some(limit) = capability.spend_limit else { return text };
+    let money = |amount: Amount| format!("{}.{:02} {}", amount.get() / 100, amount.get() % 100, limit.currency);
+    if let Some(amount) = limit.max_per_transaction {
+        text += &format!(", {} a call", money(amount));
+    }
+    if let (Some(amount), Some(seconds)) = (limit.max_per_period, limit.period_seconds) {
+        text += &format!(", {} {}", money(amount), per(seconds));
     }
     text
 }
 
-fn row(name: &str, value: impl Display) {
-    println!("   {name:12} {value}");
+/// How often, in words.
+fn per(seconds: NonZeroU32) -> String {
+    match seconds.get() {
+        60 => "a minute".to_owned(),
+        86_400 => "a day".to_owned(),
+        other => format!("in {other} s"),
+    }
 }
 
-fn said(error: ClientError) -> CliError {
-    CliError::new(error.to_string())
+fn row(name: &str, value: impl Display) {
+    println!("   {name:12} {value}");
 }

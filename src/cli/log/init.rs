@@ -1,16 +1,15 @@
 //! `atl log init`: a directory that a log can be served from.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use clap::Args;
 
 use super::open::read_certificates;
+use crate::cli::files::write_new;
 use crate::cli::output::{CliError, Context, print_rows};
+use crate::cli::random;
 use crate::config::LogConfig;
 use crate::keys::{Ed25519Signer, Signer};
 use crate::log::admission::Anchors;
@@ -87,9 +86,7 @@ pub fn make(args: &InitArgs) -> Result<Ed25519Signer, CliError> {
     if config_file.exists() {
         return Err(CliError::new(format!("{} exists already; choose another --dir", config_file.display())));
     }
-    let mut seed = [0; 32];
-    SystemRandom::new().fill(&mut seed).map_err(|_| CliError::new("the system has no randomness to give"))?;
-    let signer = Ed25519Signer::from_seed(&seed).context("the new key")?;
+    let signer = Ed25519Signer::from_seed(&random()?).context("the new key")?;
     write_new(&args.dir.join("log-key.pem"), 0o600, &signer.to_pkcs8_pem().context("the new key")?)?;
     write_new(&args.dir.join("log-key.pub.pem"), 0o644, &public_pem(signer.public_key().spki_der())?)?;
     for (place, file) in args.anchors.iter().enumerate() {
@@ -103,11 +100,4 @@ pub fn make(args: &InitArgs) -> Result<Ed25519Signer, CliError> {
 
 fn public_pem(spki: &[u8]) -> Result<String, CliError> {
     der::pem::encode_string("PUBLIC KEY", der::pem::LineEnding::LF, spki).context("the new key")
-}
-
-/// Writes a file that must not exist yet, and makes sure that it stays.
-fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), CliError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let mut file = file.context(path.display())?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).context(path.display())
 }

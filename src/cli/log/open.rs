@@ -7,6 +7,7 @@ use der::pem;
 
 use crate::apki::Certificate;
 use crate::apki::chain::Anchors;
+use crate::cli::files::pem_blocks;
 use crate::cli::output::{CliError, Context};
 use crate::config::LogConfig;
 use crate::keys::Ed25519Signer;
@@ -69,14 +70,4 @@ pub fn read_certificates(file: &Path) -> Result<Vec<Certificate>, CliError> {
         }
     }
     Ok(found)
-}
-
-/// The PEM blocks of a text, without what stands between them.
-fn pem_blocks(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices("-----BEGIN ").filter_map(move |(start, _)| {
-        let rest = &text[start..];
-        let end = rest.find("-----END ")?;
-        let line = rest[end..].find('\n').map_or(rest.len(), |n| end + n + 1);
-        Some(&rest[..line])
-    })
 }

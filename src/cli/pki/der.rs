@@ -2,18 +2,14 @@
 
 use der::asn1::ObjectIdentifier;
 
-pub(super) const BOOLEAN: u8 = 0x01;
+const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
-pub(super) const OID: u8 = 0x06;
-pub(super) const ENUMERATED: u8 = 0x0a;
-pub(super) const UTF8_STRING: u8 = 0x0c;
-pub(super) const PRINTABLE_STRING: u8 = 0x13;
-pub(super) const IA5_STRING: u8 = 0x16;
-pub(super) const UTC_TIME: u8 = 0x17;
-pub(super) const GENERALIZED_TIME: u8 = 0x18;
-pub(super) const SEQUENCE: u8 = 0x30;
+const OID: u8 = 0x06;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+const SEQUENCE: u8 = 0x30;
 
 /// The element of this tag whose content is `parts`, one behind the other.
 pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -46,12 +42,12 @@ pub(super) fn number(tag: u8, value: u64) -> Vec<u8> {
 }
 
 /// Text under a string tag whose characters the caller has seen to.
-pub(super) fn text(tag: u8, text: &str) -> Vec<u8> {
+fn text(tag: u8, text: &str) -> Vec<u8> {
     element(tag, &[text.as_bytes()])
 }
 
 /// `YYYYMMDDHHMMSSZ`, as GeneralizedTime writes it.
-pub(super) fn digits(moment: &der::DateTime) -> String {
+fn digits(moment: &der::DateTime) -> String {
     format!(
         "{:04}{:02}{:02}{:02}{:02}{:02}Z",
         moment.year(),

@@ -8,12 +8,13 @@ use clap::ValueEnum;
 use der::pem;
 
 use super::PkiError;
+use crate::cli::files::pem_blocks;
+use crate::keys::ED25519_SPKI_PREFIX;
 
 const P256_SPKI: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
-const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 const ED25519: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
 
@@ -48,10 +49,7 @@ impl SigningKey {
     /// Reads PKCS#8, as `openssl genpkey` writes it, or SEC 1, as `openssl ecparam -genkey` does.
     /// Other PEM blocks in front of it, such as curve parameters, are passed over.
     pub fn from_pem(text: &str) -> Result<Self, PkiError> {
-        let starts = text.match_indices("-----BEGIN ").map(|(at, _)| &text[at..]);
-        for block in starts {
-            let end = block.find("-----END ").and_then(|at| block[at..].find('\n').map(|n| at + n + 1));
-            let block = end.map_or(block, |end| &block[..end]);
+        for block in pem_blocks(text) {
             let (label, der) = pem::decode_vec(block.as_bytes()).map_err(|e| PkiError::Key(e.to_string()))?;
             match label {
                 "PRIVATE KEY" => {
@@ -73,7 +71,7 @@ impl SigningKey {
     pub fn spki(&self) -> Vec<u8> {
         match self {
             Self::P256(key) => [&P256_SPKI[..], key.public_key().as_ref()].concat(),
-            Self::Ed25519(key) => [&ED25519_SPKI[..], key.public_key().as_ref()].concat(),
+            Self::Ed25519(key) => [&ED25519_SPKI_PREFIX[..], key.public_key().as_ref()].concat(),
         }
     }
 

@@ -16,10 +16,11 @@ use rcgen::{
 };
 use thiserror::Error;
 
-pub use self::claims::{Capability, Claims};
+pub use self::claims::Claims;
 pub use self::key::{KeyKind, SigningKey};
 pub use self::stamp::Stamp;
-use crate::apki::{Certificate, CertificateError};
+use crate::apki::extension::ValueError;
+use crate::apki::{Certificate, CertificateError, ExtensionError};
 use crate::keys::PublicKey;
 use crate::time::UnixMillis;
 
@@ -44,6 +45,12 @@ pub enum PkiError {
     /// A moment that certificates cannot hold.
     #[error("the clock shows {0}, which no certificate can hold")]
     Time(UnixMillis),
+    /// A claim that no certificate may make.
+    #[error("a claim is out of its bounds: {0}")]
+    Claim(#[from] ValueError),
+    /// A claim that cannot be written.
+    #[error("{0}")]
+    Extension(#[from] ExtensionError),
     /// What was made does not parse.
     #[error("{0}")]
     Certificate(#[from] CertificateError),

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::der::{BIT_STRING, INTEGER, OCTET_STRING, element, extension, number, sequence, validity_time};
 use super::{Authority, Claims, PkiError, SigningKey, moment, serial};
+use crate::apki::moment::Moment;
 use crate::apki::{AgentUri, oid};
 use crate::time::UnixMillis;
 
@@ -42,6 +43,7 @@ impl<'a> Stamp<'a> {
     /// `now` on.
     pub fn new(authority: &'a Authority, claims: &Claims, now: UnixMillis) -> Result<Self, PkiError> {
         let (start, end) = (moment(now)?, moment(now.saturating_add(VALIDITY_MS))?);
+        let signed = Moment::floor(now).ok_or(PkiError::Time(now))?;
         let validity = sequence(&[&validity_time(&start), &validity_time(&end)]);
         let issuer = authority.certificate();
         let of_issuer = match issuer.subject_key_identifier() {
@@ -59,7 +61,7 @@ impl<'a> Stamp<'a> {
                 extension(&oid::AUTHORITY_KEY_IDENTIFIER, false, &of_issuer),
             ]
             .concat(),
-            after_key: [claims.extensions(&start), extension(&oid::PRECERTIFICATE_POISON, true, NULL)].concat(),
+            after_key: [claims.extensions(signed)?, extension(&oid::PRECERTIFICATE_POISON, true, NULL)].concat(),
         })
     }
 

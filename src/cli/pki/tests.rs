@@ -3,6 +3,7 @@
 use super::*;
 use crate::apki::chain::Anchors;
 use crate::apki::precertificate::{Precertificate, recover};
+use crate::apki::provenance::Evidence;
 use crate::apki::{AgentUri, oid};
 use crate::log::admission::{Rules, Screened, VerifiedPath};
 use crate::log::entry::EntryType;
@@ -23,7 +24,7 @@ fn a_log_admits_precertificates_of_either_kind_and_final_ones_are_made_from_them
         let pki = DemoPki::new(kind, now).unwrap();
         let (root, org) = (pki.root.open().unwrap(), pki.org.open().unwrap());
         let anchors = Anchors::new([root.certificate().clone()]).unwrap();
-        let stamp = Stamp::new(&org, &Claims::shopper(72), now).unwrap();
+        let stamp = Stamp::new(&org, &Claims::shopper(72).unwrap(), now).unwrap();
         let key = SigningKey::generate(kind).unwrap();
         let der = stamp.precertificate(&uri("one"), &key).unwrap();
         let again = stamp.precertificate(&uri("one"), &key).unwrap();
@@ -40,7 +41,12 @@ fn a_log_admits_precertificates_of_either_kind_and_final_ones_are_made_from_them
         assert_eq!(certificate.authority_key_identifier(), org.certificate().subject_key_identifier());
         assert!(certificate.subject_key_identifier().is_some());
         assert!(certificate.extension(&oid::SUBJECT_ALT_NAME).unwrap().critical);
-        assert!(oid::AGENT_EXTENSIONS.iter().all(|oid| certificate.extension(oid).is_some()));
+        assert_eq!(certificate.trust_score().unwrap().unwrap().score.get(), 72);
+        assert_eq!(certificate.capabilities().unwrap(), Some(Claims::shopper(72).unwrap().capabilities));
+        assert_eq!(certificate.delegation().unwrap().unwrap().depth, 0);
+        assert!(certificate.provenance().unwrap().is_some());
+        let attestation = certificate.attestation().unwrap().unwrap();
+        assert_eq!(certificate.capabilities_hash(), Some(attestation.declared_capabilities_hash));
         assert!(certificate.extensions().next_back().unwrap().is(&oid::PRECERTIFICATE_POISON));
 
         let precertificate = Precertificate::of(&certificate).unwrap().unwrap();
@@ -56,8 +62,8 @@ fn a_certificate_is_as_large_as_its_evidence_makes_it() {
     let now = SystemClock.now();
     let org = DemoPki::new(KeyKind::P256, now).unwrap().org.open().unwrap();
     let key = SigningKey::generate(KeyKind::P256).unwrap();
-    let size = |evidence_octets| {
-        let claims = Claims { evidence_octets, ..Claims::shopper(50) };
+    let size = |octets| {
+        let claims = Claims { evidence: Some(Evidence::new(vec![0; octets]).unwrap()), ..Claims::shopper(50).unwrap() };
         Stamp::new(&org, &claims, now).unwrap().precertificate(&uri("x"), &key).unwrap().len()
     };
     assert!((2000..2040).contains(&(size(2000) - size(0))));

@@ -30,7 +30,7 @@ pub enum HttpError {
     /// A body without `Content-Length`. Our logs always say it; a proxy may not.
     #[error("the answer has no Content-Length")]
     NoLength,
-    /// An answer that is larger than any to a submission.
+    /// An answer that is larger than any that a log gives here.
     #[error("the answer is too large")]
     TooLarge,
 }
@@ -102,6 +102,12 @@ impl Target {
             body.len()
         );
         [head.as_bytes(), body].concat()
+    }
+
+    /// The octets of a GET.
+    pub fn get(&self, path: &str) -> Vec<u8> {
+        let (host, port, base) = (&self.host, self.port, &self.base);
+        format!("GET {base}{path} HTTP/1.1\r\nhost: {host}:{port}\r\n\r\n").into_bytes()
     }
 }
 

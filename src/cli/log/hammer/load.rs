@@ -11,9 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
 use super::http::{Answer, Connection, HttpError, Target};
-use super::prepare::{Prepared, Stock, Taken};
 use crate::cli::output::{CliError, Context};
-use crate::log::entry::CertHash;
 use crate::time::Stopwatch;
 
 /// An answer that takes longer than this is none.
@@ -32,25 +30,58 @@ pub enum Pace {
     Open(f64),
 }
 
+/// A request, octet for octet as it is sent.
+#[derive(Debug)]
+pub struct Prepared<T> {
+    /// Head and body.
+    pub request: Arc<[u8]>,
+    /// What it is about, for whoever judges the answer.
+    pub subject: T,
+}
+
+/// What a look for the next request finds.
+pub enum Taken<T> {
+    /// A request.
+    Request(Prepared<T>),
+    /// None yet: it is being made.
+    Wait,
+    /// No more will come.
+    Empty,
+}
+
+/// Where prepared requests come from.
+pub trait Supply: 'static {
+    /// What a request is about.
+    type Subject;
+
+    /// The next request.
+    fn take(&mut self) -> Result<Taken<Self::Subject>, CliError>;
+
+    /// Requests that were not ready when the window opened.
+    fn late(&self) -> usize {
+        0
+    }
+}
+
 /// What became of a request. Times count from the start of the window.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct Exchange<T> {
     /// When it was due.
     pub due: Duration,
     /// When it was sent.
     pub sent: Duration,
     /// When the answer was whole.
     pub done: Duration,
-    /// What it submitted.
-    pub hashes: Box<[CertHash]>,
+    /// What it was about.
+    pub subject: T,
     /// The answer, or why there is none.
     pub outcome: Result<Answer, String>,
 }
 
 /// What the window has brought.
-pub struct Outcome {
+pub struct Outcome<T> {
     /// Every request that was sent.
-    pub exchanges: Vec<Exchange>,
+    pub exchanges: Vec<Exchange<T>>,
     /// From the start to the last answer.
     pub elapsed: Duration,
     /// Requests of the schedule that were never sent.
@@ -61,14 +92,14 @@ pub struct Outcome {
     pub starved: usize,
 }
 
-struct Window {
+struct Window<S> {
     target: Target,
     pace: Pace,
     length: Duration,
     /// Requests on the schedule.
     scheduled: usize,
     clock: Stopwatch,
-    stock: RefCell<Stock>,
+    supply: RefCell<S>,
     /// Requests that may be sent by now, where there is a schedule.
     due: Arc<Semaphore>,
     claimed: Cell<usize>,
@@ -77,14 +108,14 @@ struct Window {
 }
 
 /// Loads `target` over `connections` connections for `length`. `stop` ends it early.
-pub async fn run(
+pub async fn run<S: Supply>(
     target: Target,
     pace: Pace,
     connections: usize,
     length: Duration,
-    stock: Stock,
+    supply: S,
     stop: Arc<AtomicBool>,
-) -> Result<Outcome, CliError> {
+) -> Result<Outcome<S::Subject>, CliError> {
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {
         open.push(Connection::open(&target).await.context(format_args!("{}:{}", target.host, target.port))?);
@@ -101,7 +132,7 @@ pub async fn run(
         length,
         scheduled,
         clock,
-        stock: RefCell::new(stock),
+        supply: RefCell::new(supply),
         due: Arc::clone(&due),
         claimed: Cell::new(0),
         starved: Cell::new(0),
@@ -125,7 +156,7 @@ pub async fn run(
         .await?;
     let elapsed = exchanges.iter().map(|e| e.done).max().unwrap_or_default();
     let unsent = scheduled.saturating_sub(window.claimed.get());
-    let (prepared_late, starved) = (window.stock.borrow().ordered_late(), window.starved.get());
+    let (prepared_late, starved) = (window.supply.borrow().late(), window.starved.get());
     Ok(Outcome { exchanges, elapsed, unsent, prepared_late, starved })
 }
 
@@ -149,12 +180,12 @@ fn keep_pace(rate: f64, scheduled: usize, connections: usize, clock: Stopwatch, 
     due.add_permits(connections);
 }
 
-impl Window {
-    async fn work(self: Rc<Self>, connection: Connection) -> Result<Vec<Exchange>, CliError> {
+impl<S: Supply> Window<S> {
+    async fn work(self: Rc<Self>, connection: Connection) -> Result<Vec<Exchange<S::Subject>>, CliError> {
         let mut connection = Some(connection);
         let mut exchanges = Vec::new();
         while let Some(due) = self.turn().await {
-            let Some(Prepared { request, hashes }) = self.prepared().await? else { break };
+            let Some(Prepared { request, subject }) = self.prepared().await? else { break };
             let sent = self.clock.elapsed();
             let outcome = match tokio::time::timeout(TIMEOUT, self.exchange(&mut connection, &request)).await {
                 Ok(outcome) => outcome.map_err(|error| error.to_string()),
@@ -164,7 +195,7 @@ impl Window {
                 }
             };
             let rest = outcome.as_ref().map_or(true, |answer| matches!(answer.status, 429 | 503));
-            exchanges.push(Exchange { due: due.unwrap_or(sent), sent, done: self.clock.elapsed(), hashes, outcome });
+            exchanges.push(Exchange { due: due.unwrap_or(sent), sent, done: self.clock.elapsed(), subject, outcome });
             if rest && matches!(self.pace, Pace::Closed) {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -186,9 +217,9 @@ impl Window {
         Some(Some(Duration::from_secs_f64(number as f64 / rate)))
     }
 
-    async fn prepared(&self) -> Result<Option<Prepared>, CliError> {
+    async fn prepared(&self) -> Result<Option<Prepared<S::Subject>>, CliError> {
         loop {
-            let taken = self.stock.borrow_mut().take()?;
+            let taken = self.supply.borrow_mut().take()?;
             match taken {
                 Taken::Request(request) => return Ok(Some(request)),
                 Taken::Empty => return Ok(None),

@@ -1,11 +1,13 @@
-//! `atl log hammer`: loads a log and holds it to every SAT it gives.
+//! `atl log hammer`: loads a log and holds it to every SAT and every proof it gives.
 
 mod check;
 mod http;
 mod load;
 mod prepare;
 mod process;
+mod proofs;
 mod report;
+mod sats;
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,26 +15,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Url;
 
-use self::check::{Span, check};
+use self::check::{Judge, check};
 use self::http::Target;
-use self::load::Pace;
+use self::load::{Pace, Supply};
 use self::prepare::{Maker, Stock};
-use self::report::{Latency, Report, Server};
+use self::process::Usage;
+use self::proofs::Questions;
+use self::report::{Load, Report, Setting};
+use self::sats::{Sats, Span};
 use super::open::read_certificates;
+use super::remote::{RemoteLog, connect};
 use crate::api::{B64, MAX_BATCH_ENTRIES};
+use crate::apki::provenance::{Evidence, MAX_EVIDENCE};
 use crate::cli::output::{CliError, Context, print_json};
 use crate::cli::pki::{Authority, Claims, SigningKey};
-use crate::client::LogClient;
+use crate::cli::random;
 use crate::keys::PublicKey;
 use crate::log::note::VerifierKey;
 use crate::time::{Clock, SystemClock};
 
-/// Load a log with certificates, and verify every SAT it answers with.
+/// Load a log with certificates or with questions, and verify every SAT or proof it answers with.
 ///
 /// Each certificate is new, valid and issued by your CA, so the log checks the whole chain each
 /// time. Certificates and requests are made before the clock starts and SATs are verified after
@@ -43,29 +49,37 @@ use crate::time::{Clock, SystemClock};
 /// counts from the moment its request was due, not from when a connection was free for it: that
 /// finds what submitters would feel. Quote latencies from --rate, at no more than 70 % of the most.
 ///
-/// Prepared requests and all answers are in memory: about 3 kB a certificate without --size. Ctrl-C
-/// ends the run early, with a report.
+/// With --proofs the log is asked for inclusion proofs, as those do who check SATs: of random ones
+/// of up to 20,000 entries spread over the tree, in the tree under its last signed head. The order
+/// is the same in each run. Every proof is verified against the signed root after the clock stops.
 ///
-/// Example, against `atl dev --dir /tmp/atl`:
+/// Prepared requests and all answers are in memory: about 3 kB a certificate without --size, and 1 to
+/// 2 kB a proof. Ctrl-C ends the run early, with a report.
+///
+/// Examples, against `atl dev --dir /tmp/atl`:
 ///   atl log hammer --url http://127.0.0.1:8080 --ca-key /tmp/atl/ca/org-ca-key.pem \
 ///       --ca-cert /tmp/atl/ca/org-ca.pem --seconds 5
+///   atl log hammer --url http://127.0.0.1:8080 --proofs --seconds 5
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct HammerArgs {
     /// The log's base URL, http only
     #[arg(long)]
     url: String,
+    /// Ask for inclusion proofs of what is in the log instead of submitting to it
+    #[arg(long, conflicts_with_all = ["chain", "batch", "size", "prepare"])]
+    proofs: bool,
     /// PEM private key of the CA that issues: P-256 or Ed25519, PKCS#8 or SEC 1
-    #[arg(long, value_name = "PEM")]
-    ca_key: PathBuf,
+    #[arg(long, value_name = "PEM", required_unless_present = "proofs")]
+    ca_key: Option<PathBuf>,
     /// PEM certificate of that CA: an anchor of the log or issued under one. Certificates behind
     /// the first are sent as its chain
-    #[arg(long, value_name = "PEM")]
-    ca_cert: PathBuf,
+    #[arg(long, value_name = "PEM", required_unless_present = "proofs")]
+    ca_cert: Option<PathBuf>,
     /// PEM certificates between that CA and the anchor, issuer first; may be given more than once
     #[arg(long, value_name = "PEM")]
     chain: Vec<PathBuf>,
-    /// Certificates a second, on a fixed schedule; as fast as answered without it
+    /// Certificates or proofs a second, on a fixed schedule; as fast as answered without it
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
     /// Connections at once
@@ -87,7 +101,8 @@ pub struct HammerArgs {
     /// The log's C2SP verifier key, to hold it to; otherwise the key that /atl/v1/log shows
     #[arg(long)]
     vkey: Option<VerifierKey>,
-    /// Process of the server on this machine: its processor time for each SAT is reported
+    /// Process of the server on this machine: its processor time for each SAT or proof is
+    /// reported
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
     /// Print the report as JSON
@@ -106,8 +121,8 @@ pub fn run(args: &HammerArgs) -> Result<(), CliError> {
         report.print()
     }
     let bad: usize = report.bad.values().sum();
-    match (bad, report.sats) {
-        (0, 0) => Err(CliError::negative("the log gave no SAT")),
+    match (bad, report.verified) {
+        (0, 0) => Err(CliError::negative(format!("the log gave no {}", report.setting.load.given()[0]))),
         (0, _) => Ok(()),
         (n, _) => Err(CliError::negative(format!("{n} answers do not hold: do not trust this log"))),
     }
@@ -115,63 +130,90 @@ pub fn run(args: &HammerArgs) -> Result<(), CliError> {
 
 async fn hammer(args: &HammerArgs) -> Result<Report, CliError> {
     let target = target(&args.url)?;
-    let client = LogClient::new(&args.url).map_err(|e| CliError::new(e.to_string()))?;
-    let (origin, key) = log_key(args, &client).await?;
+    let log = connect(&args.url, args.vkey.clone()).await?;
+    let shown = PublicKey::from_spki_der(log.descriptor.key.as_slice()).context("the log's key")?;
+    if shown != *log.key() {
+        let whose = if args.vkey.is_some() { "--vkey" } else { "its verifier key" };
+        return Err(CliError::negative(format!("{} shows another key than {whose}", log.client.base_url())));
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    tokio::spawn(stop_on_interrupt(Arc::clone(&stop)));
+    if args.proofs { read(args, target, &log, stop).await } else { submit(args, target, &log, stop).await }
+}
+
+/// Loads the log with submissions.
+async fn submit(args: &HammerArgs, target: Target, log: &RemoteLog, stop: Arc<AtomicBool>) -> Result<Report, CliError> {
     let maker = maker(args, target.clone())?;
     // One submission first: what is wrong with the chain should not be said ten thousand times.
     let trial = maker.trial()?;
-    client.submit(&trial).await.map_err(|e| CliError::new(format!("a first submission was refused: {e}")))?;
+    log.client.submit(&trial).await.map_err(|e| CliError::new(format!("a first submission was refused: {e}")))?;
 
-    let stop = Arc::new(AtomicBool::new(false));
-    tokio::spawn(stop_on_interrupt(Arc::clone(&stop)));
-    let (batch, length) = (usize::from(args.batch), Duration::from_secs(args.seconds.into()));
-    let pace = args.rate.map_or(Pace::Closed, |rate| Pace::Open(f64::from(rate) / f64::from(args.batch)));
-    let total = match pace {
+    let batch = usize::from(args.batch);
+    let total = match args.pace() {
         Pace::Closed => usize::MAX,
-        Pace::Open(rate) => load::requests(rate, length),
+        Pace::Open(rate) => load::requests(rate, args.length()),
     };
     let count = (args.prepare as usize).div_ceil(batch).min(total);
     let mut stock = Stock::new(maker, total, Arc::clone(&stop))?;
     let progress = progress(count * batch);
     stock.fill(count, |ready| progress.set_position((ready * batch) as u64)).await?;
     progress.finish_and_clear();
+    let load = Load::Submissions { batch, certificate_octets: trial.submission.as_slice().len() };
+    let setting = args.setting(log, load, stock.first_octets());
+    let key = log.key().clone();
+    measure(args, setting, target, stock, stop, |span| Sats { key, span }).await
+}
+
+/// Loads the log with questions for proofs.
+async fn read(args: &HammerArgs, target: Target, log: &RemoteLog, stop: Arc<AtomicBool>) -> Result<Report, CliError> {
+    let (sth, _) = log.head_and_checkpoint().await?;
+    let head = sth.head;
+    if head.size.is_empty() {
+        return Err(CliError::new("the log's last head is of an empty tree: there is nothing to prove yet"));
+    }
+    let leaves = proofs::leaves(log, &head).await?;
+    let load = Load::Proofs { tree_size: head.size, leaves: leaves.len() };
+    let questions = Questions::new(&target, &head, &leaves);
+    let setting = args.setting(log, load, questions.octets());
+    measure(args, setting, target, questions, stop, |_| head).await
+}
+
+/// The window, and the check behind it by the judge that `judge` makes.
+async fn measure<S: Supply, J: Judge<Subject = S::Subject>>(
+    args: &HammerArgs,
+    setting: Setting,
+    target: Target,
+    supply: S,
+    stop: Arc<AtomicBool>,
+    judge: impl FnOnce(Span) -> J,
+) -> Result<Report, CliError> {
     if stop.load(Ordering::Relaxed) {
         return Err(CliError::new("stopped while it prepared; the log was not loaded"));
     }
-
-    let request_octets = stock.first_octets();
     let before = Usage::of(args.server_pid)?;
     let start = SystemClock.now();
-    let outcome = load::run(target, pace, usize::from(args.connections), length, stock, stop).await?;
+    let outcome = load::run(target, args.pace(), setting.connections, args.length(), supply, stop).await?;
     let end = SystemClock.now();
     let used = Usage::of(args.server_pid)?.since(&before);
-    let checked = check(&outcome.exchanges, &key, Span { start, end });
-    let report = Report {
-        origin,
-        connections: usize::from(args.connections),
-        batch,
-        certificate_octets: trial.submission.as_slice().len(),
-        request_octets,
-        rate: args.rate,
-        elapsed_seconds: 0.0,
-        sent: 0,
-        sats: 0,
-        sats_per_second: 0.0,
-        latency_ms: Latency::default(),
-        latency_from_send_ms: None,
-        unsent: 0,
-        refused: Default::default(),
-        bad: Default::default(),
-        prepared_late: 0,
-        starved: 0,
-        generator_cpu_seconds: used.generator.as_secs_f64(),
-        server: used.server.map(|(cpu, peak_memory_octets)| Server {
-            cpu_seconds: cpu.as_secs_f64(),
-            cpu_us_per_sat: 0.0,
-            peak_memory_octets,
-        }),
-    };
-    Ok(report.measured(&outcome, checked))
+    let checked = check(&outcome.exchanges, &judge(Span { start, end }));
+    Ok(Report::new(setting, &outcome, checked, &used))
+}
+
+impl HammerArgs {
+    /// When requests are sent.
+    fn pace(&self) -> Pace {
+        self.rate.map_or(Pace::Closed, |rate| Pace::Open(f64::from(rate) / f64::from(self.batch)))
+    }
+
+    /// How long the window is open.
+    fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+
+    fn setting(&self, log: &RemoteLog, load: Load, request_octets: usize) -> Setting {
+        let (origin, connections) = (log.descriptor.origin.clone(), usize::from(self.connections));
+        Setting { origin, load, connections, request_octets, rate: self.rate }
+    }
 }
 
 fn target(url: &str) -> Result<Target, CliError> {
@@ -186,41 +228,28 @@ fn target(url: &str) -> Result<Target, CliError> {
     Ok(Target { host, port: parsed.port().unwrap_or(80), base })
 }
 
-/// The log's origin and the key that its SATs must verify with.
-async fn log_key(args: &HammerArgs, client: &LogClient) -> Result<(String, PublicKey), CliError> {
-    let log = client.descriptor().await.map_err(|e| CliError::new(e.to_string()))?;
-    let shown = PublicKey::from_spki_der(log.key.as_slice()).context("the log's key")?;
-    match &args.vkey {
-        Some(pinned) if *pinned.key() != shown => {
-            Err(CliError::negative(format!("{} shows another key than --vkey", client.base_url())))
-        }
-        _ => Ok((log.origin, shown)),
-    }
-}
-
 fn maker(args: &HammerArgs, target: Target) -> Result<Maker, CliError> {
-    let file = args.ca_key.display();
-    let key = SigningKey::from_pem(&fs::read_to_string(&args.ca_key).context(&file)?).context(&file)?;
-    let mut certificates = read_certificates(&args.ca_cert)?;
+    let (Some(ca_key), Some(ca_cert)) = (&args.ca_key, &args.ca_cert) else {
+        return Err(CliError::new("submissions need --ca-key and --ca-cert"));
+    };
+    let file = ca_key.display();
+    let key = SigningKey::from_pem(&fs::read_to_string(ca_key).context(&file)?).context(&file)?;
+    let mut certificates = read_certificates(ca_cert)?;
     for file in &args.chain {
         certificates.extend(read_certificates(file)?);
     }
     let chain = certificates.iter().map(|c| B64(c.der().to_vec())).collect();
     let issuer = certificates.into_iter().next();
-    let issuer =
-        issuer.ok_or_else(|| CliError::new(format!("{}: no PEM certificate in it", args.ca_cert.display())))?;
-    let authority = Authority::new(key, issuer).context(args.ca_cert.display())?;
-    let mut run = [0; 4];
-    SystemRandom::new().fill(&mut run).map_err(|_| CliError::new("the system has no randomness to give"))?;
-    let (claims, batch) = (Claims::shopper(72), usize::from(args.batch));
-    let mut maker = Maker { authority, chain, claims, batch, target, run: hex::encode(run) };
+    let issuer = issuer.ok_or_else(|| CliError::new(format!("{}: no PEM certificate in it", ca_cert.display())))?;
+    let authority = Authority::new(key, issuer).context(ca_cert.display())?;
+    let claims = Claims::shopper(72).context("a precertificate")?;
+    let batch = usize::from(args.batch);
+    let mut maker = Maker { authority, chain, claims, batch, target, run: hex::encode(random::<4>()?) };
     if let Some(size) = args.size {
         let needed = maker.trial()?.submission.as_slice().len();
-        let more = size.saturating_sub(needed);
-        if more > 16 << 10 {
-            return Err(CliError::new(format!("--size may be at most {} here", needed + (16 << 10))));
-        }
-        maker.claims.evidence_octets = more;
+        let evidence = Evidence::new(vec![0x5a; size.saturating_sub(needed)])
+            .map_err(|_| CliError::new(format!("--size may be at most {} here", needed + MAX_EVIDENCE)))?;
+        maker.claims.evidence = Some(evidence).filter(|evidence| !evidence.as_bytes().is_empty());
     }
     Ok(maker)
 }
@@ -239,31 +268,6 @@ async fn stop_on_interrupt(stop: Arc<AtomicBool>) {
         eprintln!("stopping; once more to leave at once");
         if tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(130);
-        }
-    }
-}
-
-/// Processor time so far: of this program, and of the server with its peak memory.
-struct Usage {
-    generator: Duration,
-    server: Option<(Duration, u64)>,
-}
-
-impl Usage {
-    fn of(server_pid: Option<u32>) -> Result<Self, CliError> {
-        let server = |pid: u32| Ok((process::cpu(&pid.to_string())?, process::peak_memory(&pid.to_string())?));
-        let server = server_pid.map(server).transpose().map_err(|e: CliError| {
-            CliError::new(format!("--server-pid: {e}; the server must run on this machine, a Linux"))
-        })?;
-        // What this program uses is worth saying, not failing for.
-        Ok(Self { generator: process::cpu("self").unwrap_or_default(), server })
-    }
-
-    fn since(self, before: &Self) -> Self {
-        let server = self.server.zip(before.server);
-        Self {
-            generator: self.generator.saturating_sub(before.generator),
-            server: server.map(|((cpu, peak), (cpu_before, _))| (cpu.saturating_sub(cpu_before), peak)),
         }
     }
 }

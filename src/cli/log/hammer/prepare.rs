@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::http::Target;
+use super::load::{Prepared, Supply, Taken};
 use crate::api::{B64, SubmitEntriesRequest, SubmitEntryRequest};
 use crate::apki::AgentUri;
 use crate::cli::output::{CliError, Context};
@@ -16,14 +17,8 @@ use crate::cli::pki::{Authority, Claims, KeyKind, SigningKey, Stamp};
 use crate::log::entry::{CertHash, EntryType};
 use crate::time::{Clock, SystemClock};
 
-/// A request, octet for octet as it is sent, and what it submits.
-#[derive(Debug)]
-pub struct Prepared {
-    /// Head and body.
-    pub request: Box<[u8]>,
-    /// The certificates in it, in order.
-    pub hashes: Box<[CertHash]>,
-}
+/// A request that submits these certificates, in this order.
+type Submission = Prepared<Box<[CertHash]>>;
 
 /// Makes requests full of certificates that nobody has seen yet.
 pub struct Maker {
@@ -44,7 +39,7 @@ pub struct Maker {
 impl Maker {
     /// Makes `count` requests, numbered from `first` on, and hands each to `put`, which says
     /// whether to go on.
-    fn make(&self, first: usize, count: usize, mut put: impl FnMut(Prepared) -> bool) -> Result<(), CliError> {
+    fn make(&self, first: usize, count: usize, mut put: impl FnMut(Submission) -> bool) -> Result<(), CliError> {
         // Anew for each order, so that a long run's certificates do not expire before they are sent.
         let stamp = Stamp::new(&self.authority, &self.claims, SystemClock.now()).context("a precertificate")?;
         for number in first..first + count {
@@ -61,7 +56,7 @@ impl Maker {
         self.entry(&stamp, "trial")
     }
 
-    fn request(&self, stamp: &Stamp<'_>, number: usize) -> Result<Prepared, CliError> {
+    fn request(&self, stamp: &Stamp<'_>, number: usize) -> Result<Submission, CliError> {
         let entries = (0..self.batch).map(|i| self.entry(stamp, &(number * self.batch + i).to_string()));
         let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
         let hashes = entries.iter().map(|e| CertHash::of_certificate(e.submission.as_slice())).collect();
@@ -70,7 +65,7 @@ impl Maker {
             _ => ("/atl/v1/submit-entries", serde_json::to_vec(&SubmitEntriesRequest { entries })),
         };
         let request = self.target.post(path, &body.context("a request")?).into();
-        Ok(Prepared { request, hashes })
+        Ok(Prepared { request, subject: hashes })
     }
 
     fn entry(&self, stamp: &Stamp<'_>, instance: &str) -> Result<SubmitEntryRequest, CliError> {
@@ -87,8 +82,8 @@ impl Maker {
 
 /// Prepared requests, and a thread that makes more when they run low.
 pub struct Stock {
-    ready: VecDeque<Prepared>,
-    arrivals: UnboundedReceiver<Result<Prepared, CliError>>,
+    ready: VecDeque<Submission>,
+    arrivals: UnboundedReceiver<Result<Submission, CliError>>,
     orders: mpsc::Sender<usize>,
     on_order: usize,
     /// Requests that may still be ordered.
@@ -96,16 +91,6 @@ pub struct Stock {
     low: usize,
     /// Requests ordered since the first filling.
     ordered_late: usize,
-}
-
-/// What a look into the stock finds.
-pub enum Taken {
-    /// A request.
-    Request(Prepared),
-    /// None yet: it is being made.
-    Wait,
-    /// No more will come.
-    Empty,
 }
 
 impl Stock {
@@ -133,8 +118,26 @@ impl Stock {
         Ok(())
     }
 
-    /// The next request.
-    pub fn take(&mut self) -> Result<Taken, CliError> {
+    /// Octets of the next request; 0 where none is ready.
+    pub fn first_octets(&self) -> usize {
+        self.ready.front().map_or(0, |prepared| prepared.request.len())
+    }
+
+    fn order(&mut self, count: usize) -> usize {
+        let count = count.min(self.left);
+        if count == 0 || self.orders.send(count).is_err() {
+            return 0;
+        }
+        self.left -= count;
+        self.on_order += count;
+        count
+    }
+}
+
+impl Supply for Stock {
+    type Subject = Box<[CertHash]>;
+
+    fn take(&mut self) -> Result<Taken<Self::Subject>, CliError> {
         while let Ok(arrival) = self.arrivals.try_recv() {
             self.on_order -= 1;
             self.ready.push_back(arrival?);
@@ -149,31 +152,15 @@ impl Stock {
         })
     }
 
-    /// Octets of the next request; 0 where none is ready.
-    pub fn first_octets(&self) -> usize {
-        self.ready.front().map_or(0, |prepared| prepared.request.len())
-    }
-
-    /// Requests that were not ready when the run began.
-    pub const fn ordered_late(&self) -> usize {
+    fn late(&self) -> usize {
         self.ordered_late
-    }
-
-    fn order(&mut self, count: usize) -> usize {
-        let count = count.min(self.left);
-        if count == 0 || self.orders.send(count).is_err() {
-            return 0;
-        }
-        self.left -= count;
-        self.on_order += count;
-        count
     }
 }
 
 fn deliver(
     maker: &Maker,
     orders: &mpsc::Receiver<usize>,
-    out: &UnboundedSender<Result<Prepared, CliError>>,
+    out: &UnboundedSender<Result<Submission, CliError>>,
     stop: &AtomicBool,
 ) {
     let mut made = 0;

@@ -8,15 +8,44 @@ use crate::cli::output::{CliError, Context};
 /// /proc counts processor time in ticks of USER_HZ, which is 100 on every Linux that we run on.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Processor time so far: of this program, and of the server with its peak memory.
+pub struct Usage {
+    /// Of this program.
+    pub generator: Duration,
+    /// Of the server, with the most memory that it has had in use.
+    pub server: Option<(Duration, u64)>,
+}
+
+impl Usage {
+    /// So far. Only a server that is asked for must be there.
+    pub fn of(server_pid: Option<u32>) -> Result<Self, CliError> {
+        let server = |pid: u32| Ok((cpu(&pid.to_string())?, peak_memory(&pid.to_string())?));
+        let server = server_pid.map(server).transpose().map_err(|e: CliError| {
+            CliError::new(format!("--server-pid: {e}; the server must run on this machine, a Linux"))
+        })?;
+        // What this program uses is worth saying, not failing for.
+        Ok(Self { generator: cpu("self").unwrap_or_default(), server })
+    }
+
+    /// What was used since `before`.
+    pub fn since(self, before: &Self) -> Self {
+        let server = self.server.zip(before.server);
+        Self {
+            generator: self.generator.saturating_sub(before.generator),
+            server: server.map(|((cpu, peak), (cpu_before, _))| (cpu.saturating_sub(cpu_before), peak)),
+        }
+    }
+}
+
 /// Processor time of all threads, in user and kernel mode. `pid` may be `self`.
-pub fn cpu(pid: &str) -> Result<Duration, CliError> {
+fn cpu(pid: &str) -> Result<Duration, CliError> {
     let file = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&file).context(&file)?;
     ticks(&text).map(|n| TICK * n).ok_or_else(|| CliError::new(format!("{file} does not read as expected")))
 }
 
 /// The most memory that it has had in use, in octets.
-pub fn peak_memory(pid: &str) -> Result<u64, CliError> {
+fn peak_memory(pid: &str) -> Result<u64, CliError> {
     let file = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&file).context(&file)?;
     kibibytes(&text).map(|n| n * 1024).ok_or_else(|| CliError::new(format!("{file} says no VmHWM")))
