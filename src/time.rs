@@ -63,11 +63,38 @@ impl fmt::Display for UnixMillis {
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> UnixMillis;
+
+    /// Milliseconds on a clock that nobody can set, from a start of its own: what tells a clock
+    /// that was set ahead from time that has passed. `None` where there is no such clock.
+    fn steady(&self) -> Option<u64> {
+        None
+    }
 }
 
-/// The machine's clock.
+/// The machine's clock, without a steady one beside it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
+
+/// The machine's clock, and beside it the steady one that runs since the machine started.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchedClock(Stopwatch);
+
+impl WatchedClock {
+    /// A clock whose steady part begins now.
+    pub fn start() -> Self {
+        Self(Stopwatch::start())
+    }
+}
+
+impl Clock for WatchedClock {
+    fn now(&self) -> UnixMillis {
+        SystemClock.now()
+    }
+
+    fn steady(&self) -> Option<u64> {
+        u64::try_from(self.0.elapsed().as_millis()).ok()
+    }
+}
 
 impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods)] // the one place where ambient time enters

@@ -159,6 +159,24 @@ fn an_older_database_is_not_signed_for() {
 }
 
 #[test]
+fn entries_that_no_head_covers_yet_are_missed_too() {
+    let log = Log::new(|config| config.sth_interval_seconds = 3600);
+    let older = log.dir.path("older");
+    for count in [5, 3] {
+        let process = log.dir.start().unwrap();
+        log.submit(&mut process.connect(), count);
+        // How far the log has come is kept within a second or so.
+        std::thread::sleep(Duration::from_millis(1500));
+        process.kill();
+        if count == 5 {
+            copy(&log.data(), &older);
+        }
+    }
+    copy(&older, &log.data());
+    log.refuses(&["rolled back", "it holds 5 entries", "its word for 8", "put the newest copy back"]);
+}
+
+#[test]
 fn another_key_or_anothers_head_is_refused() {
     let log = Log::with_history(5);
     let head = fs::read(log.head_file()).unwrap();

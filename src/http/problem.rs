@@ -58,6 +58,10 @@ impl From<ViewError> for Failure {
     fn from(error: ViewError) -> Self {
         let token = match &error {
             ViewError::Store(StoreError::Unavailable(_)) => Token::Overloaded,
+            ViewError::Store(error @ StoreError::Failed(_)) => {
+                tracing::error!(%error, "a reader got nothing");
+                return Self::new(Token::Internal, "what the log keeps cannot be read at the moment");
+            }
             // What is damaged is for the operator to know, not for the reader.
             ViewError::Store(StoreError::Corrupt(_)) => {
                 return Self::new(Token::Internal, "what the log keeps is damaged; it stops, and its operator is told");

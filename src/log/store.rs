@@ -113,9 +113,12 @@ pub enum StoreError {
     /// It cannot answer now; what it holds is not in doubt.
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// What it holds is not what was written, or cannot be read any more.
+    /// What it holds is not what was written.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+    /// The machine does not let it work: a disk that fails, or a limit of the system.
+    #[error("the store failed: {0}")]
+    Failed(String),
 }
 
 /// Why a commit did not succeed.
@@ -168,12 +171,21 @@ pub fn read_tiles(store: &(impl LogStore + ?Sized), ids: &[TileId]) -> Result<Ve
         .collect()
 }
 
-/// The second place where a log keeps its last signed head, apart from the store: what makes a
-/// store that was put back from an older copy visible.
-pub trait HeadKeeper: Send + Sync {
-    /// The head kept last, or `None` where none was ever kept.
-    fn load(&self) -> Result<Option<SignedTreeHead>, StoreError>;
+/// What a log has said of itself, kept apart from its store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The last head signed.
+    pub head: SignedTreeHead,
+    /// Entries that were durable by then: at least the head's. SATs may be out for all of them.
+    pub size: TreeSize,
+}
 
-    /// Keeps `head` in place of the one before, durably, before returning.
-    fn keep(&self, head: &SignedTreeHead) -> Result<(), StoreError>;
+/// The second place where a log keeps what it has said, apart from the store: what makes a store
+/// that was put back from an older copy, or has lost its newest entries, visible.
+pub trait HeadKeeper: Send + Sync {
+    /// What was kept last, or `None` where nothing was ever kept.
+    fn load(&self) -> Result<Option<Kept>, StoreError>;
+
+    /// Keeps `kept` in place of what was there, durably, before returning.
+    fn keep(&self, kept: &Kept) -> Result<(), StoreError>;
 }

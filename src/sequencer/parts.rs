@@ -84,10 +84,23 @@ pub enum Fatal {
     #[error("no head may be signed: {0}")]
     Head(#[from] HeadError),
     /// The clock was set back.
-    #[error("the clock went back {behind_ms} ms behind a timestamp given out: set it right, then start again")]
+    #[error(
+        "the clock went back {behind_ms} ms behind a timestamp given out: set it right, then start again; \
+         if it is right now and was ahead before, wait for so long"
+    )]
     ClockWentBack {
         /// How far.
         behind_ms: u64,
+    },
+    /// The clock was set ahead. Nothing was stamped since: a timestamp from the future would keep
+    /// the log from working until then.
+    #[error(
+        "the clock jumped {ahead_ms} ms ahead of the time that has passed; nothing was stamped or pruned since: \
+         set it right, then start again; if the machine was asleep, just start again"
+    )]
+    ClockJumped {
+        /// How far.
+        ahead_ms: u64,
     },
     /// The tree has no room.
     #[error("the tree is full")]

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::head::{HeadError, MAX_CLOCK_STEP_MS, prove};
 use crate::keys::PublicKey;
 use crate::log::sth::{SignedTreeHead, TreeHead};
-use crate::log::store::{LogStore, StoreError, StoreState, TreeState, read_tiles};
+use crate::log::store::{Kept, LogStore, StoreError, StoreState, TreeState, read_tiles};
 use crate::merkle::{Hash, LeafIndex, TILE_WIDTH, TileId, TreeSize, leaf_hash};
 use crate::time::UnixMillis;
 
@@ -20,26 +20,26 @@ const SCRUBBED_LEAVES: u64 = 1 << 20;
 pub enum ResumeError {
     /// Nothing in the store, although a head was signed.
     #[error(
-        "the database is missing or empty, but this log has signed a head of {size} entries at {at}: \
+        "the database is missing or empty, but this log has given its word for {size} entries, its last head at {at}: \
          put the database of this log back; to begin a new log, make one with a new key and origin"
     )]
     DatabaseMissing {
-        /// The size signed.
+        /// The entries that were durable.
         size: TreeSize,
-        /// When.
+        /// When the last head was signed.
         at: UnixMillis,
     },
-    /// The store ends before the last signed head.
+    /// The store ends before what the log had come to.
     #[error(
-        "the database was rolled back: it holds {found} entries, but this log has signed a head of {signed} at {at}: \
-         put the newest copy back; signing from here would be a split view"
+        "the database was rolled back: it holds {found} entries, but this log has given its word for {promised} \
+         (its last head is of {at}): put the newest copy back; signing from here would be a split view"
     )]
     RolledBack {
         /// The entries found.
         found: TreeSize,
-        /// The size signed.
-        signed: TreeSize,
-        /// When.
+        /// The entries that were durable.
+        promised: TreeSize,
+        /// When the last head was signed.
         at: UnixMillis,
     },
     /// The store has a history but the head kept apart from it is gone.
@@ -67,12 +67,14 @@ pub enum ResumeError {
     ForeignHead(crate::keys::LogId),
     /// The clock shows less than a timestamp given out.
     #[error(
-        "the clock is {behind_ms} ms behind the newest timestamp that this log has given out: \
-         set the clock right, then start again"
+        "the clock is {behind_ms} ms behind the newest timestamp that this log has given out, {newest}: \
+         set the clock right, then start again; if it is right now and was ahead before, wait until then"
     )]
     ClockBehind {
         /// How far behind.
         behind_ms: u64,
+        /// The newest timestamp given out.
+        newest: UnixMillis,
     },
     /// The store contradicts itself or the last signed head.
     #[error("{0}; put an undamaged copy of the database back, and look at the disk")]
@@ -108,12 +110,13 @@ pub struct Resumed {
 /// Holds the store, the head kept apart from it, the key and the clock against each other.
 pub fn resume(
     store: &(impl LogStore + ?Sized),
-    kept: Option<SignedTreeHead>,
+    kept: Option<Kept>,
     key: &PublicKey,
     now: UnixMillis,
 ) -> Result<Resumed, ResumeError> {
     let found = store.state()?;
-    for head in kept.iter().chain(found.as_ref().and_then(|found| found.head.as_ref())) {
+    let stored = found.as_ref().and_then(|found| found.head.as_ref());
+    for head in kept.iter().map(|kept| &kept.head).chain(stored) {
         head.verify(key).map_err(|_| ResumeError::ForeignHead(head.log_id))?;
     }
     let last = newest_head(found.as_ref(), kept)?;
@@ -121,7 +124,7 @@ pub fn resume(
     check_tree(store, &state.tree, last.as_ref().map(|l| &l.head))?;
     let floor = last.as_ref().map_or(state.tree.newest, |l| l.head.timestamp.max(state.tree.newest));
     match floor.since(now) {
-        behind_ms if behind_ms > MAX_CLOCK_STEP_MS => Err(ResumeError::ClockBehind { behind_ms }),
+        behind_ms if behind_ms > MAX_CLOCK_STEP_MS => Err(ResumeError::ClockBehind { behind_ms, newest: floor }),
         wait_ms => Ok(Resumed { state, last, wait_ms }),
     }
 }
@@ -129,23 +132,21 @@ pub fn resume(
 /// The last head. A new log commits its empty tree before it keeps a head, so a store without any
 /// state beside a kept head was lost. Later heads are kept apart first, so that copy may be ahead by
 /// one, but never behind, nor missing where the store has a history.
-fn newest_head(
-    found: Option<&StoreState>,
-    kept: Option<SignedTreeHead>,
-) -> Result<Option<SignedTreeHead>, ResumeError> {
+fn newest_head(found: Option<&StoreState>, kept: Option<Kept>) -> Result<Option<SignedTreeHead>, ResumeError> {
     match (found, kept) {
         (None, None) => Ok(None),
-        (None, Some(kept)) => Err(ResumeError::DatabaseMissing { size: kept.head.size, at: kept.head.timestamp }),
+        (None, Some(kept)) => Err(ResumeError::DatabaseMissing { size: kept.size, at: kept.head.head.timestamp }),
         (Some(found), None) if found.tree.size.is_empty() && found.head.is_none() => Ok(None),
         (Some(found), None) => Err(ResumeError::HeadMissing { found: found.tree.size }),
-        (Some(found), Some(kept)) if found.tree.size < kept.head.size => {
-            Err(ResumeError::RolledBack { found: found.tree.size, signed: kept.head.size, at: kept.head.timestamp })
+        (Some(found), Some(kept)) if found.tree.size < kept.size.max(kept.head.head.size) => {
+            let promised = kept.size.max(kept.head.head.size);
+            Err(ResumeError::RolledBack { found: found.tree.size, promised, at: kept.head.head.timestamp })
         }
         (Some(found), Some(kept)) => match found.head.as_ref().map(|stored| stored.head.timestamp) {
-            Some(stored) if stored > kept.head.timestamp => {
-                Err(ResumeError::HeadOlder { kept: kept.head.timestamp, stored })
+            Some(stored) if stored > kept.head.head.timestamp => {
+                Err(ResumeError::HeadOlder { kept: kept.head.head.timestamp, stored })
             }
-            _ => Ok(Some(kept)),
+            _ => Ok(Some(kept.head)),
         },
     }
 }

@@ -21,10 +21,12 @@ use super::resume::Resumed;
 use crate::keys::SignError;
 use crate::log::entry::{Fingerprint, Sequenced, Submission};
 use crate::log::sth::{SignedTreeHead, TreeHead};
-use crate::log::store::{Commit, CommitError, StoreError, TreeState, read_tiles};
-use crate::merkle::{Edge, LeafIndex, TILE_WIDTH};
+use crate::log::store::{Commit, CommitError, Kept, StoreError, TreeState, read_tiles};
+use crate::merkle::{Edge, LeafIndex, TILE_WIDTH, TreeSize};
 use crate::time::{Stopwatch, UnixMillis};
 
+/// How long entries may be durable before that is also kept apart from the store.
+const KEEP_INTERVAL_MS: u64 = 1000;
 /// Chain certificates remembered as stored. Forgetting them costs a rewrite, no more.
 const MAX_REMEMBERED_ISSUERS: usize = 10_000;
 
@@ -39,6 +41,10 @@ pub(super) struct Writer {
     issuers: HashSet<Fingerprint>,
     queued: Arc<AtomicUsize>,
     abandoned: Arc<AtomicBool>,
+    /// Entries that are kept apart from the store as durable, and since when.
+    kept: (TreeSize, UnixMillis),
+    /// The clock and the steady one beside it, at the last look.
+    seen: Option<(UnixMillis, u64)>,
     heads: watch::Sender<Arc<PublishedHead>>,
 }
 
@@ -61,7 +67,8 @@ impl Writer {
         let published = PublishedHead::new(&*parts.signer, &settings.origin, last.clone()).map_err(HeadError::from)?;
         let (heads, receiver) = watch::channel(Arc::new(published));
         let (tree, pruned_before) = (state.tree, state.pruned_before);
-        let writer = Self {
+        let kept = (last.head.size, last.head.timestamp);
+        let mut writer = Self {
             parts,
             settings,
             edge,
@@ -71,12 +78,14 @@ impl Writer {
             issuers: HashSet::new(),
             queued,
             abandoned,
+            kept,
+            seen: None,
             heads,
         };
         if is_new {
             // The tree before the head: a kept head without any tree then means a lost store.
             writer.parts.store.commit(Commit::on(writer.tree))?;
-            writer.record_head(&writer.last)?;
+            writer.record_head(writer.last.clone())?;
         }
         Ok((writer, receiver))
     }
@@ -84,7 +93,8 @@ impl Writer {
     /// Works until the queue's other end is dropped, or until something leaves doubt.
     pub(super) fn run(&mut self, jobs: &Receiver<Job>) -> Result<(), Fatal> {
         while !self.abandoned.load(Ordering::Relaxed) {
-            let wait = self.head_if_due()?;
+            let now = self.now()?;
+            let wait = self.head_if_due(now)?.min(self.keep_if_due(now)?);
             match jobs.recv_timeout(Duration::from_millis(wait)) {
                 Ok(job) => self.sequence(job, jobs)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -92,6 +102,20 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// The present, unless the clock ran ahead of the time that has passed: a timestamp from the
+    /// future cannot be taken back, and would prune what must stay.
+    fn now(&mut self) -> Result<UnixMillis, Fatal> {
+        let now = self.parts.clock.now();
+        let Some(steady) = self.parts.clock.steady() else { return Ok(now) };
+        if let Some((then, steady_then)) = self.seen.replace((now, steady)) {
+            let ahead_ms = now.since(then).saturating_sub(steady.saturating_sub(steady_then));
+            if ahead_ms > MAX_CLOCK_STEP_MS {
+                return Err(Fatal::ClockJumped { ahead_ms });
+            }
+        }
+        Ok(now)
     }
 
     /// Commits one batch: the submission that came and all that wait behind it.
@@ -115,7 +139,8 @@ impl Writer {
         };
         let (batch, waiting) = pool.into_parts();
         let floor = self.tree.newest.max(self.last.head.timestamp);
-        let plan = match plan((&self.edge, &self.tree), batch, &known, &self.issuers, floor, self.parts.clock.now()) {
+        let now = self.now()?;
+        let plan = match plan((&self.edge, &self.tree), batch, &known, &self.issuers, floor, now) {
             Ok(plan) => plan,
             Err(PlanError::TreeFull) => return Err(Fatal::TreeFull),
             Err(PlanError::ClockBehind { behind_ms }) => return self.clock_behind(behind_ms, &known, waiting),
@@ -177,8 +202,7 @@ impl Writer {
     }
 
     /// Signs a head when one is due; milliseconds until the next look.
-    fn head_if_due(&mut self) -> Result<u64, Fatal> {
-        let now = self.parts.clock.now();
+    fn head_if_due(&mut self, now: UnixMillis) -> Result<u64, Fatal> {
         match decide(Some(&self.last.head), &self.tree, self.settings.sth_interval_ms, now) {
             Decision::Sign(head) => {
                 self.sign(head)?;
@@ -193,13 +217,14 @@ impl Writer {
     /// The head at shutdown, so that everything promised is also signed for. Where the clock
     /// does not allow one, the next start will sign it.
     fn last_head(&mut self) -> Result<(), Fatal> {
+        let now = self.now()?;
         if self.tree.size > self.last.head.size
             && !self.abandoned.load(Ordering::Relaxed)
-            && let Decision::Sign(head) = decide(Some(&self.last.head), &self.tree, 1, self.parts.clock.now())
+            && let Decision::Sign(head) = decide(Some(&self.last.head), &self.tree, 1, now)
         {
             self.sign(head)?;
         }
-        Ok(())
+        if self.tree.size > self.kept.0 { self.keep(self.last.clone(), now) } else { Ok(()) }
     }
 
     /// Recompute, prove, sign, keep, and only then publish.
@@ -209,7 +234,7 @@ impl Writer {
         let sth = SignedTreeHead::sign(&*self.parts.signer, head).map_err(HeadError::from)?;
         let published = PublishedHead::new(&*self.parts.signer, &self.settings.origin, sth.clone());
         let published = published.map_err(HeadError::from)?;
-        self.record_head(&sth)?;
+        self.record_head(sth.clone())?;
         self.last = sth;
         self.heads.send_replace(Arc::new(published));
         self.parts.observer.signed(&self.last, watch.elapsed());
@@ -217,10 +242,32 @@ impl Writer {
     }
 
     /// Apart from the store first: a store that lacks the head is then seen to be older.
-    fn record_head(&self, sth: &SignedTreeHead) -> Result<(), Fatal> {
-        self.parts.keeper.keep(sth)?;
-        let commit = Commit { head: Some(sth.clone()), ..Commit::on(self.tree) };
+    fn record_head(&mut self, sth: SignedTreeHead) -> Result<(), Fatal> {
+        self.keep(sth.clone(), sth.head.timestamp)?;
+        let commit = Commit { head: Some(sth), ..Commit::on(self.tree) };
         Ok(self.parts.store.commit(commit)?)
+    }
+
+    /// Keeps how far the log has come, apart from the store, soon after it went on: SATs are out
+    /// for entries that no head covers yet, and a store that lost them must be seen too.
+    /// Milliseconds until the next look.
+    fn keep_if_due(&mut self, now: UnixMillis) -> Result<u64, Fatal> {
+        let (size, since) = self.kept;
+        if self.tree.size == size {
+            return Ok(self.settings.sth_interval_ms);
+        }
+        let age = now.since(since);
+        if since <= now && age < KEEP_INTERVAL_MS {
+            return Ok(KEEP_INTERVAL_MS - age);
+        }
+        self.keep(self.last.clone(), now)?;
+        Ok(self.settings.sth_interval_ms)
+    }
+
+    fn keep(&mut self, head: SignedTreeHead, now: UnixMillis) -> Result<(), Fatal> {
+        self.parts.keeper.keep(&Kept { head, size: self.tree.size })?;
+        self.kept = (self.tree.size, now);
+        Ok(())
     }
 
     /// Drops certificates whose retention time is over, whole bundles at a time and only what a

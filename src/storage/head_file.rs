@@ -1,4 +1,5 @@
-//! The last signed head in a file of its own, beside the database and not in it.
+//! The last signed head, and how far the log had come, in a file of its own, beside the database
+//! and not in it.
 //!
 //! A database put back from yesterday's copy is whole and consistent in itself; only something
 //! that was not put back with it can tell. So keep this file out of the database's backup.
@@ -8,8 +9,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::schema::{read_head, write_head};
-use crate::log::sth::SignedTreeHead;
-use crate::log::store::{HeadKeeper, StoreError};
+use crate::log::store::{HeadKeeper, Kept, StoreError};
+use crate::merkle::TreeSize;
 
 const FIRST_LINE: &str = "atl signed tree head v1: the log does not start without it, keep it out of backups";
 
@@ -30,12 +31,18 @@ impl HeadFile {
         &self.path
     }
 
+    fn damaged(&self, error: &dyn std::fmt::Display) -> StoreError {
+        StoreError::Corrupt(format!("{} is damaged: {error}", self.path.display()))
+    }
+
     fn failed(&self, what: &str, error: &dyn std::fmt::Display) -> StoreError {
-        StoreError::Corrupt(format!("{}: {what}: {error}", self.path.display()))
+        StoreError::Failed(format!("{} cannot be {what}: {error}", self.path.display()))
     }
 
     fn write(&self, text: &str) -> std::io::Result<()> {
-        let new = self.path.with_extension("new");
+        let mut new = self.path.clone().into_os_string();
+        new.push(".new");
+        let new = PathBuf::from(new);
         let mut file = File::create(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
@@ -47,29 +54,32 @@ impl HeadFile {
 }
 
 impl HeadKeeper for HeadFile {
-    fn load(&self) -> Result<Option<SignedTreeHead>, StoreError> {
+    fn load(&self) -> Result<Option<Kept>, StoreError> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(self.failed("cannot be read", &e)),
+            Err(e) => return Err(self.failed("read", &e)),
         };
-        let body = text.strip_prefix(FIRST_LINE).ok_or_else(|| self.failed("is not a head file", &"first line"))?;
-        let line = body.lines().find_map(|line| line.strip_prefix("head: "));
-        let octets = hex::decode(line.unwrap_or_default()).map_err(|e| self.failed("is damaged", &e))?;
-        read_head(&octets).map(Some).map_err(|e| self.failed("is damaged", &e))
+        let body = text.strip_prefix(FIRST_LINE).ok_or_else(|| self.damaged(&"its first line is another"))?;
+        let value = |name: &str| body.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        let octets = hex::decode(value("head: ")).map_err(|e| self.damaged(&e))?;
+        let head = read_head(&octets).map_err(|e| self.damaged(&e))?;
+        let size = TreeSize::new(value("entries: ").parse().map_err(|_| self.damaged(&"no number of entries"))?);
+        Ok(Some(Kept { head, size }))
     }
 
-    fn keep(&self, sth: &SignedTreeHead) -> Result<(), StoreError> {
-        let octets = write_head(sth).map_err(|e| self.failed("cannot be written", &e))?;
-        let head = &sth.head;
+    fn keep(&self, kept: &Kept) -> Result<(), StoreError> {
+        let octets = write_head(&kept.head).map_err(|e| self.failed("written", &e))?;
+        let head = &kept.head.head;
         let text = format!(
-            "{FIRST_LINE}\nsize: {}\nroot: {}\ntime: {}\nhead: {}\n",
+            "{FIRST_LINE}\nentries: {}\ncovered: {}\nroot: {}\ntime: {}\nhead: {}\n",
+            kept.size,
             head.size,
             head.root,
             head.timestamp,
             hex::encode(octets)
         );
-        self.write(&text).map_err(|e| self.failed("cannot be written", &e))
+        self.write(&text).map_err(|e| self.failed("written", &e))
     }
 }
 
@@ -77,13 +87,14 @@ impl HeadKeeper for HeadFile {
 mod tests {
     use super::*;
     use crate::keys::LogId;
-    use crate::log::sth::TreeHead;
-    use crate::merkle::{Hash, TreeSize};
+    use crate::log::sth::{SignedTreeHead, TreeHead};
+    use crate::merkle::Hash;
     use crate::time::UnixMillis;
 
-    fn head(size: u64) -> SignedTreeHead {
+    fn kept(size: u64) -> Kept {
         let head = TreeHead { size: TreeSize::new(size), root: Hash::of(b"r"), timestamp: UnixMillis::new(5) };
-        SignedTreeHead { log_id: LogId::new([9; 32]), head, signature: vec![7; 64] }
+        let head = SignedTreeHead { log_id: LogId::new([9; 32]), head, signature: vec![7; 64] };
+        Kept { head, size: TreeSize::new(size + 3) }
     }
 
     #[test]
@@ -91,11 +102,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = HeadFile::new(dir.path().join("head"));
         assert_eq!(file.load(), Ok(None));
-        file.keep(&head(1)).unwrap();
-        file.keep(&head(2)).unwrap();
-        assert_eq!(file.load(), Ok(Some(head(2))));
+        file.keep(&kept(1)).unwrap();
+        file.keep(&kept(2)).unwrap();
+        assert_eq!(file.load(), Ok(Some(kept(2))));
         let text = fs::read_to_string(file.path()).unwrap();
-        for broken in [text[..text.len() - 9].to_owned(), String::new(), text.replace("head: ", "head: zz")] {
+        for broken in [
+            text[..text.len() - 9].to_owned(),
+            String::new(),
+            text.replace("head: ", "head: zz"),
+            text.replace("entries: ", "entries: x"),
+        ] {
             fs::write(file.path(), broken).unwrap();
             assert!(matches!(file.load(), Err(StoreError::Corrupt(_))));
         }
@@ -104,6 +120,6 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_written_is_an_error() {
         let file = HeadFile::new("/proc/no-such-directory/head");
-        assert!(matches!(file.keep(&head(1)), Err(StoreError::Corrupt(_))));
+        assert!(matches!(file.keep(&kept(1)), Err(StoreError::Failed(_))));
     }
 }

@@ -9,8 +9,7 @@ use std::ops::Range;
 use parking_lot::Mutex;
 
 use crate::log::entry::Record;
-use crate::log::sth::SignedTreeHead;
-use crate::log::store::{BlobId, Commit, CommitError, HeadKeeper, LogStore, StoreError, StoreState};
+use crate::log::store::{BlobId, Commit, CommitError, HeadKeeper, Kept, LogStore, StoreError, StoreState};
 use crate::merkle::{Hash, LeafIndex, TreeSize};
 
 /// A call of the port, or of the place that keeps heads.
@@ -49,7 +48,7 @@ struct Inner {
     records: BTreeMap<u64, Record>,
     leaves: HashMap<Hash, LeafIndex>,
     blobs: BTreeMap<BlobId, Vec<u8>>,
-    kept: Option<SignedTreeHead>,
+    kept: Option<Kept>,
     faults: HashMap<Call, (usize, Fault)>,
     commits: usize,
 }
@@ -190,15 +189,15 @@ impl LogStore for MemoryStore {
 }
 
 impl HeadKeeper for MemoryStore {
-    fn load(&self) -> Result<Option<SignedTreeHead>, StoreError> {
+    fn load(&self) -> Result<Option<Kept>, StoreError> {
         self.read(Call::LoadHead)?;
         Ok(self.inner.lock().kept.clone())
     }
 
-    fn keep(&self, head: &SignedTreeHead) -> Result<(), StoreError> {
+    fn keep(&self, kept: &Kept) -> Result<(), StoreError> {
         let fault = self.fault(Call::KeepHead);
         if matches!(fault, None | Some(Fault::Persisted)) {
-            self.inner.lock().kept = Some(head.clone());
+            self.inner.lock().kept = Some(kept.clone());
         }
         match fault {
             None => Ok(()),

@@ -77,7 +77,7 @@ impl RocksStore {
         let cache = Cache::new_lru_cache(CACHE_OCTETS);
         let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), family_options(f, &cache)));
         let db = open(&database_options(&cache), families.into())
-            .map_err(|e| OpenError { path: path.display().to_string(), reason: e.into_string() })?;
+            .map_err(|e| OpenError { path: path.display().to_string(), reason: unopened(e) })?;
         Ok(Self { db, state: Mutex::new((None, LeafIndex::new(0))), _lock: lock })
     }
 
@@ -104,7 +104,8 @@ impl RocksStore {
         values.into_iter().map(|v| Ok(v.map_err(store_error)?.map(|v| v.to_vec()))).collect()
     }
 
-    fn batch(&self, commit: &Commit, pruned_before: LeafIndex) -> Result<WriteBatch, StoreError> {
+    /// The commit as one batch that also drops the submissions of the leaves in `prune`.
+    fn batch(&self, commit: &Commit, prune: Range<LeafIndex>) -> Result<WriteBatch, StoreError> {
         let unwritable = |e: WireError| StoreError::Unavailable(e.to_string());
         let mut batch = WriteBatch::default();
         let (records, submissions) = (self.family(Family::Records)?, self.family(Family::Submissions)?);
@@ -122,13 +123,13 @@ impl RocksStore {
         for (fingerprint, der) in &commit.issuers {
             batch.put_cf(&issuers, fingerprint.as_bytes(), der);
         }
-        if let Some(before) = commit.prune_before {
-            batch.delete_range_cf(&submissions, [0; 8], schema::index_key(before));
+        if !prune.is_empty() {
+            batch.delete_range_cf(&submissions, schema::index_key(prune.start), schema::index_key(prune.end));
         }
         if let Some(head) = &commit.head {
             batch.put_cf(&state, HEAD_KEY, schema::write_head(head).map_err(unwritable)?);
         }
-        batch.put_cf(&state, TREE_KEY, schema::write_tree(&commit.tree, pruned_before));
+        batch.put_cf(&state, TREE_KEY, schema::write_tree(&commit.tree, prune.end));
         Ok(batch)
     }
 }
@@ -197,14 +198,25 @@ impl LogStore for RocksStore {
         if size.unwrap_or(TreeSize::EMPTY) != commit.base {
             return Err(CommitError::Fenced { expected: commit.base, found: size.unwrap_or(TreeSize::EMPTY) });
         }
-        let pruned = commit.prune_before.map_or(pruned, |before| before.max(pruned));
-        let batch = self.batch(&commit, pruned).map_err(|e| CommitError::NotWritten(e.to_string()))?;
+        let pruned_after = commit.prune_before.map_or(pruned, |before| before.max(pruned));
+        let batch = self.batch(&commit, pruned..pruned_after).map_err(|e| CommitError::NotWritten(e.to_string()))?;
         let mut options = WriteOptions::default();
         options.set_sync(true);
         // RocksDB does not say whether a failed write reached the disk, so we do not guess.
         self.db.write_opt(batch, &options).map_err(|e| CommitError::Unknown(e.into_string()))?;
-        *state = (Some(commit.tree.size), pruned);
+        *state = (Some(commit.tree.size), pruned_after);
         Ok(())
+    }
+}
+
+/// Why the database does not open, with what to do about it where that is clear.
+fn unopened(error: rocksdb::Error) -> String {
+    match error.kind() {
+        rocksdb::ErrorKind::Corruption => format!(
+            "{}; a file in it is not what was written: put an undamaged copy of the database back, and look at the disk",
+            error.into_string()
+        ),
+        _ => error.into_string(),
     }
 }
 
@@ -217,9 +229,10 @@ fn blob_key(id: &BlobId) -> (Family, Vec<u8>) {
 }
 
 fn store_error(error: rocksdb::Error) -> StoreError {
-    use rocksdb::ErrorKind::{Aborted, Busy, Incomplete, TimedOut, TryAgain};
+    use rocksdb::ErrorKind::{Aborted, Busy, IOError, Incomplete, TimedOut, TryAgain};
     match error.kind() {
         Aborted | Busy | Incomplete | TimedOut | TryAgain => StoreError::Unavailable(error.into_string()),
+        IOError => StoreError::Failed(error.into_string()),
         _ => StoreError::Corrupt(error.into_string()),
     }
 }
@@ -230,7 +243,8 @@ fn database_options(cache: &Cache) -> Options {
     options.create_missing_column_families(true);
     options.set_paranoid_checks(true);
     // Only the unfinished end of the newest write-ahead log may be dropped: it was never
-    // answered for. Damage anywhere before it must stop the start.
+    // answered for. What this mode lets through beyond that shows in the number of entries, which
+    // is kept apart from the database.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_max_total_wal_size(MAX_WAL_OCTETS);

@@ -44,25 +44,35 @@ pub fn foreign(sth: &SignedTreeHead) -> SignedTreeHead {
 }
 
 /// A clock that stands still until it is told.
-pub struct TestClock(AtomicU64);
+pub struct TestClock {
+    wall: AtomicU64,
+    steady: AtomicU64,
+}
 
 impl TestClock {
     pub fn get(&self) -> u64 {
-        self.0.load(SeqCst)
+        self.wall.load(SeqCst)
     }
 
+    /// Sets the clock; no time passes.
     pub fn set(&self, millis: u64) {
-        self.0.store(millis, SeqCst);
+        self.wall.store(millis, SeqCst);
     }
 
+    /// Lets time pass.
     pub fn advance(&self, millis: u64) {
-        self.0.fetch_add(millis, SeqCst);
+        self.steady.fetch_add(millis, SeqCst);
+        self.wall.fetch_add(millis, SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> UnixMillis {
         UnixMillis::new(self.get())
+    }
+
+    fn steady(&self) -> Option<u64> {
+        Some(self.steady.load(SeqCst))
     }
 }
 
@@ -150,7 +160,7 @@ impl Observer for Heads {
 
     fn signed(&self, head: &SignedTreeHead, _: Duration) {
         let copy = self.store.copy();
-        let kept = copy.load().unwrap() == Some(head.clone());
+        let kept = copy.load().unwrap().is_some_and(|kept| kept.head == *head && kept.size >= head.head.size);
         let stored =
             copy.state().unwrap().is_some_and(|s| s.head.as_ref() == Some(head) && s.tree.size >= head.head.size);
         // A panic here would end the writer; the audit finds the gap in this list instead.
@@ -179,7 +189,7 @@ impl Rig {
         Self {
             name: name.to_owned(),
             store: Arc::default(),
-            clock: Arc::new(TestClock(AtomicU64::new(1_800_000_000_000))),
+            clock: Arc::new(TestClock { wall: AtomicU64::new(1_800_000_000_000), steady: AtomicU64::new(7) }),
             gate: Arc::default(),
             queue_limit: 10_000,
             signer: Arc::new(Ed25519Signer::from_seed(&[7; 32]).unwrap()),
@@ -290,7 +300,7 @@ impl Rig {
 
     /// The head kept apart from the store.
     pub fn kept(&self) -> SignedTreeHead {
-        self.store.copy().load().unwrap().expect("a head is kept")
+        self.store.copy().load().unwrap().expect("a head is kept").head
     }
 
     /// Submissions of leaves before this one are pruned.
@@ -350,6 +360,11 @@ impl Rig {
     fn audit_heads(&self, copy: &MemoryStore, records: &[Record], leaves: &[Hash]) {
         let name = &self.name;
         let kept = copy.load().unwrap();
+        if let Some(kept) = &kept {
+            assert!(kept.size >= kept.head.head.size, "{name}: less is kept than the head covers");
+            assert!(kept.size.get() <= leaves.len() as u64, "{name}: more is kept than is stored");
+        }
+        let kept = kept.map(|kept| kept.head);
         let published = self.heads.lock().clone();
         let polled = self.polled.lock().clone();
         for pair in published.windows(2) {

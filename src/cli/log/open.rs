@@ -37,7 +37,10 @@ impl OpenedLog {
 
     /// Where the last signed head is kept: beside the database's directory, not in it.
     pub fn head_file(&self) -> std::path::PathBuf {
-        self.config.data_dir.with_extension("head")
+        // Behind the whole name: two shards may differ in what follows a dot.
+        let mut path = self.config.data_dir.clone().into_os_string();
+        path.push(".head");
+        path.into()
     }
 }
 

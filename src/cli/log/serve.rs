@@ -29,10 +29,12 @@ use crate::sequencer::task::{Parts, Sequencer, Settings};
 use crate::storage::disk;
 use crate::storage::head_file::HeadFile;
 use crate::storage::rocks::RocksStore;
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, WatchedClock};
 
 /// How long requests under way have to hear that the log has failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// Files that the database and all connections together may have open.
+const MIN_OPEN_FILES: u64 = 5120;
 /// How often the disk is looked at and idle rate limits are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 
@@ -50,6 +52,7 @@ pub struct ServeArgs {
 /// Runs it.
 pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     start_tracing();
+    raise_file_limit()?;
     let opened = OpenedLog::read(&args.config)?;
     runtime()?.block_on(async {
         let running = RunningLog::start(opened).await?;
@@ -90,12 +93,16 @@ impl RunningLog {
         }
         let tls = opened.config.tls.as_ref().map(tls_acceptor).transpose()?;
         let listener = listen(opened.config.listen).await?;
+        let metrics_listener = match opened.config.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         let address = listener.local_addr().context("the listener")?;
         let store = Arc::new(RocksStore::open(&opened.config.data_dir).map_err(|e| CliError::new(e.to_string()))?);
         let metrics = Arc::new(Metrics::new().context("the metrics")?);
         let head_file = HeadFile::new(opened.head_file());
         let OpenedLog { config, origin, signer } = opened;
-        let (signer, clock): (Arc<dyn Signer>, Arc<dyn Clock>) = (Arc::new(signer), Arc::new(SystemClock));
+        let (signer, clock): (Arc<dyn Signer>, Arc<dyn Clock>) = (Arc::new(signer), Arc::new(WatchedClock::start()));
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn LogStore>,
             keeper: Arc::new(head_file),
@@ -133,9 +140,9 @@ impl RunningLog {
         let (stop, stopping) = watch::channel(false);
         let router = Arc::clone(&service).router(config.metrics_listen.is_none());
         let mut servers = vec![tokio::spawn(serve(listener, tls, router, stopping.clone()))];
-        if let Some(address) = config.metrics_listen {
+        if let Some(listener) = metrics_listener {
             let router = Arc::clone(&service).metrics_router();
-            servers.push(tokio::spawn(serve(listen(address).await?, None, router, stopping.clone())));
+            servers.push(tokio::spawn(serve(listener, None, router, stopping.clone())));
         }
         servers.push(tokio::spawn(housekeeping(Arc::clone(&service), config.clone(), stopping)));
         Ok(Self { origin: config.origin, address, sequencer, store, service, stop, servers })
@@ -180,6 +187,21 @@ impl RunningLog {
             store.flush().map_err(|e| CliError::new(e.to_string()))
         });
         last.await.context("the sequencer")?
+    }
+}
+
+/// Lets this process open all the files that it may. Connections are files too, and the log must
+/// always be able to open the one that keeps its last head.
+fn raise_file_limit() -> Result<(), CliError> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    match getrlimit(Resource::Nofile).current {
+        Some(files) if files < MIN_OPEN_FILES => Err(CliError::new(format!(
+            "this process may open {files} files, and the log needs {MIN_OPEN_FILES} for its database and its \
+             connections: raise the limit (`ulimit -n`, or LimitNOFILE= in systemd)"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::keys::PublicKey;
 use crate::log::bundle::CertRow;
 use crate::log::entry::{CertHash, EntryType, Fingerprint, Record};
 use crate::log::sth::SignedTreeHead;
-use crate::log::store::{BlobId, LogStore, StoreError, StoreState};
+use crate::log::store::{BlobId, Kept, LogStore, StoreError, StoreState};
 use crate::merkle::{LeafIndex, TILE_WIDTH, Tile, TileId};
 use crate::verify::auditor::{Auditor, Seen, check_rows, check_tile};
 
@@ -22,8 +22,8 @@ const BUNDLES_PER_THREAD: u64 = 16;
 pub struct Files<'a, S: ?Sized> {
     /// Its store.
     pub store: &'a S,
-    /// The head kept apart from the store, and the name of the file that it is in.
-    pub kept: Result<Option<SignedTreeHead>, StoreError>,
+    /// What is kept apart from the store, and the name of the file that it is in.
+    pub kept: Result<Option<Kept>, StoreError>,
     /// The file's name.
     pub head_file: String,
     /// The log's key.
@@ -43,7 +43,7 @@ pub fn check<S: LogStore + ?Sized>(files: &Files<'_, S>, report: &mut Report) ->
     let mut auditor = Auditor::default();
     auditor.remember(state.tree.size);
     let kept = files.kept.as_ref().ok().and_then(Option::as_ref);
-    state.head.iter().chain(kept).for_each(|sth| auditor.remember(sth.head.size));
+    state.head.iter().chain(kept.map(|kept| &kept.head)).for_each(|sth| auditor.remember(sth.head.size));
 
     let mut check = Check { store: files.store, report, auditor, issuers: HashSet::new() };
     check.entries(&state)?;
@@ -168,15 +168,17 @@ impl<S: LogStore + ?Sized> Check<'_, S> {
             Ok(None) if state.tree.size.is_empty() && state.head.is_none() => None,
             Ok(None) => Some("is missing; the log does not start without it".to_owned()),
             Ok(Some(kept)) => {
+                let (promised, kept) = (kept.size, &kept.head);
                 self.head(&file, kept, files.key);
                 let older = state.head.as_ref().filter(|stored| stored.head.timestamp > kept.head.timestamp);
                 let older = older.map(|stored| {
                     let (kept, stored) = (kept.head.timestamp, stored.head.timestamp);
                     format!("is of {kept}, older than the head of {stored} in the database")
                 });
-                let ahead = (kept.head.size > state.tree.size).then(|| {
-                    let (signed, found) = (kept.head.size, state.tree.size);
-                    format!("covers {signed} entries, and the database holds {found}: the database is an older copy")
+                let promised = promised.max(kept.head.size);
+                let ahead = (promised > state.tree.size).then(|| {
+                    let found = state.tree.size;
+                    format!("speaks of {promised} entries, and the database holds {found}: it is an older copy")
                 });
                 ahead.or(older)
             }
