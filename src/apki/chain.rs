@@ -269,6 +269,8 @@ impl IssuerPath {
 
     /// Checks `submission` against a path that is already known: one signature.
     pub fn certifies(&self, submission: &Certificate) -> Result<(), ChainError> {
+        // As `find` does it first, so that a path that is known gives no other verdict.
+        submission.signature_algorithm().ok_or(ChainError::Algorithm { position: 0 })?;
         self.issuer().certifies(submission, 0)
     }
 
