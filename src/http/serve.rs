@@ -148,6 +148,7 @@ async fn answer(router: Router, request: Request<Body>) -> Result<Response<Body>
 mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::task::JoinHandle;
 
     use super::*;
 
@@ -156,13 +157,14 @@ mod tests {
     const GET: &[u8] = b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01x";
     const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0ping ing";
 
-    fn client(body: usize, patience: Patience) -> (DuplexStream, tokio::task::JoinHandle<()>) {
+    fn client(body: usize, patience: Patience) -> (DuplexStream, JoinHandle<()>, GracefulShutdown) {
         let (client, server) = tokio::io::duplex(1 << 20);
         let router = Router::new().route("/", get(move || async move { vec![b'x'; body] }));
         let graceful = GracefulShutdown::new();
         let peer = ([192, 0, 2, 1], 1).into();
         let task = tokio::spawn(http(server, peer, router, graceful.watcher(), patience));
-        (client, task)
+        // Dropped, it would end the connection.
+        (client, task, graceful)
     }
 
     fn patience(first: u64, idle: u64, stall: u64) -> Patience {
@@ -185,14 +187,14 @@ mod tests {
 
     #[tokio::test]
     async fn pings_alone_do_not_keep_a_connection() {
-        let (client, _task) = client(1, patience(5000, 300, 5000));
+        let (client, _task, _graceful) = client(1, patience(5000, 300, 5000));
         let lived = pinged(client, b"\0\0\0\x04\0\0\0\0\0", GET).await;
         assert!((200..3000).contains(&lived.as_millis()), "{lived:?}");
     }
 
     #[tokio::test]
     async fn a_window_that_stays_shut_does_not_keep_an_answer() {
-        let (client, _task) = client(4096, patience(5000, 300, 500));
+        let (client, _task, _graceful) = client(4096, patience(5000, 300, 500));
         // SETTINGS_INITIAL_WINDOW_SIZE = 0
         let lived = pinged(client, b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0", GET).await;
         assert!((400..3000).contains(&lived.as_millis()), "{lived:?}");
@@ -200,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_asks_now_and_then_stays() {
-        let (mut client, task) = client(1, patience(5000, 600, 5000));
+        let (mut client, task, _graceful) = client(1, patience(5000, 600, 5000));
         let mut answer = vec![0; 4096];
         for _ in 0..4 {
             client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
