@@ -117,6 +117,86 @@ fn bodies_have_the_size_that_is_configured() {
     }
 }
 
+#[test]
+fn a_body_that_is_yet_to_come_has_cost_its_token() {
+    let root = Authority::root("Root");
+    let dir = LogDir::new(&root, |config| config.per_source = rate(1, 3));
+    let log = dir.start().unwrap();
+    for target in [SUBMIT, "/atl/v1/submit-entries"] {
+        let stall = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{{");
+        let mut stalled: Vec<Connection> = (0..6).map(|_| log.connect()).collect();
+        for http in &mut stalled {
+            http.send(stall.as_bytes()).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        come_again(&log.connect().post(target, "{}").unwrap(), 429, "rateLimited");
+        drop(stalled);
+        std::thread::sleep(Duration::from_secs(4));
+    }
+    // A batch of what the bucket holds passes it whole, although it pays in two parts.
+    let entry = submission(&root.precertificates(0, 1)[0]);
+    let batch = format!(r#"{{"entries":[{entry},{entry},{entry}]}}"#);
+    let mut http = log.connect();
+    assert_eq!(http.post("/atl/v1/submit-entries", &batch).unwrap().status, 200);
+    come_again(&http.post(SUBMIT, &entry).unwrap(), 429, "rateLimited");
+}
+
+#[test]
+fn an_entry_is_no_larger_in_a_batch_than_by_itself() {
+    let root = Authority::root("Root");
+    let dir = LogDir::new(&root, |config| config.max_body_bytes = 2048);
+    let log = dir.start().unwrap();
+    let good = submission(&root.precertificates(0, 1)[0]);
+    let large = good.replace('{', &format!("{{\"x\":\"{}\",", "x".repeat(2048)));
+    let batch = format!(r#"{{"entries":[{good},{large},{good}]}}"#);
+    let answer = log.connect().post("/atl/v1/submit-entries", &batch).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let results: serde_json::Value = answer.json();
+    assert_eq!(results["results"][1]["status"], 413);
+    assert_eq!(results["results"][0]["leaf_index"], results["results"][2]["leaf_index"]);
+}
+
+#[test]
+fn readers_that_do_not_read_hold_a_bounded_part_of_the_memory() {
+    let root = Authority::root("Root");
+    let dir = LogDir::new(&root, |config| config.max_body_bytes = 1 << 20);
+    let (log, ledger) = (dir.start().unwrap(), Ledger::new(&dir.key));
+    let mut http = log.connect();
+    let key = rcgen::KeyPair::generate().unwrap();
+    for number in 0..20 {
+        let mut params = Authority::agent_params(number);
+        let ballast = rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 32473, 9], vec![5; 400 << 10]);
+        params.custom_extensions.insert(0, ballast);
+        ledger.submit(&mut http, &root.issue(&params, &key)).unwrap();
+    }
+    ledger.settle(&mut http);
+    let ask = raw_http::request("GET", "/atl/v1/get-entries?start=0&end=19", "", b"");
+    let mut readers: Vec<Connection> = (0..150).map(|_| log.connect()).collect();
+    for reader in &mut readers {
+        reader.send(&ask).unwrap();
+    }
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(6) {
+        let ready = http.get("/readyz").unwrap();
+        assert_eq!(ready.status, 200, "readers do not make a log unready: {ready:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let resident = log.resident_kib();
+    println!("{} MiB resident", resident >> 10);
+    assert!(resident < 600 << 10, "{} MiB", resident >> 10);
+    let mut refused = 0;
+    for mut reader in readers.drain(..) {
+        let answer = reader.answer(false).unwrap();
+        if answer.status != 200 {
+            come_again(&answer, 503, "overloaded");
+            refused += 1;
+        }
+    }
+    assert!((1..150).contains(&refused), "{refused} refused");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(http.get("/atl/v1/get-entries?start=0&end=19").unwrap().status, 200, "what was taken is free again");
+}
+
 /// How long a connection lives on which this is sent, an octet a second where `drip` says so.
 fn lifetime(log: &log_process::LogProcess, sent: &[u8], drip: Option<u8>) -> (Duration, Option<Answer>) {
     let begin = Instant::now();

@@ -63,19 +63,29 @@ pub struct SubmitEntriesRequest {
 }
 
 impl SubmitEntriesRequest {
-    /// Reads a request body: each element is a request or its own problem, in order.
+    /// Reads a request body: each element is a request or its own problem, in order. An element
+    /// of more than `limit` octets is [`Token::TooLarge`]: a batch takes in nothing that would be
+    /// too large by itself.
     ///
     /// # Errors
     /// [`Token::Malformed`] where the body is not JSON, has no `entries` or more than
     /// [`MAX_BATCH_ENTRIES`].
-    pub fn split_json(body: &[u8]) -> Result<Vec<Result<SubmitEntryRequest, Problem>>, Problem> {
+    pub fn split_json(body: &[u8], limit: usize) -> Result<Vec<Result<SubmitEntryRequest, Problem>>, Problem> {
         #[derive(Deserialize)]
         struct Batch<'a> {
             #[serde(borrow)]
             entries: Elements<'a>,
         }
         let batch: Batch<'_> = object("a submit-entries request", body)?;
-        Ok(batch.entries.0.iter().map(|raw| SubmitEntryRequest::from_json(raw.get().as_bytes())).collect())
+        let element = |raw: &&RawValue| {
+            let octets = raw.get().as_bytes();
+            if octets.len() > limit {
+                let detail = format!("this entry has {} octets; one may have at most {limit}", octets.len());
+                return Err(Problem::new(Token::TooLarge, detail));
+            }
+            SubmitEntryRequest::from_json(octets)
+        };
+        Ok(batch.entries.0.iter().map(element).collect())
     }
 }
 
@@ -245,7 +255,7 @@ mod tests {
             let json = serde_json::to_vec(&request).unwrap();
             assert_eq!(SubmitEntryRequest::from_json(&json).unwrap(), request);
             let batch = SubmitEntriesRequest { entries: vec![request.clone(), request.clone()] };
-            let split = SubmitEntriesRequest::split_json(&serde_json::to_vec(&batch).unwrap()).unwrap();
+            let split = SubmitEntriesRequest::split_json(&serde_json::to_vec(&batch).unwrap(), usize::MAX).unwrap();
             assert_eq!(split, [Ok(request.clone()), Ok(request)]);
         }
     }
@@ -353,7 +363,7 @@ mod tests {
         ];
         for body in &bodies {
             assert_eq!(token(body.as_bytes()), Some(Token::Malformed));
-            if let Ok(split) = SubmitEntriesRequest::split_json(body.as_bytes()) {
+            if let Ok(split) = SubmitEntriesRequest::split_json(body.as_bytes(), usize::MAX) {
                 assert!(split.iter().all(Result::is_err));
             }
         }
@@ -378,7 +388,7 @@ mod tests {
             {"submission": "AA==", "type": 2}, {"submission": "!!!", "chain": []}, {"submission": "AA==", "type": 7}, {}, 1, null, "x", [],
             ["AA=="], {"submission": "AAA="}
         ]});
-        let results = SubmitEntriesRequest::split_json(batch.to_string().as_bytes()).unwrap();
+        let results = SubmitEntriesRequest::split_json(batch.to_string().as_bytes(), usize::MAX).unwrap();
         let tokens: Vec<_> = results.iter().map(|r| r.as_ref().err().map(|p| p.token().unwrap())).collect();
         let bad = Some(Token::Malformed);
         assert_eq!(tokens, [None, bad, Some(Token::BadType), bad, bad, bad, bad, bad, bad, None]);
@@ -386,11 +396,21 @@ mod tests {
     }
 
     #[test]
+    fn an_element_is_no_larger_than_an_entry_may_be() {
+        let one = r#"{"submission":"AA=="}"#;
+        let batch = format!(r#"{{"entries":[{one}   , {{"submission": "AA=="}},{one}]}}"#);
+        let results = SubmitEntriesRequest::split_json(batch.as_bytes(), one.len()).unwrap();
+        let statuses: Vec<_> = results.iter().map(|r| r.as_ref().map_or_else(|p| p.status, |_| 200)).collect();
+        assert_eq!(statuses, [200, 413, 200]);
+        assert_eq!(results[1].as_ref().unwrap_err().token(), Some(Token::TooLarge));
+    }
+
+    #[test]
     fn batches_are_bounded() {
         let of = |n: usize| json!({"entries": vec![json!({"submission": "AA=="}); n]}).to_string();
-        assert_eq!(SubmitEntriesRequest::split_json(of(0).as_bytes()), Ok(vec![]));
+        assert_eq!(SubmitEntriesRequest::split_json(of(0).as_bytes(), usize::MAX), Ok(vec![]));
         assert_eq!(
-            SubmitEntriesRequest::split_json(of(MAX_BATCH_ENTRIES).as_bytes()).unwrap().len(),
+            SubmitEntriesRequest::split_json(of(MAX_BATCH_ENTRIES).as_bytes(), usize::MAX).unwrap().len(),
             MAX_BATCH_ENTRIES
         );
         let refused = [
@@ -406,10 +426,10 @@ mod tests {
             r#"{"entries":[]}x"#.into(),
         ];
         for body in refused {
-            let problem = SubmitEntriesRequest::split_json(body.as_bytes()).unwrap_err();
+            let problem = SubmitEntriesRequest::split_json(body.as_bytes(), usize::MAX).unwrap_err();
             assert_eq!(problem.token(), Some(Token::Malformed), "{body}");
         }
-        assert!(SubmitEntriesRequest::split_json(b"{\"entries\":[\"\xff\"]}").is_err());
+        assert!(SubmitEntriesRequest::split_json(b"{\"entries\":[\"\xff\"]}", usize::MAX).is_err());
     }
 
     #[test]
@@ -429,7 +449,7 @@ mod tests {
         #[test]
         fn no_body_makes_it_panic(octets: Vec<u8>, text in r#"[{}\[\],:"a-z0-9=+ ]{0,60}"#) {
             for body in [&octets[..], text.as_bytes(), format!(r#"{{"submission":"AA==",{text}}}"#).as_bytes()] {
-                let _ = (SubmitEntryRequest::from_json(body), SubmitEntriesRequest::split_json(body));
+                let _ = (SubmitEntryRequest::from_json(body), SubmitEntriesRequest::split_json(body, usize::MAX));
             }
         }
     }

@@ -1,12 +1,16 @@
-//! Admission control in front of the log: a token bucket per source address and one per anchor.
+//! Admission control in front of the log: a token bucket per source address and one per anchor,
+//! and each source's share of what there is only so much of.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
+use parking_lot::Mutex;
 
 use super::problem::Failure;
 use crate::api::{Problem, Token};
@@ -25,6 +29,8 @@ pub struct Buckets<K: Hash + Eq + Clone> {
     limiter: DefaultKeyedRateLimiter<K>,
     clock: DefaultClock,
     burst: NonZeroU32,
+    /// How long one token takes to come.
+    interval: Duration,
     /// Whose bucket it is, for the message.
     whose: &'static str,
 }
@@ -37,6 +43,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
             limiter: DefaultKeyedRateLimiter::keyed(quota),
             clock: DefaultClock::default(),
             burst: rate.burst,
+            interval: quota.replenish_interval(),
             whose,
         }
     }
@@ -44,10 +51,22 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
     /// Takes `n` tokens from the bucket of `key`. More than the bucket can ever hold take all of
     /// it, so that a small bucket slows a batch down instead of shutting it out.
     pub fn take(&self, key: &K, n: u32) -> Result<(), Failure> {
-        let Some(n) = NonZeroU32::new(n).map(|n| n.min(self.burst)) else { return Ok(()) };
+        self.try_take(key, n.min(self.burst.get())).map_err(|wait| self.refuse(wait))
+    }
+
+    /// Takes what `n` tokens cost beyond the first, which [`Buckets::take`] has had already.
+    pub fn take_rest(&self, key: &K, n: u32) -> Result<(), Failure> {
+        let rest = n.min(self.burst.get()).saturating_sub(1);
+        // The next try costs its first token again.
+        self.try_take(key, rest).map_err(|wait| self.refuse(wait + self.interval))
+    }
+
+    /// `n` tokens, or how long it takes until they are there.
+    fn try_take(&self, key: &K, n: u32) -> Result<(), Duration> {
+        let Some(n) = NonZeroU32::new(n) else { return Ok(()) };
         match self.limiter.check_key_n(key, n) {
             Ok(Ok(())) | Err(_) => Ok(()),
-            Ok(Err(not_until)) => Err(self.refuse(not_until.wait_time_from(self.clock.now()))),
+            Ok(Err(not_until)) => Err(not_until.wait_time_from(self.clock.now())),
         }
     }
 
@@ -70,6 +89,63 @@ pub fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
         v4 => v4,
+    }
+}
+
+/// What each source may hold at one time of something that all share. The loopback may hold as
+/// much as there is: behind a proxy on this host everybody is one source.
+#[derive(Debug)]
+pub struct Shares {
+    limit: usize,
+    held: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// What one source holds; given back when dropped.
+#[derive(Debug)]
+pub struct Share {
+    shares: Arc<Shares>,
+    /// `None` for the loopback.
+    source: Option<IpAddr>,
+    amount: usize,
+}
+
+impl Shares {
+    /// Shares of at most `limit` for each source.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, held: Mutex::default() })
+    }
+
+    /// A share of nothing, to be grown, for the source of `address`.
+    pub fn of(self: &Arc<Self>, address: IpAddr) -> Share {
+        let source = (!address.to_canonical().is_loopback()).then(|| source(address));
+        Share { shares: Arc::clone(self), source, amount: 0 }
+    }
+}
+
+impl Share {
+    /// Adds `amount`, unless the source would then hold more than its limit.
+    pub fn grow(&mut self, amount: usize) -> bool {
+        let Some(source) = self.source.filter(|_| amount > 0) else { return true };
+        let mut held = self.shares.held.lock();
+        let before = held.get(&source).copied().unwrap_or_default();
+        if amount > self.shares.limit - before {
+            return false;
+        }
+        held.insert(source, before + amount);
+        self.amount += amount;
+        true
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let Some(source) = self.source.filter(|_| self.amount > 0) else { return };
+        let mut held = self.shares.held.lock();
+        // Who holds nothing is forgotten, so that memory follows the present.
+        match held.get_mut(&source) {
+            Some(amount) if *amount > self.amount => *amount -= self.amount,
+            _ => drop(held.remove(&source)),
+        }
     }
 }
 
@@ -96,6 +172,32 @@ mod tests {
         let buckets = buckets(1, 2);
         assert!(buckets.take(&1, 256).is_ok());
         assert!(buckets.take(&1, 1).is_err());
+    }
+
+    #[test]
+    fn a_batch_pays_its_first_token_beforehand() {
+        let buckets = buckets(1, 3);
+        assert!(buckets.take(&1, 1).is_ok() && buckets.take_rest(&1, 256).is_ok(), "a full bucket lets any batch in");
+        assert!(buckets.take(&1, 1).is_err());
+        assert!(buckets.take(&2, 2).is_ok() && buckets.take_rest(&2, 1).is_ok() && buckets.take_rest(&2, 0).is_ok());
+        // One token is left, two more are wanted, and the next try needs all three.
+        assert_eq!(buckets.take_rest(&2, 3).unwrap_err().0.retry_after_seconds, Some(2));
+    }
+
+    #[test]
+    fn a_source_has_its_share_and_gives_it_back() {
+        let shares = Shares::new(3);
+        let of = |text: &str| shares.of(text.parse().unwrap());
+        let (mut one, mut same, mut other) = (of("2001:db8::1"), of("2001:db8::2"), of("192.0.2.1"));
+        assert!(one.grow(2) && same.grow(1) && other.grow(3));
+        assert!(!one.grow(1) && !same.grow(1) && !other.grow(usize::MAX) && one.grow(0));
+        drop(one);
+        assert!(same.grow(2) && !same.grow(1));
+        drop((same, other));
+        assert!(shares.held.lock().is_empty());
+        for local in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(of(local).grow(4), "{local}");
+        }
     }
 
     #[test]

@@ -50,7 +50,14 @@ impl From<Refusal> for Failure {
             Refusal::Overloaded | Refusal::Unavailable | Refusal::ClockBehind { .. } => Token::Overloaded,
             Refusal::Stopped => Token::Shutdown,
         };
-        Self::new(token, format!("{refusal}; nothing was logged, try again"))
+        let failure = Self::new(token, format!("{refusal}; nothing was logged, try again"));
+        match refusal {
+            Refusal::ClockBehind { behind_ms } => {
+                let seconds = u32::try_from(behind_ms.div_ceil(1000)).unwrap_or(u32::MAX).max(RETRY_SECONDS);
+                Self(failure.0.retry_after(seconds))
+            }
+            _ => failure,
+        }
     }
 }
 
@@ -85,5 +92,18 @@ impl IntoResponse for Failure {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_must_catch_up_is_given_the_time() {
+        let wait = |behind_ms| Failure::from(Refusal::ClockBehind { behind_ms }).0.retry_after_seconds;
+        assert_eq!([0, 1, 1000, 1001, 59_999].map(wait), [1, 1, 1, 2, 60].map(Some));
+        assert_eq!(wait(u64::MAX), Some(u32::MAX));
+        assert_eq!(Failure::from(Refusal::Overloaded).0.retry_after_seconds, Some(RETRY_SECONDS));
     }
 }

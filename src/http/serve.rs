@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -21,10 +20,19 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use super::activity::{Activity, Patience};
+use super::limits::Shares;
+use super::timely::Timely;
+
 /// Connections at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
+/// Connections of one source at once; more are closed.
+const MAX_CONNECTIONS_BY_SOURCE: usize = 1024;
 /// A client has this long for its TLS handshake, and for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a connection keeps its place.
+const PATIENCE: Patience =
+    Patience { first: HEAD_TIMEOUT, idle: Duration::from_secs(60), stall: Duration::from_secs(30) };
 /// Octets of a request's head.
 const MAX_HEAD: usize = 64 << 10;
 /// Requests of one HTTP/2 connection at once.
@@ -35,6 +43,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Serves `router` on `listener` until `stop` turns true, then lets requests under way finish.
 pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, mut stop: watch::Receiver<bool>) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let sources = Shares::new(MAX_CONNECTIONS_BY_SOURCE);
     let graceful = GracefulShutdown::new();
     loop {
         let permit = tokio::select! {
@@ -54,10 +63,15 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
             },
             () = stopped(&mut stop) => break,
         };
+        let mut share = sources.of(peer.ip());
+        if !share.grow(1) {
+            tracing::debug!(%peer, "a source has too many connections");
+            continue;
+        }
         let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             connection(stream, peer, tls, router, watcher).await;
-            drop(permit);
+            drop((permit, share));
         });
     }
     drop(listener);
@@ -80,9 +94,10 @@ async fn connection(
 ) {
     // Answers are small and whole: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
-    let Some(acceptor) = tls else { return http(stream, peer, router, watcher).await };
+    let stream = Timely::new(stream, PATIENCE.stall);
+    let Some(acceptor) = tls else { return http(stream, peer, router, watcher, PATIENCE).await };
     match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, peer, router, watcher).await,
+        Ok(Ok(stream)) => http(stream, peer, router, watcher, PATIENCE).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
@@ -93,14 +108,18 @@ async fn http(
     peer: SocketAddr,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
+    patience: Patience,
 ) {
-    let spoken = Arc::new(AtomicBool::new(false));
-    let heard = Arc::clone(&spoken);
+    let activity = Activity::new();
+    let heard = activity.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        heard.store(true, Ordering::Relaxed);
+        let in_flight = heard.begin();
         request.extensions_mut().insert(ConnectInfo(peer));
         let router = router.clone();
-        async move { answer(router, request.map(Body::new)).await }
+        async move {
+            let answer = answer(router, request.map(Body::new)).await;
+            answer.map(|answer| answer.map(|body| in_flight.answered(body, patience.stall)))
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
@@ -111,19 +130,86 @@ async fn http(
         .max_header_list_size(MAX_HEAD as u32)
         .keep_alive_interval(Some(Duration::from_secs(60)));
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let mut connection = std::pin::pin!(watcher.watch(connection));
-    // The header timeout begins once the protocol's version is known. A client that does not even
-    // show that would hold its place for ever.
-    let outcome = match tokio::time::timeout(HEAD_TIMEOUT, &mut connection).await {
-        Ok(outcome) => outcome,
-        Err(_) if spoken.load(Ordering::Relaxed) => connection.await,
-        Err(_) => return tracing::debug!(%peer, "a connection brought no request in time"),
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%peer, %error, "a connection ended badly");
+    // HTTP's own timeouts leave gaps: a client that does not show which version it speaks, or one
+    // that asks for nothing and answers pings, or one whose window stays shut.
+    tokio::select! {
+        outcome = watcher.watch(connection) => if let Err(error) = outcome {
+            tracing::debug!(%peer, %error, "a connection ended badly");
+        },
+        why = activity.exhausted(patience) => tracing::debug!(%peer, why, "a connection was closed"),
     }
 }
 
 async fn answer(router: Router, request: Request<Body>) -> Result<Response<Body>, Infallible> {
     router.oneshot(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// HTTP/2: the preface, empty SETTINGS, and `GET /` on stream 1 as a static-table-only HPACK.
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const GET: &[u8] = b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01x";
+    const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0ping ing";
+
+    fn client(body: usize, patience: Patience) -> (DuplexStream, JoinHandle<()>, GracefulShutdown) {
+        let (client, server) = tokio::io::duplex(1 << 20);
+        let router = Router::new().route("/", get(move || async move { vec![b'x'; body] }));
+        let graceful = GracefulShutdown::new();
+        let peer = ([192, 0, 2, 1], 1).into();
+        let task = tokio::spawn(http(server, peer, router, graceful.watcher(), patience));
+        // Dropped, it would end the connection.
+        (client, task, graceful)
+    }
+
+    fn patience(first: u64, idle: u64, stall: u64) -> Patience {
+        let of = Duration::from_millis;
+        Patience { first: of(first), idle: of(idle), stall: of(stall) }
+    }
+
+    /// Sends HTTP/2 pings until the server has had enough; after how long.
+    async fn pinged(mut client: DuplexStream, settings: &[u8], request: &[u8]) -> Duration {
+        client.write_all(&[PREFACE, settings, request].concat()).await.unwrap();
+        let begin = std::time::Instant::now();
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let drained = tokio::spawn(async move { reader.read_to_end(&mut Vec::new()).await });
+        while begin.elapsed() < Duration::from_secs(5) && writer.write_all(PING).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        drained.abort();
+        begin.elapsed()
+    }
+
+    #[tokio::test]
+    async fn pings_alone_do_not_keep_a_connection() {
+        let (client, _task, _graceful) = client(1, patience(5000, 300, 5000));
+        let lived = pinged(client, b"\0\0\0\x04\0\0\0\0\0", GET).await;
+        assert!((200..3000).contains(&lived.as_millis()), "{lived:?}");
+    }
+
+    #[tokio::test]
+    async fn a_window_that_stays_shut_does_not_keep_an_answer() {
+        let (client, _task, _graceful) = client(4096, patience(5000, 300, 500));
+        // SETTINGS_INITIAL_WINDOW_SIZE = 0
+        let lived = pinged(client, b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0", GET).await;
+        assert!((400..3000).contains(&lived.as_millis()), "{lived:?}");
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_now_and_then_stays() {
+        let (mut client, task, _graceful) = client(1, patience(5000, 600, 5000));
+        let mut answer = vec![0; 4096];
+        for _ in 0..4 {
+            client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            assert!(client.read(&mut answer).await.unwrap() > 0);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        assert!(!task.is_finished());
+        tokio::time::timeout(Duration::from_secs(3), task).await.unwrap().unwrap();
+    }
 }

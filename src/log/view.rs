@@ -3,6 +3,8 @@
 //! Entries, tiles and proofs beyond the last signed head do not exist here yet, although the
 //! store holds them already.
 
+use std::collections::HashMap;
+
 use thiserror::Error;
 
 use super::bundle::{CertBundle, CertRow, EntryBundle};
@@ -14,8 +16,12 @@ use crate::merkle::{
 
 /// The most entries that one answer holds.
 pub const MAX_ENTRIES: u64 = 1000;
-/// Submissions in one answer stop after this many octets.
+/// Certificates in one answer, those of the chains each time they occur, stop after this many
+/// octets.
 const MAX_OCTETS: usize = 8 << 20;
+/// Entries read at a time: what is read in vain, and how far memory is beyond the bound, is less
+/// than this many.
+const CHUNK: u64 = 16;
 
 /// Why something is not to be seen.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -119,14 +125,33 @@ impl<'a, S: LogStore + ?Sized> View<'a, S> {
         }
         let stop = end.get().saturating_add(1).min(self.covered.get()).min(start.get().saturating_add(MAX_ENTRIES));
         let mut entries = Vec::new();
-        let (mut next, mut octets) = (start.get(), 0);
-        while next < stop && octets < MAX_OCTETS {
-            let chunk = self.read(next, stop.min(next + 128))?;
+        let (mut next, mut octets, mut sizes) = (start.get(), 0, HashMap::new());
+        while next < stop {
+            let chunk = self.read(next, stop.min(next + CHUNK))?;
             next += chunk.len() as u64;
-            octets += chunk.iter().map(|e| e.submission.as_ref().map_or(0, Vec::len)).sum::<usize>();
-            entries.extend(chunk);
+            self.add_sizes(&chunk, &mut sizes)?;
+            for entry in chunk {
+                if octets >= MAX_OCTETS {
+                    return Ok(Some(entries));
+                }
+                let chain = entry.record.chain.iter().filter_map(|print| sizes.get(print)).sum::<usize>();
+                octets += chain + entry.submission.as_ref().map_or(0, Vec::len);
+                entries.push(entry);
+            }
         }
         Ok(Some(entries))
+    }
+
+    /// Adds the octets of the chain certificates that are not in `sizes` yet. One that is missing
+    /// has none; whoever wants to read it finds that out.
+    fn add_sizes(&self, entries: &[ViewedEntry], sizes: &mut HashMap<Fingerprint, usize>) -> Result<(), ViewError> {
+        let named = entries.iter().flat_map(|entry| entry.record.chain.iter().copied());
+        let mut fresh: Vec<Fingerprint> = named.filter(|print| !sizes.contains_key(print)).collect();
+        fresh.sort_unstable();
+        fresh.dedup();
+        let found = self.issuers(&fresh)?;
+        sizes.extend(fresh.into_iter().zip(found.into_iter().map(|der| der.map_or(0, |der| der.len()))));
+        Ok(())
     }
 
     /// The entry of a submission.

@@ -160,6 +160,13 @@ impl LogProcess {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// The memory that it has, in KiB (`VmRSS`).
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

@@ -1,5 +1,6 @@
-//! Request bodies, bounded each by itself and all together.
+//! Request bodies, bounded each by itself, by source and all together.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,22 +10,29 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::Token;
+use crate::http::limits::{Share, Shares};
 use crate::http::problem::Failure;
 
 /// Octets of all bodies together that are held at one time.
 const MAX_HELD: usize = 96 << 20;
+/// Octets of the bodies of one source, so that none keeps the others out.
+const MAX_HELD_BY_SOURCE: usize = MAX_HELD / 8;
 /// A client has this long to send its body.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads bodies within one budget of memory.
 #[derive(Debug)]
-pub struct Intake(Arc<Semaphore>);
+pub struct Intake {
+    budget: Arc<Semaphore>,
+    by_source: Arc<Shares>,
+}
 
 /// A body that was read. Its memory counts until this is dropped.
 #[derive(Debug)]
 pub struct Held {
     octets: Vec<u8>,
-    _budget: Option<OwnedSemaphorePermit>,
+    share: Share,
+    budget: Option<OwnedSemaphorePermit>,
 }
 
 impl std::ops::Deref for Held {
@@ -38,30 +46,34 @@ impl std::ops::Deref for Held {
 impl Intake {
     /// An intake that holds nothing.
     pub fn new() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_HELD)))
+        Self { budget: Arc::new(Semaphore::new(MAX_HELD)), by_source: Shares::new(MAX_HELD_BY_SOURCE) }
     }
 
-    /// Reads a JSON body of at most `limit` octets.
-    pub async fn json(&self, headers: &HeaderMap, body: Body, limit: usize) -> Result<Held, Failure> {
+    /// Reads a JSON body of at most `limit` octets that `sender` sends.
+    pub async fn json(&self, sender: IpAddr, headers: &HeaderMap, body: Body, limit: usize) -> Result<Held, Failure> {
         check_headers(headers, limit)?;
-        match tokio::time::timeout(TIMEOUT, self.read(body, limit)).await {
+        match tokio::time::timeout(TIMEOUT, self.read(sender, body, limit)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::new(Token::Malformed, "the body did not arrive in time")),
         }
     }
 
-    async fn read(&self, mut body: Body, limit: usize) -> Result<Held, Failure> {
-        let mut held = Held { octets: Vec::new(), _budget: None };
+    async fn read(&self, sender: IpAddr, mut body: Body, limit: usize) -> Result<Held, Failure> {
+        let mut held = Held { octets: Vec::new(), share: self.by_source.of(sender), budget: None };
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|e| Failure::new(Token::Malformed, format!("the body cannot be read: {e}")))?;
             let Ok(data) = frame.into_data() else { continue };
             if data.len() > limit - held.octets.len() {
                 return Err(too_large(limit));
             }
+            if !held.share.grow(data.len()) {
+                let detail = "this source address sends too much at once; finish what is under way, then try again";
+                return Err(Failure::new(Token::RateLimited, detail));
+            }
             let full = || Failure::new(Token::Overloaded, "too much is being sent at the moment; try again");
             let octets = u32::try_from(data.len()).map_err(|_| too_large(limit))?;
-            let permit = Arc::clone(&self.0).try_acquire_many_owned(octets).map_err(|_| full())?;
-            match &mut held._budget {
+            let permit = Arc::clone(&self.budget).try_acquire_many_owned(octets).map_err(|_| full())?;
+            match &mut held.budget {
                 Some(budget) => budget.merge(permit),
                 none => *none = Some(permit),
             }
@@ -92,6 +104,8 @@ fn too_large(limit: usize) -> Failure {
 mod tests {
     use super::*;
 
+    const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn status(outcome: Result<Held, Failure>) -> u16 {
         outcome.map_or_else(|failure| failure.0.status, |_| 200)
     }
@@ -100,21 +114,33 @@ mod tests {
     async fn each_body_has_a_limit() {
         let intake = Intake::new();
         let none = HeaderMap::new();
-        assert_eq!(&*intake.json(&none, Body::from("abc"), 3).await.unwrap(), b"abc");
-        assert_eq!(status(intake.json(&none, Body::from("abcd"), 3).await), 413);
+        assert_eq!(&*intake.json(LOCAL, &none, Body::from("abc"), 3).await.unwrap(), b"abc");
+        assert_eq!(status(intake.json(LOCAL, &none, Body::from("abcd"), 3).await), 413);
         let stated = HeaderMap::from_iter([(header::CONTENT_LENGTH, "4".parse().unwrap())]);
-        assert_eq!(status(intake.json(&stated, Body::empty(), 3).await), 413);
+        assert_eq!(status(intake.json(LOCAL, &stated, Body::empty(), 3).await), 413);
     }
 
     #[tokio::test]
     async fn all_bodies_together_have_a_budget_that_comes_back() {
         let intake = Intake::new();
         let (none, half) = (HeaderMap::new(), vec![b' '; MAX_HELD / 2]);
-        let one = intake.json(&none, Body::from(half.clone()), MAX_HELD).await.unwrap();
-        let two = intake.json(&none, Body::from(half), MAX_HELD).await.unwrap();
-        assert_eq!(status(intake.json(&none, Body::from("x"), MAX_HELD).await), 503);
+        let one = intake.json(LOCAL, &none, Body::from(half.clone()), MAX_HELD).await.unwrap();
+        let two = intake.json(LOCAL, &none, Body::from(half), MAX_HELD).await.unwrap();
+        assert_eq!(status(intake.json(LOCAL, &none, Body::from("x"), MAX_HELD).await), 503);
         drop((one, two));
-        assert_eq!(status(intake.json(&none, Body::from("x"), MAX_HELD).await), 200);
+        assert_eq!(status(intake.json(LOCAL, &none, Body::from("x"), MAX_HELD).await), 200);
+    }
+
+    #[tokio::test]
+    async fn one_source_leaves_room_for_others() {
+        let intake = Intake::new();
+        let (none, one, other) = (HeaderMap::new(), "192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let share = Body::from(vec![b' '; MAX_HELD_BY_SOURCE]);
+        let held = intake.json(one, &none, share, MAX_HELD).await.unwrap();
+        assert_eq!(status(intake.json(one, &none, Body::from("x"), 9).await), 429);
+        assert_eq!(status(intake.json(other, &none, Body::from("x"), 9).await), 200);
+        drop(held);
+        assert_eq!(status(intake.json(one, &none, Body::from("x"), 9).await), 200);
     }
 
     #[tokio::test]
@@ -127,7 +153,7 @@ mod tests {
             (header::CONTENT_ENCODING, "identity", 200),
         ] {
             let headers = HeaderMap::from_iter([(name, value.parse().unwrap())]);
-            assert_eq!(status(intake.json(&headers, Body::from("{}"), 9).await), expected, "{value}");
+            assert_eq!(status(intake.json(LOCAL, &headers, Body::from("{}"), 9).await), expected, "{value}");
         }
     }
 }

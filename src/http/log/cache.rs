@@ -32,6 +32,6 @@ pub fn json(cache: HeaderValue, value: &impl Serialize) -> Response {
 }
 
 /// An answer of any type.
-pub fn octets(cache: HeaderValue, content_type: HeaderValue, body: Vec<u8>) -> Response {
+pub fn octets(cache: HeaderValue, content_type: HeaderValue, body: impl IntoResponse) -> Response {
     ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, cache)], body).into_response()
 }

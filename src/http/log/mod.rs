@@ -2,12 +2,12 @@
 
 mod body;
 mod cache;
+mod kept;
 mod ops;
 mod read;
 mod submit;
 mod tiles;
 
-use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,7 +16,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
 use body::Intake;
-use parking_lot::RwLock;
+use kept::Kept;
 use tokio::sync::{Semaphore, watch};
 
 use super::limits::{Buckets, Rate};
@@ -27,14 +27,15 @@ use crate::keys::Signer;
 use crate::log::admission::{Anchors, Rules, VerifiedPath};
 use crate::log::entry::Fingerprint;
 use crate::log::store::LogStore;
-use crate::merkle::Hash;
 use crate::sequencer::task::Sequencer;
 use crate::time::Clock;
 
 /// Readers that may be at the store at once; more are asked to come again.
 const MAX_READERS: usize = 64;
-/// Verified chains kept. Forgetting them costs signature checks, no more.
-const MAX_KEPT_PATHS: usize = 4096;
+/// Turns of those readers whose answers are large, so that what they work with stays bounded.
+const LARGE_TURNS: usize = 4;
+/// Octets of all answers together that readers have not taken yet.
+const MAX_ANSWERS: usize = 128 << 20;
 
 /// What the log's calls work with: ports and plain settings.
 pub struct LogParts {
@@ -68,11 +69,14 @@ pub struct LogParts {
 pub struct LogService {
     parts: LogParts,
     gate: Gate,
-    paths: RwLock<HashMap<Hash, Arc<VerifiedPath>>>,
+    paths: Kept<VerifiedPath>,
     per_source: Buckets<std::net::IpAddr>,
     per_anchor: Buckets<Fingerprint>,
     intake: Intake,
     readers: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
     damage: watch::Sender<Option<String>>,
 }
 
@@ -119,11 +123,14 @@ impl LogService {
     pub fn new(parts: LogParts) -> Self {
         Self {
             gate: Gate::default(),
-            paths: RwLock::default(),
+            paths: Kept::new(),
             per_source: Buckets::new(parts.per_source, "this source address"),
             per_anchor: Buckets::new(parts.per_anchor, "this anchor"),
             intake: Intake::new(),
             readers: Arc::new(Semaphore::new(MAX_READERS)),
+            large: Arc::new(Semaphore::new(LARGE_TURNS)),
+            answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
+            probes: Arc::new(Semaphore::new(1)),
             damage: watch::Sender::new(None),
             parts,
         }

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderValue;
 use axum::response::Response;
+use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::{LogService, cache};
 use crate::api::{
     AnchorsResponse, B64, CertHashQuery, ConsistencyQuery, ConsistencyResponse, EntriesQuery, EntriesResponse,
     EntryResponse, ProofAndHeadResponse, ProofQuery, ProofResponse, SthResponse, Token,
 };
+use crate::http::activity::Tied;
 use crate::http::problem::Failure;
 use crate::log::entry::{CertHash, Fingerprint};
 use crate::log::sth::SignedTreeHead;
@@ -44,24 +49,89 @@ impl From<ViewError> for Denied {
     }
 }
 
+/// An answer as it goes out, made where it may take its time.
+pub struct Answer {
+    octets: Vec<u8>,
+    content_type: HeaderValue,
+    cache: HeaderValue,
+}
+
+impl Answer {
+    /// JSON.
+    pub fn json(cache: HeaderValue, value: &impl Serialize) -> Result<Self, Denied> {
+        let octets = serde_json::to_vec(value).map_err(|error| {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            Failure::new(Token::Internal, "the answer cannot be written")
+        })?;
+        Ok(Self::octets(cache, HeaderValue::from_static("application/json"), octets))
+    }
+
+    /// Octets of any type.
+    pub const fn octets(cache: HeaderValue, content_type: HeaderValue, octets: Vec<u8>) -> Self {
+        Self { octets, content_type, cache }
+    }
+}
+
+/// How much memory a read works with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Kilobytes.
+    Small,
+    /// As much as one answer may have; a few at a time.
+    Large,
+    /// Certificates of a whole bundle, which cannot be cut short.
+    Bundle,
+}
+
+impl Weight {
+    const fn turns(self) -> u32 {
+        match self {
+            Self::Small => 0,
+            Self::Large => 1,
+            Self::Bundle => 2,
+        }
+    }
+}
+
 impl LogService {
-    /// Reads from the store on a thread that may block, `call` naming the metric.
-    pub(super) async fn read<T: Send + 'static>(
+    /// Answers from the store, `call` naming the metric. The answer's octets count as long as they
+    /// are in memory.
+    pub(super) async fn read(
         self: &Arc<Self>,
         call: &'static str,
-        read: impl FnOnce(&Covered<'_>, &PublishedHead) -> Result<T, Denied> + Send + 'static,
-    ) -> Result<T, Failure> {
+        weight: Weight,
+        read: impl FnOnce(&Covered<'_>, &PublishedHead) -> Result<Answer, Denied> + Send + 'static,
+    ) -> Result<Response, Failure> {
         let Ok(permit) = Arc::clone(&self.readers).try_acquire_owned() else {
             self.turned_away("readers");
             return Err(Failure::new(Token::Overloaded, "too many readers are being answered; try again"));
         };
+        let closed = |_| Failure::new(Token::Internal, "the log reads no more");
+        let turn = Arc::clone(&self.large).acquire_many_owned(weight.turns()).await.map_err(closed)?;
+        let service = Arc::clone(self);
+        let answer = self.at_store(call, move |view, head| {
+            let _turns = (permit, turn);
+            let mut answer = read(view, head)?;
+            answer.octets.shrink_to_fit();
+            let octets = within(&service.answers, std::mem::take(&mut answer.octets));
+            Ok((answer, octets.inspect_err(|_| service.turned_away("answers"))?))
+        });
+        let (answer, octets) = answer.await?;
+        Ok(cache::octets(answer.cache, answer.content_type, octets))
+    }
+
+    /// Does something with the store on a thread that may block.
+    pub(super) async fn at_store<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: &'static str,
+        read: impl FnOnce(&Covered<'_>, &PublishedHead) -> Result<T, Denied> + Send + 'static,
+    ) -> Result<T, Failure> {
         let service = Arc::clone(self);
         let work = move || {
             let watch = Stopwatch::start();
             let head = service.parts.sequencer.head();
             let answer = read(&View::new(&*service.parts.store, head.sth.head.size), &head);
             service.parts.metrics.read_seconds.with_label_values(&[call]).observe(watch.elapsed().as_secs_f64());
-            drop(permit);
             answer.map_err(|denied| service.refuse(denied, &head))
         };
         tokio::task::spawn_blocking(work)
@@ -97,9 +167,18 @@ impl LogService {
     }
 
     /// Entries never change where nothing is ever pruned.
-    pub(super) const fn body_cache(&self) -> axum::http::HeaderValue {
+    pub(super) const fn body_cache(&self) -> HeaderValue {
         if self.parts.descriptor.retention_seconds == 0 { cache::FOREVER } else { cache::HOUR }
     }
+}
+
+/// Octets that hold their part of the budget until the last of them is gone, from whatever buffer
+/// they wait in.
+fn within(budget: &Arc<Semaphore>, octets: Vec<u8>) -> Result<Bytes, Failure> {
+    let permit = u32::try_from(octets.len()).ok().and_then(|n| Arc::clone(budget).try_acquire_many_owned(n).ok());
+    let detail = "readers have yet to take what they were answered; try again";
+    let permit = permit.ok_or_else(|| Failure::new(Token::Overloaded, detail))?;
+    Ok(Bytes::from_owner(Tied(octets.into(), permit)))
 }
 
 /// `GET /atl/v1/get-sth`
@@ -112,7 +191,8 @@ pub async fn get_sth(State(service): Service) -> Response {
 /// `GET /atl/v1/get-sth-consistency`
 pub async fn get_sth_consistency(State(service): Service, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let query = ConsistencyQuery::parse(query.as_deref().unwrap_or_default())?;
-    let answer = service.read("get-sth-consistency", move |view, head| {
+    let cache = if query.second.is_some() { cache::FOREVER } else { cache::NEVER };
+    let answer = service.read("get-sth-consistency", Weight::Small, move |view, head| {
         let covered = head.sth.head.size;
         let second = query.second.unwrap_or(covered);
         let unknown = |token, size: TreeSize| {
@@ -126,57 +206,57 @@ pub async fn get_sth_consistency(State(service): Service, RawQuery(query): RawQu
             return unknown(Token::SecondUnknown, second);
         }
         let consistency = view.consistency(query.first, second)?;
-        Ok(ConsistencyResponse { first: query.first, second, consistency })
+        Answer::json(cache, &ConsistencyResponse { first: query.first, second, consistency })
     });
-    let cache = if query.second.is_some() { cache::FOREVER } else { cache::NEVER };
-    Ok(cache::json(cache, &answer.await?))
+    answer.await
 }
 
 /// `GET /atl/v1/get-proof-by-hash`
 pub async fn get_proof_by_hash(State(service): Service, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let query = ProofQuery::parse(query.as_deref().unwrap_or_default())?;
-    let answer = service.read("get-proof-by-hash", move |view, head| Ok(proof(view, head, query)?)).await?;
     let cache = if query.tree_size.is_some() { cache::FOREVER } else { cache::NEVER };
-    Ok(cache::json(cache, &answer))
+    let answer = move |view: &Covered<'_>, head: &PublishedHead| Answer::json(cache, &proof(view, head, query)?);
+    service.read("get-proof-by-hash", Weight::Small, answer).await
 }
 
 /// `GET /atl/v1/get-all-by-hash`
 pub async fn get_all_by_hash(State(service): Service, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let query = ProofQuery::parse(query.as_deref().unwrap_or_default())?;
-    let answer = service.read("get-all-by-hash", move |view, head| {
+    let answer = service.read("get-all-by-hash", Weight::Small, move |view, head| {
         let proof = proof(view, head, query)?;
         let consistency = view.consistency(proof.tree_size, head.sth.head.size)?;
-        Ok(ProofAndHeadResponse { proof, sth: sth_response(&head.sth), consistency })
+        Answer::json(cache::NEVER, &ProofAndHeadResponse { proof, sth: sth_response(&head.sth), consistency })
     });
-    Ok(cache::json(cache::NEVER, &answer.await?))
+    answer.await
 }
 
 /// `GET /atl/v1/get-entries`
 pub async fn get_entries(State(service): Service, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let query = EntriesQuery::parse(query.as_deref().unwrap_or_default())?;
-    let entries = service.read("get-entries", move |view, head| {
+    let body_cache = service.body_cache();
+    let answer = service.read("get-entries", Weight::Large, move |view, head| {
         let Some(entries) = view.entries(query.start, query.end)? else {
             let detail =
                 format!("no signed tree head covers index {}; the last one has {}", query.start, head.sth.head.size);
             return Err(Failure::new(Token::StartUnknown, detail).into());
         };
-        Ok(entry_responses(view, entries)?)
+        let complete = entries.last().is_some_and(|last| last.index == query.end);
+        let cache = if complete { body_cache } else { cache::NEVER };
+        Answer::json(cache, &EntriesResponse { entries: entry_responses(view, entries)? })
     });
-    let entries = entries.await?;
-    let complete = entries.last().is_some_and(|last| last.leaf_index == query.end);
-    let cache = if complete { service.body_cache() } else { cache::NEVER };
-    Ok(cache::json(cache, &EntriesResponse { entries }))
+    answer.await
 }
 
 /// `GET /atl/v1/get-entry-by-cert-hash`
 pub async fn get_entry_by_cert_hash(State(service): Service, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let query = CertHashQuery::parse(query.as_deref().unwrap_or_default())?;
-    let entry = service.read("get-entry-by-cert-hash", move |view, _| {
+    let cache = service.body_cache();
+    let answer = service.read("get-entry-by-cert-hash", Weight::Small, move |view, _| {
         let entry = view.entry(&CertHash::from(query.cert_hash))?;
-        Ok(entry_responses(view, vec![entry])?.pop())
+        let entry = entry_responses(view, vec![entry])?.pop();
+        Answer::json(cache, &entry.ok_or_else(|| Failure::new(Token::Internal, "the entry could not be read"))?)
     });
-    let entry = entry.await?.ok_or_else(|| Failure::new(Token::Internal, "the entry could not be read"))?;
-    Ok(cache::json(service.body_cache(), &entry))
+    answer.await
 }
 
 /// `GET /atl/v1/get-anchors`
@@ -232,4 +312,22 @@ fn entry_responses(view: &Covered<'_>, entries: Vec<ViewedEntry>) -> Result<Vec<
     };
     let responses: Result<_, StoreError> = entries.into_iter().map(response).collect();
     responses.map_err(ViewError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_hold_their_budget_as_long_as_any_octet_is_left() {
+        let budget = Arc::new(Semaphore::new(10));
+        let mut answer = within(&budget, vec![1; 8]).unwrap();
+        let refused = within(&budget, vec![1; 3]).unwrap_err().0;
+        assert_eq!((refused.status, refused.retry_after_seconds), (503, Some(1)));
+        let rest = answer.split_off(7);
+        drop(answer);
+        assert_eq!(budget.available_permits(), 2);
+        drop(rest);
+        assert_eq!(budget.available_permits(), 10);
+    }
 }

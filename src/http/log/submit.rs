@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::{LogService, MAX_KEPT_PATHS, cache};
+use super::{LogService, cache};
 use crate::api::{
     B64, Problem, SubmitEntriesRequest, SubmitEntriesResponse, SubmitEntryRequest, SubmitEntryResponse, SubmitResult,
     Token,
@@ -32,8 +32,9 @@ pub async fn submit_entry(
 ) -> Result<Response, Failure> {
     let watch = Stopwatch::start();
     let outcome = async {
-        let body = service.intake.json(&headers, body, service.parts.max_body_bytes).await?;
-        service.check_source(peer.ip(), 1)?;
+        // Before the body is read: to stall with one is not free.
+        service.check_source(peer.ip())?;
+        let body = service.intake.json(peer.ip(), &headers, body, service.parts.max_body_bytes).await?;
         service.submit(SubmitEntryRequest::from_json(&body)).await
     };
     let outcome = outcome.await;
@@ -49,9 +50,11 @@ pub async fn submit_entries(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let body = service.intake.json(&headers, body, service.parts.max_batch_body_bytes).await?;
-    let entries = SubmitEntriesRequest::split_json(&body)?;
-    service.check_source(peer.ip(), u32::try_from(entries.len()).unwrap_or(u32::MAX))?;
+    service.check_source(peer.ip())?;
+    let body = service.intake.json(peer.ip(), &headers, body, service.parts.max_batch_body_bytes).await?;
+    let entries = SubmitEntriesRequest::split_json(&body, service.parts.max_body_bytes)?;
+    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    service.per_source.take_rest(&source(peer.ip()), count).inspect_err(|_| service.turned_away("source"))?;
     // All are in the queue before the first is waited for, so that they share a commit.
     let mut waiting = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -114,15 +117,12 @@ impl LogService {
             return Ok(find(Vec::new())?);
         }
         let key = chain_key(&chain);
-        if let Some(path) = self.paths.read().get(&key) {
-            return Ok(Arc::clone(path));
+        if let Some(path) = self.paths.get(&key) {
+            return Ok(path);
         }
+        let octets = chain.iter().map(|der| der.0.len()).sum();
         let path = find(chain.into_iter().map(|der| der.0).collect())?;
-        let mut paths = self.paths.write();
-        if paths.len() >= MAX_KEPT_PATHS {
-            paths.clear();
-        }
-        paths.insert(key, Arc::clone(&path));
+        self.paths.keep(key, octets, &path);
         Ok(path)
     }
 
@@ -137,8 +137,8 @@ impl LogService {
         Ok(())
     }
 
-    fn check_source(&self, address: IpAddr, entries: u32) -> Result<(), Failure> {
-        self.per_source.take(&source(address), entries).inspect_err(|_| self.turned_away("source"))
+    fn check_source(&self, address: IpAddr) -> Result<(), Failure> {
+        self.per_source.take(&source(address), 1).inspect_err(|_| self.turned_away("source"))
     }
 
     pub(super) fn turned_away(&self, bucket: &str) {

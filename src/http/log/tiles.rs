@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
 
+use super::read::{Answer, Weight};
 use super::{LogService, cache};
 use crate::api::Token;
 use crate::http::problem::Failure;
@@ -32,10 +33,13 @@ pub async fn tile(State(service): Service, uri: Uri) -> Result<Response, Failure
     let not_found = |detail: String| Failure::new(Token::NotFound, detail);
     let path: TilePath =
         uri.path().strip_prefix('/').unwrap_or_default().parse().map_err(|e| not_found(format!("{e}")))?;
-    let octets = service.read("tile", move |view, _| Ok(view.tile(&path)?)).await?;
-    let octets = octets.ok_or_else(|| not_found(format!("no signed tree head covers {path}")))?;
-    let cache = if path.kind() == TileKind::Certs { service.body_cache() } else { cache::FOREVER };
-    Ok(cache::octets(cache, OCTETS, octets))
+    let certs = path.kind() == TileKind::Certs;
+    let (weight, cache) = if certs { (Weight::Bundle, service.body_cache()) } else { (Weight::Small, cache::FOREVER) };
+    let answer = service.read("tile", weight, move |view, _| match view.tile(&path)? {
+        Some(octets) => Ok(Answer::octets(cache, OCTETS, octets)),
+        None => Err(not_found(format!("no signed tree head covers {path}")).into()),
+    });
+    answer.await
 }
 
 /// `GET /issuer/<hex sha256>`
@@ -46,7 +50,9 @@ pub async fn issuer(State(service): Service, uri: Uri) -> Result<Response, Failu
     let is_canonical = name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let octets = hex::decode(name).ok().filter(|_| is_canonical).and_then(|octets| octets.try_into().ok());
     let fingerprint = Fingerprint::new(octets.ok_or_else(not_found)?);
-    let der = service.read("issuer", move |view, _| Ok(view.issuer(&fingerprint)?)).await?;
-    let der = der.ok_or_else(not_found)?;
-    Ok(cache::octets(cache::FOREVER, HeaderValue::from_static("application/pkix-cert"), der))
+    let answer = service.read("issuer", Weight::Small, move |view, _| match view.issuer(&fingerprint)? {
+        Some(der) => Ok(Answer::octets(cache::FOREVER, HeaderValue::from_static("application/pkix-cert"), der)),
+        None => Err(not_found().into()),
+    });
+    answer.await
 }

@@ -17,7 +17,7 @@ pub fn json(input: &[u8]) {
         Ok(request) => same_request(&request),
         Err(problem) => refusal(&problem, &[Token::Malformed, Token::BadType]),
     }
-    match SubmitEntriesRequest::split_json(input) {
+    match SubmitEntriesRequest::split_json(input, usize::MAX) {
         Ok(requests) => batch(requests),
         Err(problem) => refusal(&problem, &[Token::Malformed]),
     }
@@ -49,7 +49,7 @@ fn batch(requests: Vec<Result<SubmitEntryRequest, Problem>>) {
         }
     }
     let body = serde_json::to_vec(&SubmitEntriesRequest { entries: entries.clone() }).unwrap();
-    let again: Result<Vec<_>, _> = SubmitEntriesRequest::split_json(&body).unwrap().into_iter().collect();
+    let again: Result<Vec<_>, _> = SubmitEntriesRequest::split_json(&body, usize::MAX).unwrap().into_iter().collect();
     assert_eq!(again, Ok(entries));
 }
 
