@@ -177,6 +177,26 @@ fn entries_that_no_head_covers_yet_are_missed_too() {
 }
 
 #[test]
+fn connections_never_take_the_files_that_the_log_itself_needs() {
+    let log = Log::with_history(3);
+    match log.dir.start_behind("ulimit -n 500;") {
+        Err(ended) => ended.says(&["this process may open 500 files", "raise the limit"]),
+        Ok(_) => panic!("the log starts with too few files"),
+    }
+    let mut process = log.dir.start_behind("ulimit -n 1024;").unwrap();
+    let before = fs::read(log.head_file()).unwrap();
+    // More idle connections than the process may have files, and tree heads meanwhile.
+    let idle: Vec<_> = (0..1100).map_while(|_| process.open().ok()).collect();
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(process.runs(), "{}", process.stderr());
+    assert_ne!(fs::read(log.head_file()).unwrap(), before, "heads are signed with {} connections open", idle.len());
+    drop(idle);
+    process.signal(Signal::TERM);
+    assert!(process.wait().status.success());
+    log.stands_by_its_word();
+}
+
+#[test]
 fn another_key_or_anothers_head_is_refused() {
     let log = Log::with_history(5);
     let head = fs::read(log.head_file()).unwrap();

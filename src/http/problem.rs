@@ -50,7 +50,12 @@ impl From<Refusal> for Failure {
             Refusal::Overloaded | Refusal::Unavailable | Refusal::ClockBehind { .. } => Token::Overloaded,
             Refusal::Stopped => Token::Shutdown,
         };
-        let failure = Self::new(token, format!("{refusal}; nothing was logged, try again"));
+        let next = match refusal {
+            // A write that failed may have happened; the same submission finds the same place.
+            Refusal::Stopped => "the submission may have been logged: send it again, the answer will be the same",
+            _ => "nothing was logged, try again",
+        };
+        let failure = Self::new(token, format!("{refusal}; {next}"));
         match refusal {
             Refusal::ClockBehind { behind_ms } => {
                 let seconds = u32::try_from(behind_ms.div_ceil(1000)).unwrap_or(u32::MAX).max(RETRY_SECONDS);

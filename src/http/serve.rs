@@ -24,8 +24,8 @@ use super::activity::{Activity, Patience};
 use super::limits::Shares;
 use super::timely::Timely;
 
-/// Connections at once; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 4096;
+/// Connections at once that a listener is made for; a process that may open few files takes fewer.
+pub const MAX_CONNECTIONS: usize = 4096;
 /// Connections of one source at once; more are closed.
 const MAX_CONNECTIONS_BY_SOURCE: usize = 1024;
 /// A client has this long for its TLS handshake, and for the head of a request.
@@ -41,8 +41,15 @@ const MAX_STREAMS: u32 = 256;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves `router` on `listener` until `stop` turns true, then lets requests under way finish.
-pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, mut stop: watch::Receiver<bool>) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Beyond `max_connections` at once, connections wait in the kernel's queue.
+pub async fn serve(
+    listener: TcpListener,
+    max_connections: usize,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let connections = Arc::new(Semaphore::new(max_connections));
     let sources = Shares::new(MAX_CONNECTIONS_BY_SOURCE);
     let graceful = GracefulShutdown::new();
     loop {

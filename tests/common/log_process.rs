@@ -143,6 +143,11 @@ impl LogProcess {
         Connection::open(self.address).unwrap()
     }
 
+    /// A connection that says nothing.
+    pub fn open(&self) -> std::io::Result<std::net::TcpStream> {
+        std::net::TcpStream::connect_timeout(&self.address, Duration::from_secs(1))
+    }
+
     /// What it has said so far.
     pub fn stderr(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap()

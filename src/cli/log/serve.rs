@@ -21,7 +21,7 @@ use crate::config::{LogConfig, RateLimit, TlsFiles};
 use crate::http::limits::Rate;
 use crate::http::log::{LogParts, LogService};
 use crate::http::metrics::Metrics;
-use crate::http::serve::{serve, stopped};
+use crate::http::serve::{MAX_CONNECTIONS, serve, stopped};
 use crate::keys::Signer;
 use crate::log::admission::Rules;
 use crate::log::store::LogStore;
@@ -33,8 +33,10 @@ use crate::time::{Clock, WatchedClock};
 
 /// How long requests under way have to hear that the log has failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// Files that the database and all connections together may have open.
-const MIN_OPEN_FILES: u64 = 5120;
+/// Files that the database and everything else but connections may have open.
+const OWN_FILES: u64 = 768;
+/// Fewer connections than this are no service.
+const MIN_CONNECTIONS: usize = 64;
 /// How often the disk is looked at and idle rate limits are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 
@@ -52,7 +54,6 @@ pub struct ServeArgs {
 /// Runs it.
 pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     start_tracing();
-    raise_file_limit()?;
     let opened = OpenedLog::read(&args.config)?;
     runtime()?.block_on(async {
         let running = RunningLog::start(opened).await?;
@@ -92,6 +93,7 @@ impl RunningLog {
             tracing::warn!(dir = %opened.config.anchors_dir.display(), "no anchors: every submission will be refused");
         }
         let tls = opened.config.tls.as_ref().map(tls_acceptor).transpose()?;
+        let room = room_for_connections()?;
         let listener = listen(opened.config.listen).await?;
         let metrics_listener = match opened.config.metrics_listen {
             Some(address) => Some(listen(address).await?),
@@ -139,10 +141,10 @@ impl RunningLog {
         }));
         let (stop, stopping) = watch::channel(false);
         let router = Arc::clone(&service).router(config.metrics_listen.is_none());
-        let mut servers = vec![tokio::spawn(serve(listener, tls, router, stopping.clone()))];
+        let mut servers = vec![tokio::spawn(serve(listener, room, tls, router, stopping.clone()))];
         if let Some(listener) = metrics_listener {
             let router = Arc::clone(&service).metrics_router();
-            servers.push(tokio::spawn(serve(listener, None, router, stopping.clone())));
+            servers.push(tokio::spawn(serve(listener, MIN_CONNECTIONS, None, router, stopping.clone())));
         }
         servers.push(tokio::spawn(housekeeping(Arc::clone(&service), config.clone(), stopping)));
         Ok(Self { origin: config.origin, address, sequencer, store, service, stop, servers })
@@ -190,18 +192,19 @@ impl RunningLog {
     }
 }
 
-/// Lets this process open all the files that it may. Connections are files too, and the log must
-/// always be able to open the one that keeps its last head.
-fn raise_file_limit() -> Result<(), CliError> {
+/// Lets this process open all the files that it may; how many connections that leaves room for.
+/// Connections are files too, and the log must always be able to open its own.
+fn room_for_connections() -> Result<usize, CliError> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    match getrlimit(Resource::Nofile).current {
-        Some(files) if files < MIN_OPEN_FILES => Err(CliError::new(format!(
-            "this process may open {files} files, and the log needs {MIN_OPEN_FILES} for its database and its \
-             connections: raise the limit (`ulimit -n`, or LimitNOFILE= in systemd)"
+    let Some(files) = getrlimit(Resource::Nofile).current else { return Ok(MAX_CONNECTIONS) };
+    match usize::try_from(files.saturating_sub(OWN_FILES)).unwrap_or(MAX_CONNECTIONS) {
+        room if room < MIN_CONNECTIONS => Err(CliError::new(format!(
+            "this process may open {files} files, and the log needs {OWN_FILES} for itself and as many again as it \
+             has connections: raise the limit (`ulimit -n`, or LimitNOFILE= in systemd)"
         ))),
-        _ => Ok(()),
+        room => Ok(room.min(MAX_CONNECTIONS)),
     }
 }
 
