@@ -18,7 +18,7 @@ const SLOWEST: u64 = 64 << 10;
 
 /// The requests in flight on one connection, each with the time by which its answer must have
 /// been taken, once there is one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Activity(Arc<watch::Sender<Requests>>);
 
 #[derive(Debug, Default)]
@@ -46,11 +46,6 @@ pub struct Patience {
 }
 
 impl Activity {
-    /// A connection that has asked for nothing yet.
-    pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Requests::default())))
-    }
-
     /// A request begins.
     pub fn begin(&self) -> InFlight {
         let mut id = 0;
@@ -160,17 +155,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_in_flight_keeps_a_connection() {
-        let activity = Activity::new();
+        let activity = Activity::default();
         let request = activity.begin();
         assert_eq!(is_exhausted(&activity, 600).await, None);
         drop(request);
         assert_eq!(is_exhausted(&activity, 600).await, Some("it has been idle"));
-        assert!(is_exhausted(&Activity::new(), 250).await.unwrap().contains("no request"));
+        assert!(is_exhausted(&Activity::default(), 250).await.unwrap().contains("no request"));
     }
 
     #[tokio::test]
     async fn each_request_begins_the_wait_anew() {
-        let activity = Activity::new();
+        let activity = Activity::default();
         drop(activity.begin());
         let other = activity.clone();
         let requests = tokio::spawn(async move {
@@ -185,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_in_flight_until_its_last_octet_is_gone() {
-        let activity = Activity::new();
+        let activity = Activity::default();
         let mut body = activity.begin().answered(Body::from("octets"), PATIENCE.stall);
         assert_eq!(body.size_hint().exact(), Some(6));
         let octets = body.frame().await.unwrap().unwrap().into_data().unwrap();

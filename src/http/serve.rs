@@ -117,7 +117,7 @@ async fn http(
     watcher: hyper_util::server::graceful::Watcher,
     patience: Patience,
 ) {
-    let activity = Activity::new();
+    let activity = Activity::default();
     let heard = activity.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let in_flight = heard.begin();
@@ -182,7 +182,7 @@ mod tests {
     /// Sends HTTP/2 pings until the server has had enough; after how long.
     async fn pinged(mut client: DuplexStream, settings: &[u8], request: &[u8]) -> Duration {
         client.write_all(&[PREFACE, settings, request].concat()).await.unwrap();
-        let begin = std::time::Instant::now();
+        let begin = tokio::time::Instant::now();
         let (mut reader, mut writer) = tokio::io::split(client);
         let drained = tokio::spawn(async move { reader.read_to_end(&mut Vec::new()).await });
         while begin.elapsed() < Duration::from_secs(5) && writer.write_all(PING).await.is_ok() {
