@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint ladder deny bench fuzz deps rust-tools clean
+.PHONY: help demo test check lint ladder deny advisories bench fuzz deps rust-tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -23,7 +23,7 @@ demo: deps ## two logs on this machine, with real precertificates coming in
 test: deps ## the whole test suite
 	$(CARGO) test --locked --workspace
 
-check: lint ladder deny ## format, lints, feature ladder, licences and advisories
+check: lint ladder deny ## format, lints, feature ladder, licences
 
 lint: deps rust-tools
 	$(CARGO) fmt --all -- --check
@@ -35,8 +35,11 @@ ladder: deps rust-tools
 	$(CARGO) clippy --locked --package atl --lib --no-default-features --features client -- -D warnings
 
 deny:
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check --config .deny.toml; \
-	else echo "cargo-deny is not installed, licences and advisories are not checked (cargo install --locked cargo-deny)"; fi
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked --config .deny.toml check bans licenses sources; \
+	else echo "cargo-deny is not installed, licences and sources are not checked (cargo install --locked cargo-deny)"; fi
+
+advisories: ## known faults in dependencies (needs cargo-deny, and the network for its database)
+	$(CARGO) deny --locked --config .deny.toml check advisories
 
 bench: deps ## measurements, with the same build as everything else
 	$(CARGO) bench --locked --workspace --profile dev

@@ -97,7 +97,8 @@ pub struct LogConfig {
     pub retention_seconds: u64,
     /// Most certificates from submission to anchor, both included, 1 to 16. Default: 4.
     pub max_chain_length: u32,
-    /// Octets of a `submit-entry` body, 1 KiB to 16 MiB. Default: 256 KiB.
+    /// Octets of a `submit-entry` body, 1 KiB to 512 KiB: what the log holds of all bodies together is
+    /// made for that. Default: 256 KiB.
     pub max_body_bytes: usize,
     /// Submissions that wait for the sequencer, 1 to 1 048 576. Default: 4096.
     pub queue_limit: usize,

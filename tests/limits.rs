@@ -159,18 +159,18 @@ fn an_entry_is_no_larger_in_a_batch_than_by_itself() {
 #[test]
 fn readers_that_do_not_read_hold_a_bounded_part_of_the_memory() {
     let root = Authority::root("Root");
-    let dir = LogDir::new(&root, |config| config.max_body_bytes = 1 << 20);
+    let dir = LogDir::new(&root, |config| config.max_body_bytes = 512 << 10);
     let (log, ledger) = (dir.start().unwrap(), Ledger::new(&dir.key));
     let mut http = log.connect();
     let key = rcgen::KeyPair::generate().unwrap();
-    for number in 0..20 {
+    for number in 0..28 {
         let mut params = Authority::agent_params(number);
-        let ballast = rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 32473, 9], vec![5; 400 << 10]);
+        let ballast = rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 32473, 9], vec![5; 300 << 10]);
         params.custom_extensions.insert(0, ballast);
         ledger.submit(&mut http, &root.issue(&params, &key)).unwrap();
     }
     ledger.settle(&mut http);
-    let ask = raw_http::request("GET", "/atl/v1/get-entries?start=0&end=19", "", b"");
+    let ask = raw_http::request("GET", "/atl/v1/get-entries?start=0&end=27", "", b"");
     let mut readers: Vec<Connection> = (0..150).map(|_| log.connect()).collect();
     for reader in &mut readers {
         reader.send(&ask).unwrap();
@@ -194,7 +194,7 @@ fn readers_that_do_not_read_hold_a_bounded_part_of_the_memory() {
     }
     assert!((1..150).contains(&refused), "{refused} refused");
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(http.get("/atl/v1/get-entries?start=0&end=19").unwrap().status, 200, "what was taken is free again");
+    assert_eq!(http.get("/atl/v1/get-entries?start=0&end=27").unwrap().status, 200, "what was taken is free again");
 }
 
 /// How long a connection lives on which this is sent, an octet a second where `drip` says so.

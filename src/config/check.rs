@@ -34,7 +34,7 @@ impl Check<'_> {
             not_after_limit,
             retention_seconds: self.number("retention_seconds", raw.retention_seconds, 0, i64::from(u32::MAX))?,
             max_chain_length: self.number("max_chain_length", raw.max_chain_length, 1, 16)?,
-            max_body_bytes: self.number("max_body_bytes", raw.max_body_bytes, 1 << 10, 16 << 20)?,
+            max_body_bytes: self.number("max_body_bytes", raw.max_body_bytes, 1 << 10, 512 << 10)?,
             queue_limit: self.number("queue_limit", raw.queue_limit, 1, 1 << 20)?,
             per_source: RateLimit {
                 per_second: self.rate("rate_limit.per_source_per_second", limit.per_source_per_second)?,

@@ -41,7 +41,7 @@ pub struct Patience {
     pub first: Duration,
     /// Without a request in flight.
     pub idle: Duration,
-    /// Without progress in what it is sent.
+    /// Without progress in what it is sent; an answer as a whole has this and what a slow peer needs.
     pub stall: Duration,
 }
 

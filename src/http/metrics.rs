@@ -32,7 +32,7 @@ pub struct Metrics {
     head_seconds: Histogram,
     /// Seconds to read an answer, by call.
     pub read_seconds: HistogramVec,
-    /// Requests turned away, by bucket: `source`, `anchor`, or `readers`.
+    /// Requests turned away, by bucket: `source`, `anchor`, `readers`, or `answers`.
     pub turned_away: IntCounterVec,
     /// Octets left on the disk.
     pub disk_available: IntGauge,
@@ -66,6 +66,13 @@ impl Metrics {
             read_only: gauge(register, "read_only", "1 while the log takes nothing in")?,
             registry,
         })
+    }
+
+    /// Shows the head that a log starts with, before it signs the next.
+    pub fn starts_at(&self, head: &SignedTreeHead) {
+        let size = i64::try_from(head.head.size.get()).unwrap_or(i64::MAX);
+        self.head_size.set(size);
+        self.tree_size.set(size);
     }
 
     /// All of them in the text format.

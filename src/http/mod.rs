@@ -1,5 +1,6 @@
-//! HTTP: a bounded listener ([`serve`]), problem documents ([`problem`]), admission control
-//! ([`limits`]), metrics, and the log's calls ([`log`]).
+//! HTTP: a bounded listener ([`serve`], with [`activity`] and [`timely`]), problem documents
+//! ([`problem`]), admission control ([`limits`]), metrics, the log's calls ([`log`]) and their
+//! description ([`openapi`]).
 //!
 //! Handlers see ports and the sequencer, never a database.
 

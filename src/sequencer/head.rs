@@ -10,7 +10,7 @@ use crate::log::view::{View, ViewError};
 use crate::merkle::{ProofError, verify_consistency};
 use crate::time::UnixMillis;
 
-/// A clock that is behind by more than this did not drift: it was set back.
+/// A clock that is off by more than this did not drift: it was set. Less is waited for.
 pub const MAX_CLOCK_STEP_MS: u64 = 60_000;
 
 /// What to do about the next head.

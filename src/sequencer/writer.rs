@@ -122,7 +122,8 @@ impl Writer {
     fn sequence(&mut self, first: Job, jobs: &Receiver<Job>) -> Result<(), Fatal> {
         let mut pool = Pool::default();
         let mut taken = 1;
-        pool.add(first.submission, first.reply);
+        let Job { submission, reply, .. } = first;
+        pool.add(submission, reply);
         while !pool.is_full() {
             let Ok(job) = jobs.try_recv() else { break };
             taken += 1;

@@ -55,8 +55,8 @@ impl HeadFile {
 
 impl HeadKeeper for HeadFile {
     fn load(&self) -> Result<Option<Kept>, StoreError> {
-        let text = match fs::read_to_string(&self.path) {
-            Ok(text) => text,
+        let text = match fs::read(&self.path) {
+            Ok(octets) => String::from_utf8(octets).map_err(|e| self.damaged(&e))?,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(self.failed("read", &e)),
         };

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::open::read_certificates;
+use crate::apki::Certificate;
 use crate::cli::files::write_new;
 use crate::cli::output::{CliError, Context, print_rows};
 use crate::cli::random;
@@ -91,11 +92,18 @@ pub fn make(args: &InitArgs) -> Result<Ed25519Signer, CliError> {
     write_new(&args.dir.join("log-key.pub.pem"), 0o644, &public_pem(signer.public_key().spki_der())?)?;
     for (place, file) in args.anchors.iter().enumerate() {
         let name = file.file_stem().map_or("anchor".into(), |s| s.to_string_lossy());
-        let text = fs::read_to_string(file).context(file.display())?;
+        // The certificates alone: a key may stand beside them.
+        let certificates = read_certificates(file)?;
+        let text: Vec<String> = certificates.iter().map(certificate_pem).collect::<Result<_, _>>()?;
+        let text = text.concat();
         write_new(&anchors.join(format!("{place:02}-{name}.pem")), 0o644, &text)?;
     }
     write_new(&config_file, 0o644, &config.render().context("the configuration")?)?;
     Ok(signer)
+}
+
+fn certificate_pem(certificate: &Certificate) -> Result<String, CliError> {
+    der::pem::encode_string("CERTIFICATE", der::pem::LineEnding::LF, certificate.der()).context("an anchor")
 }
 
 fn public_pem(spki: &[u8]) -> Result<String, CliError> {

@@ -166,14 +166,15 @@ impl RunningLog {
     pub async fn abandon(self) {
         self.service.close();
         self.stop.send_replace(true);
+        let sequencer = self.sequencer;
+        let ended = tokio::task::spawn_blocking(move || sequencer.abandon());
         let answered = async {
             for server in self.servers {
                 let _ = server.await;
             }
         };
         let _ = tokio::time::timeout(LAST_ANSWERS, answered).await;
-        let sequencer = self.sequencer;
-        let _ = tokio::task::spawn_blocking(move || sequencer.abandon()).await;
+        let _ = ended.await;
     }
 
     /// Finishes what is under way, signs a last head and closes the store.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
 use body::Intake;
@@ -30,7 +31,8 @@ use crate::log::store::LogStore;
 use crate::sequencer::task::Sequencer;
 use crate::time::Clock;
 
-/// Readers that may be at the store at once; more are asked to come again.
+/// Readers that may be at the store or wait for their turn there, of small answers and of large
+/// ones each; more are asked to come again.
 const MAX_READERS: usize = 64;
 /// Turns of those readers whose answers are large, so that what they work with stays bounded.
 const LARGE_TURNS: usize = 4;
@@ -72,8 +74,10 @@ pub struct LogService {
     paths: Kept<VerifiedPath>,
     per_source: Buckets<std::net::IpAddr>,
     per_anchor: Buckets<Fingerprint>,
+    anchors: Bytes,
     intake: Intake,
     readers: Arc<Semaphore>,
+    large_readers: Arc<Semaphore>,
     large: Arc<Semaphore>,
     answers: Arc<Semaphore>,
     probes: Arc<Semaphore>,
@@ -121,13 +125,16 @@ pub fn paths() -> impl Iterator<Item = &'static str> {
 impl LogService {
     /// The service of these parts.
     pub fn new(parts: LogParts) -> Self {
+        parts.metrics.starts_at(&parts.sequencer.head().sth);
         Self {
             gate: Gate::default(),
             paths: Kept::new(),
             per_source: Buckets::new(parts.per_source, "this source address"),
             per_anchor: Buckets::new(parts.per_anchor, "this anchor"),
+            anchors: read::anchors_json(&parts.anchors, &parts.rules),
             intake: Intake::new(),
             readers: Arc::new(Semaphore::new(MAX_READERS)),
+            large_readers: Arc::new(Semaphore::new(MAX_READERS)),
             large: Arc::new(Semaphore::new(LARGE_TURNS)),
             answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
             probes: Arc::new(Semaphore::new(1)),

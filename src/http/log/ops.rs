@@ -1,8 +1,9 @@
 //! For operators: liveness, readiness, metrics, and the description of the API.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, LazyLock};
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -57,7 +58,10 @@ pub async fn metrics(State(service): Service) -> Response {
 
 /// `GET /openapi.json`
 pub async fn openapi() -> Response {
-    cache::json(cache::HOUR, &crate::http::openapi::document())
+    // Written once: it is large, and everybody may ask for it.
+    static DOCUMENT: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&crate::http::openapi::document()).unwrap_or_default().into());
+    cache::octets(cache::HOUR, HeaderValue::from_static("application/json"), DOCUMENT.clone())
 }
 
 impl LogService {

@@ -16,6 +16,7 @@ use crate::api::{
 };
 use crate::http::activity::Tied;
 use crate::http::problem::Failure;
+use crate::log::admission::{Anchors, Rules};
 use crate::log::entry::{CertHash, Fingerprint};
 use crate::log::sth::SignedTreeHead;
 use crate::log::store::{LogStore, StoreError};
@@ -102,7 +103,9 @@ impl LogService {
         weight: Weight,
         read: impl FnOnce(&Covered<'_>, &PublishedHead) -> Result<Answer, Denied> + Send + 'static,
     ) -> Result<Response, Failure> {
-        let Ok(permit) = Arc::clone(&self.readers).try_acquire_owned() else {
+        // Those who wait for a turn must not take the places of those who need none.
+        let places = if weight == Weight::Small { &self.readers } else { &self.large_readers };
+        let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
             self.turned_away("readers");
             return Err(Failure::new(Token::Overloaded, "too many readers are being answered; try again"));
         };
@@ -261,9 +264,14 @@ pub async fn get_entry_by_cert_hash(State(service): Service, RawQuery(query): Ra
 
 /// `GET /atl/v1/get-anchors`
 pub async fn get_anchors(State(service): Service) -> Response {
-    let certificates = service.parts.anchors.iter().map(|anchor| B64(anchor.certificate().der().to_vec())).collect();
-    let max_chain_length = u32::try_from(service.parts.rules.max_chain_length).unwrap_or(u32::MAX);
-    cache::json(cache::NEVER, &AnchorsResponse { certificates, max_chain_length })
+    cache::octets(cache::NEVER, HeaderValue::from_static("application/json"), service.anchors.clone())
+}
+
+/// What `get-anchors` answers, written once: anchors do not change while a log runs.
+pub fn anchors_json(anchors: &Anchors, rules: &Rules) -> Bytes {
+    let certificates = anchors.iter().map(|anchor| B64(anchor.certificate().der().to_vec())).collect();
+    let max_chain_length = u32::try_from(rules.max_chain_length).unwrap_or(u32::MAX);
+    serde_json::to_vec(&AnchorsResponse { certificates, max_chain_length }).unwrap_or_default().into()
 }
 
 /// `GET /atl/v1/log`

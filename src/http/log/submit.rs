@@ -50,11 +50,8 @@ pub async fn submit_entries(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    service.check_source(peer.ip())?;
-    let body = service.intake.json(peer.ip(), &headers, body, service.parts.max_batch_body_bytes).await?;
-    let entries = SubmitEntriesRequest::split_json(&body, service.parts.max_body_bytes)?;
-    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    service.per_source.take_rest(&source(peer.ip()), count).inspect_err(|_| service.turned_away("source"))?;
+    let entries =
+        service.split(peer.ip(), &headers, body).await.inspect_err(|failure| service.count_refusal(failure))?;
     // All are in the queue before the first is waited for, so that they share a commit.
     let mut waiting = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -78,6 +75,21 @@ pub async fn submit_entries(
 }
 
 impl LogService {
+    /// The entries of a batch, or why it is refused as a whole.
+    async fn split(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Vec<Result<SubmitEntryRequest, Problem>>, Failure> {
+        self.check_source(peer)?;
+        let body = self.intake.json(peer, headers, body, self.parts.max_batch_body_bytes).await?;
+        let entries = SubmitEntriesRequest::split_json(&body, self.parts.max_body_bytes)?;
+        let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        self.per_source.take_rest(&source(peer), count).inspect_err(|_| self.turned_away("source"))?;
+        Ok(entries)
+    }
+
     async fn submit(&self, request: Result<SubmitEntryRequest, Problem>) -> Result<SubmitEntryResponse, Failure> {
         self.answer(self.enqueue(request)?).await
     }
@@ -146,10 +158,14 @@ impl LogService {
     }
 
     fn count<T>(&self, outcome: &Result<T, Failure>) {
-        let result = match outcome {
-            Ok(_) => "logged",
-            Err(Failure(problem)) => problem.token().map_or("other", Token::as_str),
-        };
+        match outcome {
+            Ok(_) => self.parts.metrics.submissions.with_label_values(&["logged"]).inc(),
+            Err(failure) => self.count_refusal(failure),
+        }
+    }
+
+    fn count_refusal(&self, Failure(problem): &Failure) {
+        let result = problem.token().map_or("other", Token::as_str);
         self.parts.metrics.submissions.with_label_values(&[result]).inc();
     }
 }
