@@ -70,7 +70,7 @@ impl Metrics {
 
     /// Shows the head that a log starts with, before it signs the next.
     pub fn starts_at(&self, head: &SignedTreeHead) {
-        let size = i64::try_from(head.head.size.get()).unwrap_or(i64::MAX);
+        let size = level(head.head.size.get());
         self.head_size.set(size);
         self.tree_size.set(size);
     }
@@ -87,15 +87,20 @@ impl Observer for Metrics {
     fn committed(&self, fresh: usize, took: Duration, size: TreeSize) {
         self.batch_entries.observe(fresh as f64);
         self.batch_seconds.observe(took.as_secs_f64());
-        self.tree_size.set(i64::try_from(size.get()).unwrap_or(i64::MAX));
+        self.tree_size.set(level(size.get()));
     }
 
     fn signed(&self, head: &SignedTreeHead, took: Duration) {
         self.head_seconds.observe(took.as_secs_f64());
-        let size = i64::try_from(head.head.size.get()).unwrap_or(i64::MAX);
+        let size = level(head.head.size.get());
         self.head_size.set(size);
         self.tree_size.set(size.max(self.tree_size.get()));
     }
+}
+
+/// A number as a gauge holds it.
+pub fn level(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {

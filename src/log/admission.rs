@@ -146,13 +146,18 @@ impl Screened {
     /// tree.
     pub fn under(self, path: &VerifiedPath) -> Result<Submission, Refusal> {
         path.issuers.certifies(&self.certificate)?;
+        Ok(self.admitted(path))
+    }
+
+    /// The submission, once it is known that the path's first certificate issued it.
+    fn admitted(self, path: &VerifiedPath) -> Submission {
         let der = self.certificate.into_der().into_vec();
-        Ok(Submission {
+        Submission {
             cert_hash: CertHash::of_certificate(&der),
             entry_type: self.entry_type,
             der,
             chain: path.chain.clone(),
-        })
+        }
     }
 }
 
@@ -166,8 +171,14 @@ pub struct VerifiedPath {
 
 impl VerifiedPath {
     /// Finds the path of a submission through `chain` (DER, issuer first; the anchor may be left
-    /// out) to one of `anchors`.
-    pub fn find(submission: &Screened, chain: Vec<Vec<u8>>, anchors: &Anchors, rules: &Rules) -> Result<Self, Refusal> {
+    /// out) to one of `anchors`. The submission's own signature is checked with it, so what comes
+    /// out beside the path is ready for the tree.
+    pub fn find(
+        submission: Screened,
+        chain: Vec<Vec<u8>>,
+        anchors: &Anchors,
+        rules: &Rules,
+    ) -> Result<(Submission, Self), Refusal> {
         let limit = rules.max_chain_length;
         // Nothing that is too long to be right is parsed.
         if chain.len() >= limit {
@@ -179,7 +190,8 @@ impl VerifiedPath {
         let chain: Vec<Certificate> = chain.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
         let issuers = IssuerPath::find(&submission.certificate, chain, anchors, limit)?;
         let chain = Chain::new(issuers.iter().map(|issuer| issuer.certificate().der()));
-        Ok(Self { issuers, chain })
+        let path = Self { issuers, chain };
+        Ok((submission.admitted(&path), path))
     }
 
     /// The anchor that it ends at.

@@ -31,8 +31,9 @@ fn a_log_admits_precertificates_of_either_kind_and_final_ones_are_made_from_them
         assert_ne!(der, again, "the serial number is new each time");
 
         let screened = Screened::new(der.clone(), Some(EntryType::Precertificate), &rules(), now).unwrap();
-        let path = VerifiedPath::find(&screened, vec![org.certificate().der().to_vec()], &anchors, &rules()).unwrap();
-        assert_eq!(screened.under(&path).unwrap().der, der);
+        let chain = vec![org.certificate().der().to_vec()];
+        let (found, path) = VerifiedPath::find(screened.clone(), chain, &anchors, &rules()).unwrap();
+        assert_eq!((&found.der, screened.under(&path).unwrap()), (&der, found.clone()));
 
         let certificate = Certificate::parse(der.clone()).unwrap();
         assert!((16..=20).contains(&certificate.serial().len()));

@@ -21,7 +21,7 @@ use kept::Kept;
 use tokio::sync::{Semaphore, watch};
 
 use super::limits::{Buckets, Rate};
-use super::metrics::Metrics;
+use super::metrics::{Metrics, level};
 use super::problem::Failure;
 use crate::api::{LogDescriptor, Token};
 use crate::keys::Signer;
@@ -168,7 +168,7 @@ impl LogService {
         if low != self.gate.disk_low.swap(low, Relaxed) {
             tracing::warn!(available, read_only = low, "the disk crossed its low watermark");
         }
-        self.parts.metrics.disk_available.set(i64::try_from(available).unwrap_or(i64::MAX));
+        self.parts.metrics.disk_available.set(level(available));
         self.parts.metrics.read_only.set(i64::from(low));
     }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{LogService, cache};
 use crate::api::Token;
+use crate::http::metrics::level;
 use crate::http::problem::Failure;
 
 type Service = State<Arc<LogService>>;
@@ -46,7 +47,7 @@ pub async fn readyz(State(service): Service) -> Response {
 /// `GET /metrics`
 pub async fn metrics(State(service): Service) -> Response {
     let metrics = &service.parts.metrics;
-    metrics.queue_depth.set(i64::try_from(service.parts.sequencer.queued()).unwrap_or(i64::MAX));
+    metrics.queue_depth.set(level(service.parts.sequencer.queued() as u64));
     metrics.head_age.set(service.head_age_ms() as f64 / 1000.0);
     match metrics.render() {
         Ok(text) => {

@@ -17,7 +17,7 @@ use crate::api::{
 use crate::http::limits::source;
 use crate::http::problem::Failure;
 use crate::log::admission::{Screened, VerifiedPath};
-use crate::log::entry::{CertHash, Sequenced, Submission};
+use crate::log::entry::{CertHash, Fingerprint, Sequenced, Submission};
 use crate::log::sat::SignedAgentTimestamp;
 use crate::merkle::Hash;
 use crate::sequencer::task::Pending;
@@ -105,9 +105,8 @@ impl LogService {
         self.check_open()?;
         let now = self.parts.clock.now();
         let screened = Screened::new(request.submission.0, request.entry_type, &self.parts.rules, now)?;
-        let path = self.path(&screened, request.chain)?;
-        let submission = screened.under(&path)?;
-        self.per_anchor.take(&path.anchor(), 1).inspect_err(|_| self.turned_away("anchor"))?;
+        let (submission, anchor) = self.issued(screened, request.chain)?;
+        self.per_anchor.take(&anchor, 1).inspect_err(|_| self.turned_away("anchor"))?;
         Ok(submission)
     }
 
@@ -122,20 +121,21 @@ impl LogService {
         Ok(SubmitEntryResponse { sat, leaf_index: index, cert_hash: *cert_hash.hash(), timestamp })
     }
 
-    /// The verified path of a chain. CAs send the same one thousands of times, so it is kept.
-    fn path(&self, screened: &Screened, chain: Vec<B64>) -> Result<Arc<VerifiedPath>, Failure> {
-        let find = |chain| VerifiedPath::find(screened, chain, &self.parts.anchors, &self.parts.rules).map(Arc::new);
-        if chain.is_empty() {
-            return Ok(find(Vec::new())?);
-        }
-        let key = chain_key(&chain);
-        if let Some(path) = self.paths.get(&key) {
-            return Ok(path);
+    /// The submission below the anchor that its chain leads to. CAs send the same chain thousands of
+    /// times, so its verified path is kept; that of an empty one holds for its submission only.
+    fn issued(&self, screened: Screened, chain: Vec<B64>) -> Result<(Submission, Fingerprint), Failure> {
+        let key = (!chain.is_empty()).then(|| chain_key(&chain));
+        if let Some(path) = key.and_then(|key| self.paths.get(&key)) {
+            return Ok((screened.under(&path)?, path.anchor()));
         }
         let octets = chain.iter().map(|der| der.0.len()).sum();
-        let path = find(chain.into_iter().map(|der| der.0).collect())?;
-        self.paths.keep(key, octets, &path);
-        Ok(path)
+        let chain = chain.into_iter().map(|der| der.0).collect();
+        let (submission, path) = VerifiedPath::find(screened, chain, &self.parts.anchors, &self.parts.rules)?;
+        let anchor = path.anchor();
+        if let Some(key) = key {
+            self.paths.keep(key, octets, &Arc::new(path));
+        }
+        Ok((submission, anchor))
     }
 
     fn check_open(&self) -> Result<(), Failure> {

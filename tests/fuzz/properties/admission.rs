@@ -62,8 +62,9 @@ pub fn admission(input: &[u8]) {
 
 fn admit(der: Vec<u8>, stated: Option<EntryType>, chain: Vec<Vec<u8>>) -> Result<(Submission, Fingerprint), Refusal> {
     let screened = Screened::new(der, stated, &RULES, NOW)?;
-    let path = VerifiedPath::find(&screened, chain, &ANCHORS, &RULES)?;
-    Ok((screened.under(&path)?, path.anchor()))
+    let (found, path) = VerifiedPath::find(screened.clone(), chain, &ANCHORS, &RULES)?;
+    assert_eq!(screened.under(&path).as_ref(), Ok(&found), "a path that is known gives the same");
+    Ok((found, path.anchor()))
 }
 
 /// Looks at what was admitted once more, link by link.
