@@ -121,6 +121,7 @@ fn every_sat_and_every_head_outlives_kill_9() {
     let work = Work { supply, next: AtomicUsize::new(0), doubtful: Mutex::default() };
     for number in 0..rounds {
         round(&dir, &ledger, &work, Duration::from_millis(200 + number as u64 * 373 % 1600));
+        is_clean(&dir);
     }
     let log = dir.start().unwrap();
     let mut http = log.connect();
@@ -130,4 +131,12 @@ fn every_sat_and_every_head_outlives_kill_9() {
     log.signal(Signal::TERM);
     let ended = log.wait();
     assert!(ended.status.success(), "{ended:?}");
+    is_clean(&dir);
+}
+
+/// What `atl log fsck` says of the files of a log that does not run.
+fn is_clean(dir: &LogDir) {
+    let mut fsck = std::process::Command::new(env!("CARGO_BIN_EXE_atl"));
+    let output = fsck.args(["log", "fsck", "--config"]).arg(dir.path("log.toml")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
