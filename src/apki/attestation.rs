@@ -2,13 +2,15 @@
 
 use der::asn1::{GeneralizedTime, Ia5StringRef, ObjectIdentifier, OctetStringRef, Utf8StringRef};
 use der::{Encode, Enumerated, Sequence};
+use serde::{Deserialize, Serialize};
 
 use super::extension::{AgentExtension, AsciiText, ExtensionError, Text, decode_strict, hash};
 use super::moment::Moment;
 use super::oid;
 
 /// On what an attestation rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumerated)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumerated, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[repr(u8)]
 pub enum AttestationMethod {
     /// The agent's own word.

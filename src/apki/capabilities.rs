@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use der::asn1::{Ia5StringRef, ObjectIdentifier, PrintableStringRef, Utf8StringRef};
 use der::{Encode, Sequence};
+use serde::{Deserialize, Serialize};
 
 use super::extension::{AgentExtension, AsciiText, ExtensionError, Text, ValueError, decode_strict, ranged};
 use super::oid;
@@ -71,20 +72,25 @@ impl fmt::Debug for Currency {
 
 /// How much an agent may spend. The two halves of a limit per period may each be there without
 /// the other (R3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SpendLimit {
     /// At most this in one transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_transaction: Option<Amount>,
     /// At most this in one period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_per_period: Option<Amount>,
     /// How long the period is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_seconds: Option<NonZeroU32>,
     /// Of both amounts.
     pub currency: Currency,
 }
 
 /// How often an agent may call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// At most this many calls in one period.
     pub max_requests: u32,
@@ -93,15 +99,18 @@ pub struct RateLimit {
 }
 
 /// One tool, in one scope. Equal values have equal DER, and the reverse (R6).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Capability {
     /// The tool; compared octet for octet.
     pub tool_uri: AsciiText<MAX_TOOL_URI>,
     /// What of it; opaque apart from the `/` between its parts (R34).
     pub scope: Text,
     /// Without one, a monetary call is denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend_limit: Option<SpendLimit>,
     /// Without one, the certificate does not limit the rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
 }
 

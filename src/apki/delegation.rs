@@ -4,6 +4,7 @@
 
 use der::asn1::{ObjectIdentifier, OctetStringRef, Utf8StringRef};
 use der::{Encode, Sequence};
+use serde::{Deserialize, Serialize};
 
 use super::capabilities::Amount;
 use super::extension::{AgentExtension, ExtensionError, Text, decode_strict, hash, ranged};
@@ -27,16 +28,20 @@ pub struct Delegation {
 }
 
 /// Limits for every certificate below.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct AttenuationRules {
     /// Descendants have a subset of the capabilities. FALSE is well-formed, and refused by whoever
     /// judges a delegation.
     pub capabilities_subset: bool,
     /// No descendant has a higher score.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_trust_score: Option<Score>,
     /// No descendant spends more.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_spend_limit: Option<Amount>,
     /// Every descendant's scopes are this one or below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope_narrowing: Option<Text>,
 }
 

@@ -6,6 +6,8 @@
 //! - [`extension`]: what the five extensions share; [`trust_score`], [`capabilities`],
 //!   [`delegation`], [`provenance`], [`attestation`]: one each
 //! - [`uri`], [`oid`], [`moment`]: names, identifiers, times
+//!
+//! The values of the extensions are also read and written as JSON, with the same bounds.
 
 pub mod attestation;
 pub mod capabilities;
@@ -13,6 +15,7 @@ pub mod certificate;
 pub mod chain;
 pub mod delegation;
 pub mod extension;
+mod json;
 pub mod moment;
 pub mod oid;
 pub mod precertificate;

@@ -2,6 +2,7 @@
 
 use der::asn1::{GeneralizedTime, ObjectIdentifier, Utf8StringRef};
 use der::{Encode, Enumerated, Sequence};
+use serde::{Deserialize, Serialize};
 
 use super::extension::{AgentExtension, ExtensionError, Text, ValueError, decode_strict, ranged};
 use super::moment::Moment;
@@ -42,7 +43,8 @@ impl Score {
 }
 
 /// What a score entitles to (draft 6.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumerated)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumerated, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[repr(u8)]
 pub enum TrustTier {
     /// 0 to 19
