@@ -6,6 +6,7 @@
 //! names on the wire.
 
 mod base64;
+pub mod ca;
 mod log;
 mod problem;
 mod query;

@@ -1,0 +1,297 @@
+//! Decisions: what follows from a command, given the state and the policy. Pure and fallible; what it
+//! decides is made true by [`State::apply`], which is neither.
+
+use thiserror::Error;
+
+use super::application::Application;
+use super::command::Command;
+use super::enrolment::{Entitlement, assess};
+use super::event::{Actor, Event};
+use super::policy::Policy;
+use super::record::{CertificateRecord, CertificateState, Refusals};
+use super::request::{Assessment, Credential, Request, RequestId, RequestState};
+use super::state::State;
+use super::token::{Token, TokenSecret, TokenUse};
+use crate::time::UnixMillis;
+
+/// Why a command does not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The credential is not good, or not for this.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The registration authority refuses the application. This is recorded.
+    #[error("{0}")]
+    Refused(Refusals),
+    /// There is no such thing.
+    #[error("there is no {0}")]
+    NotFound(&'static str),
+    /// The thing is in no state for this.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+/// What follows from a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Who brought it about.
+    pub by: Actor,
+    /// What happens; it may be nothing.
+    pub events: Vec<Event>,
+    /// What to answer: the request that this is about, if it is about one.
+    pub verdict: Result<Option<RequestId>, Refusal>,
+}
+
+type Verdict = Result<(Vec<Event>, Option<RequestId>), Refusal>;
+
+/// Decides `command`. Everything that [`Command::needs`] names must be in `state`.
+pub fn decide(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -> Decision {
+    let by = actor(command);
+    let (events, verdict) = match outcome(state, command, policy, now) {
+        Ok((events, about)) => (events, Ok(about)),
+        Err(refusal) => (refused(command, &refusal), Err(refusal)),
+    };
+    Decision { by, events, verdict }
+}
+
+fn actor(command: &Command) -> Actor {
+    match command {
+        Command::MintToken { operator, .. }
+        | Command::WithdrawToken { operator, .. }
+        | Command::Approve { operator, .. }
+        | Command::Deny { operator, .. } => Actor::Operator(operator.clone()),
+        Command::Enrol { secret, source, .. } => {
+            Actor::Requester { credential: Credential::Token(secret.id), source: source.clone() }
+        }
+        Command::Renew { serial, source, .. } => {
+            Actor::Requester { credential: Credential::Certificate(*serial), source: source.clone() }
+        }
+        Command::Expire { .. } | Command::Precertify { .. } | Command::Abandon { .. } | Command::Issue { .. } => {
+            Actor::Authority
+        }
+    }
+}
+
+/// What a refusal leaves in the journal: only what somebody with a good credential asked for, so that
+/// strangers cannot fill it.
+fn refused(command: &Command, refusal: &Refusal) -> Vec<Event> {
+    match (command, refusal) {
+        (Command::Enrol { application, .. } | Command::Renew { application, .. }, Refusal::Refused(reasons)) => command
+            .credential()
+            .map(|credential| Event::ApplicationRefused {
+                credential,
+                application: (**application).clone(),
+                reasons: reasons.clone(),
+            })
+            .into_iter()
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -> Verdict {
+    match command {
+        Command::MintToken { secret, scope, expires_at, operator } => {
+            if scope.agents.trust_domain() != policy.trust_domain {
+                return Err(Refusal::Conflict(format!(
+                    "the pattern {} is for another trust domain than {}",
+                    scope.agents.as_str(),
+                    policy.trust_domain
+                )));
+            }
+            if *expires_at <= now {
+                return Err(Refusal::Conflict("the token would have expired before it is there".into()));
+            }
+            if state.token(&secret.id).is_some() {
+                return Err(Refusal::Conflict(format!("there is a token {} already", secret.id)));
+            }
+            let token = Token {
+                id: secret.id,
+                secret_hash: secret.secret_hash(),
+                scope: scope.clone(),
+                minted_by: operator.clone(),
+                minted_at: now,
+                expires_at: *expires_at,
+                used: TokenUse::Unused,
+            };
+            Ok((vec![Event::TokenMinted { token }], None))
+        }
+        Command::WithdrawToken { token, .. } => match state.token(token).map(|token| token.used) {
+            None => Err(Refusal::NotFound("token of this name")),
+            Some(TokenUse::Unused) => Ok((vec![Event::TokenWithdrawn { token: *token }], None)),
+            Some(TokenUse::Withdrawn) => Ok((Vec::new(), None)),
+            Some(TokenUse::Spent(request)) => {
+                Err(Refusal::Conflict(format!("the token is spent: it stands behind request {request}")))
+            }
+        },
+        Command::Enrol { request, secret, application, .. } => enrol(state, request, secret, application, policy, now),
+        Command::Renew { request, serial, fingerprint, application, .. } => {
+            let current = state.certificate(serial).ok_or_else(not_ours)?;
+            let held = state.request(&current.request);
+            renew(state, request, (current, held), fingerprint, application, policy, now)
+        }
+        Command::Approve { request, .. } => {
+            let found = find(state, request)?;
+            match &found.state {
+                RequestState::Pending { expires_at, .. } if now < *expires_at => {
+                    Ok((vec![Event::RequestApproved { request: *request }], Some(*request)))
+                }
+                RequestState::Pending { .. } => Err(Refusal::Conflict("the request has waited for too long".into())),
+                RequestState::Ready { .. } | RequestState::Processing { .. } | RequestState::Valid { .. } => {
+                    Ok((Vec::new(), Some(*request)))
+                }
+                RequestState::Invalid { why } => Err(Refusal::Conflict(format!("the request is closed: {why}"))),
+            }
+        }
+        Command::Deny { request, operator, why } => {
+            let why = if why.is_empty() { format!("denied by {operator}") } else { why.clone() };
+            match &find(state, request)?.state {
+                RequestState::Pending { .. } | RequestState::Ready { .. } => {
+                    Ok((vec![Event::RequestClosed { request: *request, why }], Some(*request)))
+                }
+                other => Err(Refusal::Conflict(format!("the request is {} and cannot be denied", other.name()))),
+            }
+        }
+        Command::Expire { request } => match &find(state, request)?.state {
+            RequestState::Pending { expires_at, .. } if *expires_at <= now => {
+                let why = "no operator approved it in time".to_owned();
+                Ok((vec![Event::RequestClosed { request: *request, why }], Some(*request)))
+            }
+            _ => Ok((Vec::new(), Some(*request))),
+        },
+        Command::Precertify { request, serial, precertificate, not_after } => {
+            if state.certificate(serial).is_some() {
+                return Err(Refusal::Conflict(format!("the serial number {serial} is taken")));
+            }
+            let found = find(state, request)?;
+            let RequestState::Ready { grant } = &found.state else {
+                return Err(Refusal::Conflict(format!("the request is {}, not ready", found.state.name())));
+            };
+            let event = Event::PrecertificateSigned {
+                request: *request,
+                serial: *serial,
+                agent: found.application.agent.clone(),
+                score: grant.score,
+                precertificate: precertificate.clone(),
+                not_after: *not_after,
+            };
+            Ok((vec![event], Some(*request)))
+        }
+        Command::Abandon { request, serial, why } => {
+            under_way(state, request, serial)?;
+            let event = Event::IssuanceAbandoned { request: *request, serial: *serial, why: why.clone() };
+            Ok((vec![event], Some(*request)))
+        }
+        Command::Issue { request, serial, fingerprint, certificate } => {
+            under_way(state, request, serial)?;
+            let event = Event::CertificateIssued {
+                request: *request,
+                serial: *serial,
+                fingerprint: *fingerprint,
+                certificate: certificate.clone(),
+            };
+            Ok((vec![event], Some(*request)))
+        }
+    }
+}
+
+fn find<'a>(state: &'a State, request: &RequestId) -> Result<&'a Request, Refusal> {
+    state.request(request).ok_or(Refusal::NotFound("request of this name"))
+}
+
+/// That this number is being issued for this request.
+fn under_way(state: &State, request: &RequestId, serial: &crate::ca::serial::Serial) -> Result<(), Refusal> {
+    let found = find(state, request)?;
+    let current = matches!(&found.state, RequestState::Processing { serial: current, .. } if current == serial);
+    let precertified = state.certificate(serial).is_some_and(|c| c.state == CertificateState::Precertified);
+    if current && precertified {
+        return Ok(());
+    }
+    Err(Refusal::Conflict(format!("certificate {serial} is not being issued for request {request}")))
+}
+
+fn enrol(
+    state: &State,
+    request: &RequestId,
+    secret: &TokenSecret,
+    application: &Application,
+    policy: &Policy,
+    now: UnixMillis,
+) -> Verdict {
+    let unauthorized = |why: String| Refusal::Unauthorized(why);
+    // One answer for a token that never was and for a wrong secret: nobody learns which tokens exist.
+    let unknown = || unauthorized("the enrolment token is not one of this CA's".into());
+    let token = state.token(&secret.id).ok_or_else(unknown)?;
+    if !same_hash(&token.secret_hash, &secret.secret_hash()) {
+        return Err(unknown());
+    }
+    match token.used {
+        TokenUse::Withdrawn => return Err(unauthorized("the enrolment token was withdrawn".into())),
+        // The same request once more, because its answer was lost: it stands where it stands.
+        TokenUse::Spent(earlier) if state.request(&earlier).is_some_and(|r| r.application == *application) => {
+            return Ok((Vec::new(), Some(earlier)));
+        }
+        TokenUse::Spent(earlier) => {
+            let why = format!("the enrolment token is spent on request {earlier}, which asks for something else");
+            return Err(unauthorized(why));
+        }
+        TokenUse::Unused if token.expires_at <= now => {
+            return Err(unauthorized(format!("the enrolment token expired at {}", token.expires_at)));
+        }
+        TokenUse::Unused => {}
+    }
+    let assessment = assess(application, &Entitlement::Token(token), state.agent(&application.agent), policy, now);
+    received(*request, Credential::Token(token.id), application, assessment, policy, now)
+}
+
+fn renew(
+    state: &State,
+    request: &RequestId,
+    (current, answered): (&CertificateRecord, Option<&Request>),
+    fingerprint: &[u8; 32],
+    application: &Application,
+    policy: &Policy,
+    now: UnixMillis,
+) -> Verdict {
+    let issued = current.issued().filter(|issued| issued.fingerprint == *fingerprint).ok_or_else(not_ours)?;
+    let agent = state.agent(&current.agent).ok_or_else(not_ours)?;
+    if current.not_after < now {
+        let why = format!("the certificate ended at {}: enrol again with a token", current.not_after);
+        return Err(Refusal::Unauthorized(why));
+    }
+    if current.signed_at < agent.enrolled_at {
+        let why = "the agent has enrolled anew since this certificate was issued: it does not renew any more";
+        return Err(Refusal::Unauthorized(why.into()));
+    }
+    let entitlement = Entitlement::Certificate { certificate: &issued.certificate.0, answered };
+    let assessment = assess(application, &entitlement, Some(agent), policy, now);
+    received(*request, Credential::Certificate(current.serial), application, assessment, policy, now)
+}
+
+fn received(
+    request: RequestId,
+    credential: Credential,
+    application: &Application,
+    assessment: Assessment,
+    policy: &Policy,
+    now: UnixMillis,
+) -> Verdict {
+    let (grant, held) = match assessment {
+        Assessment::Granted(grant) => (grant, Vec::new()),
+        Assessment::Held(grant, reasons) => (grant, reasons),
+        Assessment::Refused(reasons) => return Err(Refusal::Refused(reasons)),
+    };
+    let expires_at = now.saturating_add(policy.pending_ttl_ms);
+    let application = application.clone();
+    let event = Event::RequestReceived { request, credential, application, grant, held, expires_at };
+    Ok((vec![event], Some(request)))
+}
+
+fn not_ours() -> Refusal {
+    Refusal::Unauthorized("the certificate is not one that this CA has issued".into())
+}
+
+/// Compares in a time that does not depend on where the two differ.
+fn same_hash(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}

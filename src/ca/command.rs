@@ -1,0 +1,154 @@
+//! What the CA can be told to do, with everything that is random already in it.
+
+use super::application::{Application, Octets};
+use super::ports::Key;
+use super::request::{Credential, RequestId};
+use super::serial::Serial;
+use super::state::State;
+use super::token::{TokenId, TokenScope, TokenSecret, TokenUse};
+use crate::time::UnixMillis;
+
+/// Something that the CA is to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// An operator mints a token.
+    MintToken {
+        /// The token; its secret goes no further than its hash.
+        secret: TokenSecret,
+        /// What it is good for.
+        scope: TokenScope,
+        /// Until when.
+        expires_at: UnixMillis,
+        /// Who mints it.
+        operator: String,
+    },
+    /// An operator takes a token back.
+    WithdrawToken {
+        /// Which one.
+        token: TokenId,
+        /// Who.
+        operator: String,
+    },
+    /// An agent asks for its first certificate.
+    Enrol {
+        /// A new name, in case the request is one that was not here before.
+        request: RequestId,
+        /// The token that came with it.
+        secret: TokenSecret,
+        /// What is asked for.
+        application: Box<Application>,
+        /// Where it came from.
+        source: String,
+    },
+    /// An agent asks for its next certificate. That it holds the key of the current one was proven in
+    /// the TLS handshake (draft 7.3).
+    Renew {
+        /// A new name for the request.
+        request: RequestId,
+        /// The number of the current certificate.
+        serial: Serial,
+        /// SHA-256 of the current certificate.
+        fingerprint: [u8; 32],
+        /// What is asked for.
+        application: Box<Application>,
+        /// Where it came from.
+        source: String,
+    },
+    /// An operator approves a request that waits.
+    Approve {
+        /// Which one.
+        request: RequestId,
+        /// Who.
+        operator: String,
+    },
+    /// An operator denies a request that is not answered yet.
+    Deny {
+        /// Which one.
+        request: RequestId,
+        /// Who.
+        operator: String,
+        /// Why, for the requester to read.
+        why: String,
+    },
+    /// A request has waited for too long.
+    Expire {
+        /// Which one.
+        request: RequestId,
+    },
+    /// A precertificate is signed and about to be submitted.
+    Precertify {
+        /// The request that it answers.
+        request: RequestId,
+        /// Its number.
+        serial: Serial,
+        /// Its octets.
+        precertificate: Octets,
+        /// When it ends.
+        not_after: UnixMillis,
+    },
+    /// A precertificate comes to nothing.
+    Abandon {
+        /// The request.
+        request: RequestId,
+        /// The number.
+        serial: Serial,
+        /// Why.
+        why: String,
+    },
+    /// The final certificate is signed and about to be given out.
+    Issue {
+        /// The request that it answers.
+        request: RequestId,
+        /// Its number.
+        serial: Serial,
+        /// SHA-256 of it.
+        fingerprint: [u8; 32],
+        /// Its octets.
+        certificate: Octets,
+    },
+}
+
+impl Command {
+    /// What must be loaded to decide this. What is loaded may call for more, so this is to be asked
+    /// again until nothing is missing.
+    pub fn needs(&self, state: &State) -> Vec<Key> {
+        let keys = match self {
+            Self::MintToken { secret, .. } => vec![Key::Token(secret.id)],
+            Self::WithdrawToken { token, .. } => vec![Key::Token(*token)],
+            Self::Enrol { request, secret, application, .. } => {
+                let mut keys =
+                    vec![Key::Token(secret.id), Key::Agent(application.agent.clone()), Key::Request(*request)];
+                if let Some(TokenUse::Spent(earlier)) = state.token(&secret.id).map(|token| token.used) {
+                    keys.push(Key::Request(earlier));
+                }
+                keys
+            }
+            Self::Renew { request, serial, application, .. } => {
+                let mut keys =
+                    vec![Key::Certificate(*serial), Key::Agent(application.agent.clone()), Key::Request(*request)];
+                keys.extend(state.certificate(serial).map(|current| Key::Request(current.request)));
+                keys
+            }
+            Self::Approve { request, .. } | Self::Deny { request, .. } | Self::Expire { request } => {
+                vec![Key::Request(*request)]
+            }
+            Self::Precertify { request, serial, .. } | Self::Abandon { request, serial, .. } => {
+                vec![Key::Request(*request), Key::Certificate(*serial)]
+            }
+            Self::Issue { request, serial, .. } => {
+                let agent = state.certificate(serial).map(|certificate| Key::Agent(certificate.agent.clone()));
+                [Key::Request(*request), Key::Certificate(*serial)].into_iter().chain(agent).collect()
+            }
+        };
+        keys.into_iter().filter(|key| !state.knows(key)).collect()
+    }
+
+    /// What the requester is entitled by, where there is one.
+    pub const fn credential(&self) -> Option<Credential> {
+        match self {
+            Self::Enrol { secret, .. } => Some(Credential::Token(secret.id)),
+            Self::Renew { serial, .. } => Some(Credential::Certificate(*serial)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What has happened: the one thing that changes the CA's state, and what the journal is made of.
+
+use serde::{Deserialize, Serialize};
+
+use super::application::{Application, Octets};
+use super::encoding;
+use super::record::Refusals;
+use super::request::{Credential, Grant, HoldReason, RequestId};
+use super::serial::Serial;
+use super::token::{Token, TokenId};
+use crate::apki::AgentUri;
+use crate::apki::trust_score::Score;
+use crate::time::UnixMillis;
+
+/// Something that has happened. It holds all that [`State::apply`](super::state::State::apply) needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// An operator minted an enrolment token.
+    TokenMinted {
+        /// The token, without its secret.
+        token: Token,
+    },
+    /// An operator took a token back.
+    TokenWithdrawn {
+        /// Which one.
+        token: TokenId,
+    },
+    /// An application was refused; the credential is as good as before.
+    ApplicationRefused {
+        /// Who asked.
+        credential: Credential,
+        /// What for.
+        application: Application,
+        /// Why not.
+        reasons: Refusals,
+    },
+    /// An application was accepted for a decision. It spends the token.
+    RequestReceived {
+        /// The request's name.
+        request: RequestId,
+        /// Who asked.
+        credential: Credential,
+        /// What for.
+        application: Application,
+        /// What it gets, as far as policy goes.
+        grant: Grant,
+        /// Why it waits for an operator; empty where it does not.
+        held: Vec<HoldReason>,
+        /// Until when it waits.
+        expires_at: UnixMillis,
+    },
+    /// An operator approved a request that waited.
+    RequestApproved {
+        /// Which one.
+        request: RequestId,
+    },
+    /// A request came to nothing.
+    RequestClosed {
+        /// Which one.
+        request: RequestId,
+        /// Why.
+        why: String,
+    },
+    /// A precertificate was signed. It is recorded before anybody sees it.
+    PrecertificateSigned {
+        /// The request that it answers.
+        request: RequestId,
+        /// Its number.
+        serial: Serial,
+        /// Whose it is.
+        agent: AgentUri,
+        /// The score in it.
+        score: Score,
+        /// Its octets, in DER.
+        precertificate: Octets,
+        /// When it ends.
+        not_after: UnixMillis,
+    },
+    /// A precertificate came to nothing. The request may be tried again, under another number.
+    IssuanceAbandoned {
+        /// The request.
+        request: RequestId,
+        /// The number.
+        serial: Serial,
+        /// Why.
+        why: String,
+    },
+    /// The final certificate was signed. It is recorded before anybody sees it.
+    CertificateIssued {
+        /// The request that it answers.
+        request: RequestId,
+        /// Its number.
+        serial: Serial,
+        /// SHA-256 of it.
+        #[serde(with = "encoding::hash")]
+        fingerprint: [u8; 32],
+        /// Its octets, in DER.
+        certificate: Octets,
+    },
+}
+
+/// Who brought an event about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// An operator, by name.
+    Operator(String),
+    /// Whoever holds this credential, and the address that it came from.
+    Requester {
+        /// The credential.
+        credential: Credential,
+        /// The address.
+        source: String,
+    },
+    /// The CA itself.
+    Authority,
+}

@@ -1,0 +1,30 @@
+//! The certification authority: enrolment, issuance and what is kept of them (draft 3.1, 5, 7 and 8.2).
+//!
+//! Functional core, thin shell. [`command`]s are what it can be told; [`authority::decide`] says which
+//! [`event`]s follow, purely; [`state`] is what events have made. The [`journal`] is those events in a
+//! chain of hashes: the CA's memory and its audit trail are one thing. [`ports`] is what it needs of the
+//! world. Only `service` has a clock, threads and randomness.
+//!
+//! - [`csr`], [`application`]: what an agent asks for; [`token`], [`request`], [`record`]: what is kept
+//! - [`enrolment`] is the registration authority, with [`policy`], [`registry`] and the initial score in
+//!   [`trust`]: it decides who may have what, and never signs
+//! - [`profile`], [`lint`], [`issuance`]: from a grant to a certificate with its proof from the logs
+
+pub mod application;
+pub mod authority;
+pub mod command;
+mod encoding;
+pub mod enrolment;
+pub mod event;
+mod ident;
+pub mod journal;
+pub mod policy;
+pub mod ports;
+pub mod record;
+pub mod registry;
+pub mod request;
+pub mod serial;
+pub mod service;
+pub mod state;
+pub mod token;
+pub mod trust;

@@ -1,0 +1,162 @@
+//! What the CA needs of the world: a store that keeps it, and logs that vouch for it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::journal::JournalHead;
+use super::record::{Agent, CertificateRecord};
+use super::request::{Request, RequestId};
+use super::serial::Serial;
+use super::token::{Token, TokenId};
+use crate::apki::AgentUri;
+pub use crate::log::store::StoreError;
+use crate::time::UnixMillis;
+
+/// What an entity is kept under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// A token.
+    Token(TokenId),
+    /// A request.
+    Request(RequestId),
+    /// An agent.
+    Agent(AgentUri),
+    /// A certificate.
+    Certificate(Serial),
+}
+
+/// One thing that the CA keeps, as the last event left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entity {
+    /// A token.
+    Token(Token),
+    /// A request.
+    Request(Request),
+    /// An agent.
+    Agent(Agent),
+    /// A certificate.
+    Certificate(CertificateRecord),
+}
+
+impl Entity {
+    /// What it is kept under.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Token(token) => Key::Token(token.id),
+            Self::Request(request) => Key::Request(request.id),
+            Self::Agent(agent) => Key::Agent(agent.uri.clone()),
+            Self::Certificate(certificate) => Key::Certificate(certificate.serial),
+        }
+    }
+}
+
+/// One change, made as a whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The head that the rows follow; another one in the store refuses the commit.
+    pub base: JournalHead,
+    /// The new rows, in their order.
+    pub rows: Vec<Vec<u8>>,
+    /// The head behind them.
+    pub head: JournalHead,
+    /// Everything that the rows' events changed, as it is now.
+    pub entities: Vec<Entity>,
+}
+
+/// Why a commit did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CommitError {
+    /// Nothing was written, for certain.
+    #[error("nothing was written: {0}")]
+    NotWritten(String),
+    /// Another writer changed the store: this one must never write again.
+    #[error("another writer is at work: the journal has {found} rows where {expected} were expected")]
+    Fenced {
+        /// Rows expected.
+        expected: u64,
+        /// Rows found.
+        found: u64,
+    },
+    /// It may or may not be on the disk. Only a new start, which reads what is there, can tell.
+    #[error("a write failed and may or may not be on the disk: {0}")]
+    Unknown(String),
+}
+
+/// Which certificates to list, newest first. All that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateSearch {
+    /// Of this agent only.
+    pub agent: Option<AgentUri>,
+    /// Signed at this moment or later.
+    pub since: Option<UnixMillis>,
+    /// Signed before this moment.
+    pub until: Option<UnixMillis>,
+    /// Go on behind this place, which an earlier page ended with.
+    pub after: Option<Place>,
+    /// Most that are returned.
+    pub limit: usize,
+}
+
+/// A place in a list of certificates: newest first, and by number where the moment is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// When it was signed.
+    pub signed_at: UnixMillis,
+    /// Its number.
+    pub serial: Serial,
+}
+
+/// Where a CA keeps itself. Every call may block on the disk.
+pub trait CaStore: Send + Sync {
+    /// How far the journal has come.
+    fn head(&self) -> Result<JournalHead, StoreError>;
+
+    /// What is kept under these keys, in the order asked.
+    fn load(&self, keys: &[Key]) -> Result<Vec<Option<Entity>>, StoreError>;
+
+    /// Makes the change and syncs it to the disk before returning.
+    fn commit(&self, commit: Commit) -> Result<(), CommitError>;
+
+    /// At most `limit` rows of the journal, from this number on.
+    fn journal(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// Requests that are open (pending, ready or processing), oldest first: at most `limit`, behind the
+    /// one that was received then and has this name.
+    fn open_requests(&self, after: Option<(UnixMillis, RequestId)>, limit: usize) -> Result<Vec<Request>, StoreError>;
+
+    /// Certificates, newest first.
+    fn certificates(&self, search: &CertificateSearch) -> Result<Vec<CertificateRecord>, StoreError>;
+
+    /// The number of the certificate with this SHA-256.
+    fn serial_of(&self, fingerprint: &[u8; 32]) -> Result<Option<Serial>, StoreError>;
+}
+
+/// Why a log gave no SAT.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SubmitError {
+    /// It could not be reached, is overloaded or limits us: another try may help.
+    #[error("{reason}")]
+    Retry {
+        /// What happened.
+        reason: String,
+        /// How long the log asks to wait.
+        after: Option<Duration>,
+    },
+    /// It refuses this certificate, and will again.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// An answer that takes its time.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One transparency log, as a CA reaches it (draft 8.2). It believes nothing: whoever calls it
+/// verifies the SAT.
+pub trait LogSubmitter: Send + Sync {
+    /// Submits a precertificate with its chain, issuer first; the SAT is in DER, not looked at.
+    fn submit<'a>(&'a self, precertificate: &'a [u8], chain: &'a [Vec<u8>])
+    -> Answer<'a, Result<Vec<u8>, SubmitError>>;
+}

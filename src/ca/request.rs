@@ -1,0 +1,146 @@
+//! Requests for certificates and their states, which are those of an ACME order (RFC 8555 section
+//! 7.1.6): pending, ready, processing, valid, invalid.
+
+use serde::{Deserialize, Serialize};
+
+use super::application::Application;
+use super::ident::Id;
+use super::record::Refusals;
+use super::serial::Serial;
+use super::token::TokenId;
+use super::trust::initial::ScoreInputs;
+use crate::apki::attestation::AttestationMethod;
+use crate::apki::capabilities::Capabilities;
+use crate::apki::delegation::Delegation;
+use crate::apki::trust_score::Score;
+use crate::time::UnixMillis;
+
+/// Names a request. It is random and long, so that who knows it was told it.
+pub type RequestId = Id<16, RequestKind>;
+
+/// Marks identifiers of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RequestKind {}
+
+/// What a requester proved to be entitled by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    /// An enrolment token.
+    Token(TokenId),
+    /// The agent's current certificate, over mutual TLS (draft 7.3).
+    Certificate(Serial),
+}
+
+/// A request for a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its name.
+    pub id: RequestId,
+    /// What is asked for.
+    pub application: Application,
+    /// By whom.
+    pub credential: Credential,
+    /// When it came.
+    pub received_at: UnixMillis,
+    /// Where it stands.
+    pub state: RequestState,
+}
+
+/// Where a request stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+pub enum RequestState {
+    /// It waits for an operator.
+    Pending {
+        /// Why.
+        reasons: Vec<HoldReason>,
+        /// What it gets if the operator approves.
+        grant: Box<Grant>,
+        /// Nobody may approve it from then on.
+        expires_at: UnixMillis,
+    },
+    /// The certificate may be issued.
+    Ready {
+        /// With what in it.
+        grant: Box<Grant>,
+    },
+    /// A precertificate is on its way to the logs.
+    Processing {
+        /// What is being issued.
+        grant: Box<Grant>,
+        /// Under which number.
+        serial: Serial,
+    },
+    /// The certificate was issued.
+    Valid {
+        /// Under which number.
+        serial: Serial,
+    },
+    /// There will be no certificate.
+    Invalid {
+        /// Why not.
+        why: String,
+    },
+}
+
+impl RequestState {
+    /// The state's name in ACME.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pending { .. } => "pending",
+            Self::Ready { .. } => "ready",
+            Self::Processing { .. } => "processing",
+            Self::Valid { .. } => "valid",
+            Self::Invalid { .. } => "invalid",
+        }
+    }
+
+    /// Whether something is yet to happen with the request.
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Pending { .. } | Self::Ready { .. } | Self::Processing { .. })
+    }
+}
+
+/// Why a request waits for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldReason {
+    /// The CA's policy holds every enrolment.
+    Policy,
+    /// The build is not in the registry of known-good builds.
+    UnregisteredBuild,
+    /// The agent has a certificate that is still valid, and the token does not say that it replaces it.
+    AgentExists,
+}
+
+/// What a certificate will say, as the registration authority decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What the agent may do.
+    pub capabilities: Capabilities,
+    /// For how long.
+    pub validity_seconds: u32,
+    /// The score at the time of the decision.
+    pub score: Score,
+    /// What it was computed from.
+    pub inputs: ScoreInputs,
+    /// When it was computed.
+    pub scored_at: UnixMillis,
+    /// On what the attestation rests.
+    pub method: AttestationMethod,
+    /// Where the agent stands in its line of delegation; `None` where no human is named.
+    #[serde(default, with = "super::encoding::delegation", skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<Delegation>,
+}
+
+/// What the registration authority says of an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assessment {
+    /// A certificate may be issued.
+    Granted(Grant),
+    /// An operator is to decide.
+    Held(Grant, Vec<HoldReason>),
+    /// No certificate.
+    Refused(Refusals),
+}

@@ -1,0 +1,169 @@
+//! The part of the CA's state that is at hand, and how events change it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::Event;
+use super::ports::{Entity, Key};
+use super::record::{Agent, CertificateRecord, CertificateState, Issued};
+use super::request::{Credential, Request, RequestId, RequestState};
+use super::serial::Serial;
+use super::token::{Token, TokenId, TokenUse};
+use crate::apki::AgentUri;
+use crate::time::UnixMillis;
+
+/// What was loaded from the store, with what has happened since.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    entities: BTreeMap<Key, Option<Entity>>,
+    changed: BTreeSet<Key>,
+}
+
+macro_rules! access {
+    ($(#[$doc:meta])* $name:ident, $variant:ident: $id:ty => $entity:ty, $key:expr) => {
+        $(#[$doc])*
+        pub fn $name(&self, id: &$id) -> Option<&$entity> {
+            match self.entities.get(&$key(id)) {
+                Some(Some(Entity::$variant(entity))) => Some(entity),
+                _ => None,
+            }
+        }
+    };
+}
+
+impl State {
+    access!(/// The token of this name, if it is at hand.
+        token, Token: TokenId => Token, |id: &TokenId| Key::Token(*id));
+    access!(/// The request of this name, if it is at hand.
+        request, Request: RequestId => Request, |id: &RequestId| Key::Request(*id));
+    access!(/// The agent of this name, if it is at hand.
+        agent, Agent: AgentUri => Agent, |uri: &AgentUri| Key::Agent(uri.clone()));
+    access!(/// The certificate of this number, if it is at hand.
+        certificate, Certificate: Serial => CertificateRecord, |serial: &Serial| Key::Certificate(*serial));
+
+    /// Whether it is known what is kept under this key, be it nothing.
+    pub fn knows(&self, key: &Key) -> bool {
+        self.entities.contains_key(key)
+    }
+
+    /// Takes in what the store keeps under this key.
+    pub fn insert(&mut self, key: Key, entity: Option<Entity>) {
+        self.entities.insert(key, entity);
+    }
+
+    /// Everything that has changed, as it is now.
+    pub fn changed(&self) -> Vec<Entity> {
+        self.changed.iter().filter_map(|key| self.entities.get(key).cloned().flatten()).collect()
+    }
+
+    /// Everything at hand.
+    pub fn entities(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.values().flatten()
+    }
+
+    /// Makes an event's change, at the moment it happened. Events are facts: this cannot fail, and
+    /// what an event speaks of was at hand when it was decided.
+    pub fn apply(&mut self, at: UnixMillis, event: &Event) {
+        match event {
+            Event::TokenMinted { token } => self.put(Entity::Token(token.clone())),
+            Event::TokenWithdrawn { token } => self.use_token(token, TokenUse::Withdrawn),
+            Event::ApplicationRefused { .. } => {}
+            Event::RequestReceived { request, credential, application, grant, held, expires_at } => {
+                let grant = Box::new(grant.clone());
+                let state = match held.is_empty() {
+                    true => RequestState::Ready { grant },
+                    false => RequestState::Pending { reasons: held.clone(), grant, expires_at: *expires_at },
+                };
+                let (id, credential, application) = (*request, *credential, application.clone());
+                self.put(Entity::Request(Request { id, application, credential, received_at: at, state }));
+                if let Credential::Token(token) = credential {
+                    self.use_token(&token, TokenUse::Spent(id));
+                }
+            }
+            Event::RequestApproved { request } => self.change_request(request, |state| match state {
+                // The operator's word is as of now, and so is the score that comes with it.
+                RequestState::Pending { mut grant, .. } => {
+                    grant.scored_at = at;
+                    RequestState::Ready { grant }
+                }
+                other => other,
+            }),
+            Event::RequestClosed { request, why } => {
+                self.change_request(request, |_| RequestState::Invalid { why: why.clone() });
+            }
+            Event::PrecertificateSigned { request, serial, agent, score, precertificate, not_after } => {
+                self.put(Entity::Certificate(CertificateRecord {
+                    serial: *serial,
+                    request: *request,
+                    agent: agent.clone(),
+                    score: *score,
+                    precertificate: precertificate.clone(),
+                    signed_at: at,
+                    not_after: *not_after,
+                    state: CertificateState::Precertified,
+                }));
+                self.change_request(request, |state| match state {
+                    RequestState::Ready { grant } => RequestState::Processing { grant, serial: *serial },
+                    other => other,
+                });
+            }
+            Event::IssuanceAbandoned { request, serial, why } => {
+                self.change_certificate(serial, CertificateState::Abandoned { why: why.clone() });
+                self.change_request(request, |state| match state {
+                    RequestState::Processing { grant, serial: current } if current == *serial => {
+                        RequestState::Ready { grant }
+                    }
+                    other => other,
+                });
+            }
+            Event::CertificateIssued { request, serial, fingerprint, certificate } => {
+                let issued = Issued { issued_at: at, fingerprint: *fingerprint, certificate: certificate.clone() };
+                self.change_certificate(serial, CertificateState::Issued(issued));
+                self.change_request(request, |_| RequestState::Valid { serial: *serial });
+                self.count_certificate(request, serial);
+            }
+        }
+    }
+
+    fn put(&mut self, entity: Entity) {
+        let key = entity.key();
+        self.changed.insert(key.clone());
+        self.entities.insert(key, Some(entity));
+    }
+
+    fn use_token(&mut self, id: &TokenId, used: TokenUse) {
+        if let Some(token) = self.token(id) {
+            self.put(Entity::Token(Token { used, ..token.clone() }));
+        }
+    }
+
+    fn change_request(&mut self, id: &RequestId, change: impl FnOnce(RequestState) -> RequestState) {
+        if let Some(mut request) = self.request(id).cloned() {
+            request.state = change(request.state);
+            self.put(Entity::Request(request));
+        }
+    }
+
+    fn change_certificate(&mut self, serial: &Serial, state: CertificateState) {
+        if let Some(certificate) = self.certificate(serial) {
+            self.put(Entity::Certificate(CertificateRecord { state, ..certificate.clone() }));
+        }
+    }
+
+    /// A new certificate in its agent's lineage.
+    fn count_certificate(&mut self, request: &RequestId, serial: &Serial) {
+        let Some(certificate) = self.certificate(serial) else { return };
+        let by_token = self.request(request).is_some_and(|r| matches!(r.credential, Credential::Token(_)));
+        let (signed_at, uri) = (certificate.signed_at, certificate.agent.clone());
+        let earlier = self.agent(&uri);
+        let agent = Agent {
+            first_issued_at: earlier.map_or(signed_at, |agent| agent.first_issued_at),
+            enrolled_at: earlier.filter(|_| !by_token).map_or(signed_at, |agent| agent.enrolled_at),
+            certificates: earlier.map_or(0, |agent| agent.certificates).saturating_add(1),
+            peak_score: earlier.map_or(certificate.score, |agent| agent.peak_score.max(certificate.score)),
+            current: *serial,
+            current_not_after: certificate.not_after,
+            uri,
+        };
+        self.put(Entity::Agent(agent));
+    }
+}
