@@ -2,6 +2,7 @@
 //! that keeps the last signed head apart from the database. What a CA keeps is in [`ca`].
 
 pub mod ca;
+mod database;
 pub mod disk;
 pub mod head_file;
 pub mod memory;

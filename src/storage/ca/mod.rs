@@ -1,6 +1,8 @@
 //! Where a CA keeps itself: RocksDB for real, memory for tests that need faults.
 
 pub mod memory;
+pub mod rocks;
+mod schema;
 
 use sha2::{Digest, Sha256};
 
