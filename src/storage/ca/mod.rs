@@ -2,7 +2,9 @@
 
 pub mod memory;
 pub mod rocks;
-mod schema;
+pub mod schema;
+#[cfg(test)]
+mod tests;
 
 use sha2::{Digest, Sha256};
 

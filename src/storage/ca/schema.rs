@@ -54,6 +54,20 @@ pub enum Family {
 }
 
 impl Family {
+    /// Every family.
+    pub const ALL: [Self; 10] = [
+        Self::State,
+        Self::Journal,
+        Self::Tokens,
+        Self::Requests,
+        Self::Agents,
+        Self::Certificates,
+        Self::OpenRequests,
+        Self::ByAgent,
+        Self::ByTime,
+        Self::ByFingerprint,
+    ];
+
     /// Its name in the database.
     pub const fn name(self) -> &'static str {
         match self {
