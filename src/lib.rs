@@ -68,6 +68,8 @@
 pub mod api;
 pub mod apki;
 #[cfg(feature = "server")]
+pub mod ca;
+#[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
