@@ -14,6 +14,7 @@ pub mod application;
 pub mod authority;
 pub mod command;
 mod encoding;
+pub mod csr;
 pub mod enrolment;
 pub mod event;
 mod ident;
