@@ -9,14 +9,12 @@ use der::pem;
 
 use super::PkiError;
 use crate::cli::files::pem_blocks;
-use crate::keys::ED25519_SPKI_PREFIX;
+use crate::keys::{ED25519_SPKI_PREFIX, SignatureAlgorithm};
 
 const P256_SPKI: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
-const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-const ED25519: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
 
 /// The kinds of key that a log admits signatures of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,19 +73,11 @@ impl SigningKey {
         }
     }
 
-    /// The octets of the public key itself, which key identifiers are made of.
-    pub fn public_octets(&self) -> &[u8] {
+    /// The algorithm of the signatures.
+    pub const fn algorithm(&self) -> SignatureAlgorithm {
         match self {
-            Self::P256(key) => key.public_key().as_ref(),
-            Self::Ed25519(key) => key.public_key().as_ref(),
-        }
-    }
-
-    /// DER AlgorithmIdentifier of the signatures.
-    pub const fn algorithm(&self) -> &'static [u8] {
-        match self {
-            Self::P256(_) => ECDSA_WITH_SHA256,
-            Self::Ed25519(_) => ED25519,
+            Self::P256(_) => SignatureAlgorithm::EcdsaP256Sha256,
+            Self::Ed25519(_) => SignatureAlgorithm::Ed25519,
         }
     }
 
