@@ -1,5 +1,7 @@
 //! Certificates for unit tests, made of parts that a test can break one at a time.
 
+pub(crate) mod values;
+
 use super::certificate::Certificate;
 use super::oid;
 use super::precertificate::extension_der;

@@ -13,14 +13,15 @@
 pub mod application;
 pub mod authority;
 pub mod command;
-mod encoding;
 pub mod csr;
+mod encoding;
 pub mod enrolment;
 pub mod event;
 mod ident;
 pub mod journal;
 pub mod policy;
 pub mod ports;
+pub mod profile;
 pub mod record;
 pub mod registry;
 pub mod request;
