@@ -30,3 +30,6 @@ pub mod service;
 pub mod state;
 pub mod token;
 pub mod trust;
+
+#[cfg(test)]
+mod tests;
