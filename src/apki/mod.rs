@@ -5,9 +5,11 @@
 //! - [`chain`]: who issued a certificate, up to an anchor
 //! - [`extension`]: what the five extensions share; [`trust_score`], [`capabilities`],
 //!   [`delegation`], [`provenance`], [`attestation`]: one each
+//! - [`attenuation`]: what an agent may hand on to another
 //! - [`uri`], [`oid`], [`moment`]: names, identifiers, times
 
 pub mod attestation;
+pub mod attenuation;
 pub mod capabilities;
 pub mod certificate;
 pub mod chain;
