@@ -2,7 +2,9 @@
 //! and 8.2, protocol sections 3 and 6).
 //!
 //! - [`serial`], [`profile`]: what stands in an agent's certificate
+//! - [`lint`]: a second look at every certificate before it is signed
 
+pub mod lint;
 pub mod profile;
 pub mod serial;
 #[cfg(test)]
