@@ -19,6 +19,7 @@ pub mod enrolment;
 pub mod event;
 mod ident;
 pub mod journal;
+pub mod lint;
 pub mod policy;
 pub mod ports;
 pub mod profile;
