@@ -10,8 +10,8 @@
 //!
 //! The values of the extensions are also read and written as JSON, with the same bounds.
 
-pub mod attestation;
 pub mod attenuation;
+pub mod attestation;
 pub mod capabilities;
 pub mod certificate;
 pub mod chain;

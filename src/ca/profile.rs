@@ -3,10 +3,12 @@
 //! The issuer's name goes into the certificate as the octets that stand in the issuer's own: two
 //! names are the same where their octets are, and a library that re-encodes them may change them.
 
+mod service;
 mod template;
 
 use thiserror::Error;
 
+pub use self::service::{HostName, ServiceProfile};
 pub use self::template::{Bearer, Statement, Template, key_identifier};
 pub(super) use self::template::{CLIENT_AND_SERVER, DIGITAL_SIGNATURE, VERSION_3, authority_value, name_value};
 use crate::apki::attestation::{Attestation, AttestationMethod};
