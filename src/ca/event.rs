@@ -100,6 +100,23 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Its name in the journal.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::TokenMinted { .. } => "token_minted",
+            Self::TokenWithdrawn { .. } => "token_withdrawn",
+            Self::ApplicationRefused { .. } => "application_refused",
+            Self::RequestReceived { .. } => "request_received",
+            Self::RequestApproved { .. } => "request_approved",
+            Self::RequestClosed { .. } => "request_closed",
+            Self::PrecertificateSigned { .. } => "precertificate_signed",
+            Self::IssuanceAbandoned { .. } => "issuance_abandoned",
+            Self::CertificateIssued { .. } => "certificate_issued",
+        }
+    }
+}
+
 /// Who brought an event about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
