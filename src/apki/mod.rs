@@ -8,8 +8,8 @@
 //! - [`attenuation`]: what an agent may hand on to another
 //! - [`uri`], [`oid`], [`moment`]: names, identifiers, times
 
-pub mod attestation;
 pub mod attenuation;
+pub mod attestation;
 pub mod capabilities;
 pub mod certificate;
 pub mod chain;
