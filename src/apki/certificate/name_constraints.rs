@@ -225,7 +225,10 @@ mod tests {
         assert_eq!(read(&[0x30, 0x00]), DerError::Empty.into());
         assert_eq!(read(&[0x30, 0x02, PERMITTED, 0x00]), DerError::Empty.into());
         assert_eq!(read(&[0x30, 0x02, EXCLUDED, 0x00]), DerError::Empty.into());
-        assert_eq!(read(&[constraints(&[good.clone()], &[]), vec![0]].concat()), DerError::Trailing(1).into());
+        assert_eq!(
+            read(&[constraints(std::slice::from_ref(&good), &[]), vec![0]].concat()),
+            DerError::Trailing(1).into()
+        );
         let swapped = [tlv::encode(EXCLUDED, &[&uri("x.y")]), tlv::encode(PERMITTED, &[&good])].concat();
         assert!(matches!(
             read(&tlv::encode(tlv::SEQUENCE, &[&swapped])),
@@ -234,8 +237,8 @@ mod tests {
         let name = tlv::encode(URI_NAME, &[b"bank.example.com"]);
         for distance in [[MINIMUM, 0x01, 0x00], [MINIMUM, 0x01, 0x01], [MAXIMUM, 0x01, 0x05]] {
             let bounded = subtree(&[&name[..], &distance].concat());
-            assert_eq!(read(&constraints(&[bounded.clone()], &[])), NameConstraintError::BaseDistance);
-            assert_eq!(read(&constraints(&[good.clone()], &[bounded])), NameConstraintError::BaseDistance);
+            assert_eq!(read(&constraints(std::slice::from_ref(&bounded), &[])), NameConstraintError::BaseDistance);
+            assert_eq!(read(&constraints(std::slice::from_ref(&good), &[bounded])), NameConstraintError::BaseDistance);
         }
         let more = subtree(&[&name[..], &[0x05, 0x00]].concat());
         assert_eq!(read(&constraints(&[more], &[])), DerError::Trailing(2).into());
