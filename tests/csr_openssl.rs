@@ -1,4 +1,5 @@
 //! Certification requests as OpenSSL makes them, and signatures that OpenSSL judges.
+#![cfg(feature = "server")]
 #![allow(clippy::unwrap_used)] // a tool that fails is a failed test
 
 use std::path::Path;
