@@ -3,7 +3,9 @@
 //!
 //! - [`serial`], [`profile`]: what stands in an agent's certificate
 //! - [`lint`]: a second look at every certificate before it is signed
+//! - [`issuance`]: from a profile to a precertificate, to timestamps, to the final certificate
 
+pub mod issuance;
 pub mod lint;
 pub mod profile;
 pub mod serial;
