@@ -62,7 +62,8 @@ fn every_good_chain_is_written_again() {
         let algorithm = vector.signature_algorithm().unwrap();
         let tbs = profile_of(&vector).precertificate_tbs(&org, algorithm).unwrap();
         // The signature is of other octets; it is not looked at here.
-        let ours = Certificate::parse(certificate_der(&tbs, algorithm.identifier_der(), vector.signature())).unwrap();
+        let ours = Certificate::parse(certificate_der(&tbs, algorithm.algorithm_identifier_der(), vector.signature()))
+            .unwrap();
 
         assert_eq!(ours.issuer_der(), vector.issuer_der(), "{name}");
         assert_eq!(ours.not_before(), vector.not_before(), "{name}");

@@ -118,6 +118,16 @@ pub fn check_sat(
 ) -> Result<(), SatRefusal> {
     let verified = sat.verify(&log.key, precertificate.cert_hash);
     verified.map_err(|error| log.refusal(error.into()))?;
+    check_moment(log, precertificate, sat, now)
+}
+
+/// Whether `log` can have dated a SAT so.
+pub(super) fn check_moment(
+    log: &KnownLog,
+    precertificate: &SignedPrecertificate,
+    sat: &SignedAgentTimestamp,
+    now: UnixMillis,
+) -> Result<(), SatRefusal> {
     let (timestamp, signed_at) = (sat.timestamp, precertificate.signed_at);
     let not_after = precertificate.certificate.not_after();
     if timestamp > now.saturating_add(CLOCK_TOLERANCE_MS) {
