@@ -133,7 +133,7 @@ impl Linter {
     fn read(&self, tbs: &[u8]) -> Result<Certificate, LintFailure> {
         let algorithm = self.throw_away.public_key().algorithm();
         let signature = self.throw_away.sign(tbs).map_err(|e| Rule::ThrowAwayKey.broken(e))?;
-        let certificate = Certificate::parse(certificate_der(tbs, algorithm.identifier_der(), &signature));
+        let certificate = Certificate::parse(certificate_der(tbs, algorithm.algorithm_identifier_der(), &signature));
         let certificate = certificate.map_err(|e| rules::of_structure(&e))?;
         if certificate.tbs_der() == tbs {
             Ok(certificate)

@@ -18,6 +18,7 @@ mod encoding;
 pub mod enrolment;
 pub mod event;
 mod ident;
+pub mod issuance;
 pub mod journal;
 pub mod lint;
 pub mod policy;

@@ -74,7 +74,7 @@ pub(super) fn issuer_with(signer: &dyn Signer, more: &[Vec<u8>]) -> Certificate 
     extensions.extend(extension_der(&oid::KEY_USAGE, true, &[0x03, 0x02, 0x01, 0x06]));
     extensions.extend(extension_der(&oid::SUBJECT_KEY_IDENTIFIER, false, &identifier));
     extensions.extend(more.concat());
-    let algorithm = signer.public_key().algorithm().identifier_der();
+    let algorithm = signer.public_key().algorithm().algorithm_identifier_der();
     let tbs = encode(
         tlv::SEQUENCE,
         &[
@@ -98,7 +98,7 @@ pub(super) fn issuer(signer: &dyn Signer) -> Certificate {
 pub(super) fn sign(tbs: &[u8], signer: &dyn Signer) -> Certificate {
     let algorithm: SignatureAlgorithm = signer.public_key().algorithm();
     let signature = signer.sign(tbs).unwrap();
-    Certificate::parse(precertificate::certificate_der(tbs, algorithm.identifier_der(), &signature)).unwrap()
+    Certificate::parse(precertificate::certificate_der(tbs, algorithm.algorithm_identifier_der(), &signature)).unwrap()
 }
 
 prop_compose! {

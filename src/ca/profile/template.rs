@@ -91,7 +91,8 @@ impl Template {
         let mut after_key = agent_extensions(statement)?;
         after_key.extend_from_slice(&poison_der());
         Ok(Self {
-            names: [algorithm.identifier_der(), issuer_name_der, &validity, &encode(tlv::SEQUENCE, &[])].concat(),
+            names: [algorithm.algorithm_identifier_der(), issuer_name_der, &validity, &encode(tlv::SEQUENCE, &[])]
+                .concat(),
             before_key: [
                 extension_der(&oid::KEY_USAGE, true, DIGITAL_SIGNATURE),
                 extension_der(&oid::EXTENDED_KEY_USAGE, false, CLIENT_AND_SERVER),

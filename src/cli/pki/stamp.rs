@@ -42,6 +42,6 @@ impl<'a> Stamp<'a> {
         let bearer = Bearer { serial: serial()?, name: agent, spiffe: None, spki_der: key.public_key().spki_der() };
         let tbs = self.template.precertificate_tbs(&bearer)?;
         let signature = self.authority.sign(&tbs)?;
-        Ok(certificate_der(&tbs, self.authority.key.algorithm().identifier_der(), &signature))
+        Ok(certificate_der(&tbs, self.authority.key.algorithm().algorithm_identifier_der(), &signature))
     }
 }
