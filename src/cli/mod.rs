@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. `serve` is where the parts are put together.
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
+mod ca;
 mod dev;
 mod files;
 mod log;
@@ -35,6 +36,9 @@ enum Command {
     /// Run a log, look into one, or load one.
     #[command(subcommand)]
     Log(Box<log::LogCommand>),
+    /// Set a CA up, and keep its certificates.
+    #[command(subcommand)]
+    Ca(Box<ca::CaCommand>),
     Dev(dev::DevArgs),
 }
 
@@ -42,6 +46,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Log(command) => log::run(*command),
+        Command::Ca(command) => ca::run(*command),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {
