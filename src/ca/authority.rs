@@ -66,9 +66,11 @@ fn actor(command: &Command) -> Actor {
         Command::Renew { serial, source, .. } => {
             Actor::Requester { credential: Credential::Certificate(*serial), source: source.clone() }
         }
-        Command::Expire { .. } | Command::Precertify { .. } | Command::Abandon { .. } | Command::Issue { .. } => {
-            Actor::Authority
-        }
+        Command::Expire { .. }
+        | Command::Precertify { .. }
+        | Command::Abandon { .. }
+        | Command::Issue { .. }
+        | Command::CertifyService { .. } => Actor::Authority,
     }
 }
 
@@ -191,6 +193,13 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
                 certificate: certificate.clone(),
             };
             Ok((vec![event], Some(*request)))
+        }
+        Command::CertifyService { serial, fingerprint, certificate } => {
+            if state.certificate(serial).is_some() {
+                return Err(Refusal::Conflict(format!("the serial number {serial} is taken")));
+            }
+            let (serial, fingerprint, certificate) = (*serial, *fingerprint, certificate.clone());
+            Ok((vec![Event::ServiceCertified { serial, fingerprint, certificate }], None))
         }
     }
 }

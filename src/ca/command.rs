@@ -106,6 +106,15 @@ pub enum Command {
         /// Its octets.
         certificate: Octets,
     },
+    /// A certificate of the CA's own service is signed and about to be used.
+    CertifyService {
+        /// Its number.
+        serial: Serial,
+        /// SHA-256 of it.
+        fingerprint: [u8; 32],
+        /// Its octets.
+        certificate: Octets,
+    },
 }
 
 impl Command {
@@ -135,6 +144,7 @@ impl Command {
             Self::Precertify { request, serial, .. } | Self::Abandon { request, serial, .. } => {
                 vec![Key::Request(*request), Key::Certificate(*serial)]
             }
+            Self::CertifyService { serial, .. } => vec![Key::Certificate(*serial)],
             Self::Issue { request, serial, .. } => {
                 let agent = state.certificate(serial).map(|certificate| Key::Agent(certificate.agent.clone()));
                 [Key::Request(*request), Key::Certificate(*serial)].into_iter().chain(agent).collect()

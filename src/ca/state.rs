@@ -66,7 +66,7 @@ impl State {
         match event {
             Event::TokenMinted { token } => self.put(Entity::Token(token.clone())),
             Event::TokenWithdrawn { token } => self.use_token(token, TokenUse::Withdrawn),
-            Event::ApplicationRefused { .. } => {}
+            Event::ApplicationRefused { .. } | Event::ServiceCertified { .. } => {}
             Event::RequestReceived { request, credential, application, grant, held, expires_at } => {
                 let grant = Box::new(grant.clone());
                 let state = match held.is_empty() {
