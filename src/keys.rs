@@ -319,7 +319,7 @@ mod tests {
         let octets = signer.public_key().ed25519_octets().unwrap();
         assert_eq!(signer.public_key().key_identifier()[..], Sha256::digest(octets)[..20]);
         for algorithm in [SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256] {
-            let der = algorithm.identifier_der();
+            let der = algorithm.algorithm_identifier_der();
             let read = AlgorithmIdentifierRef::from_der(der).unwrap();
             assert_eq!(read.to_der().unwrap(), der);
             let again = SignatureAlgorithm::from_identifier(&read.oid, read.parameters.is_some());

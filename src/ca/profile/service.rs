@@ -68,7 +68,7 @@ impl ServiceProfile<'_> {
             &[
                 VERSION_3,
                 &encode(tlv::INTEGER, &[self.serial.as_bytes()]),
-                algorithm.identifier_der(),
+                algorithm.algorithm_identifier_der(),
                 issuer.subject_der(),
                 &encode(tlv::SEQUENCE, &[&validity[0], &validity[1]]),
                 &encode(tlv::SEQUENCE, &[]),
@@ -107,7 +107,7 @@ mod tests {
         };
         let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
         let tbs = profile.tbs(&issuer, algorithm).unwrap();
-        let der = certificate_der(&tbs, algorithm.identifier_der(), &authority.sign(&tbs).unwrap());
+        let der = certificate_der(&tbs, algorithm.algorithm_identifier_der(), &authority.sign(&tbs).unwrap());
         assert!(!Certificate::parse(der.clone()).unwrap().has_apki_extension());
         let der = rustls_pki_types::CertificateDer::from(der);
         let server = webpki::EndEntityCert::try_from(&der).unwrap();
