@@ -87,6 +87,39 @@ fn a_precertificate_becomes_a_certificate_that_gives_it_back() {
 }
 
 #[test]
+fn openssl_takes_the_certificate_and_refuses_the_precertificate() {
+    use der::pem::{LineEnding, encode_string};
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, certificate: &Certificate| {
+        let path = directory.path().join(name);
+        let pem = encode_string("CERTIFICATE", LineEnding::LF, certificate.der()).unwrap();
+        std::fs::write(&path, pem).unwrap();
+        path
+    };
+    for [real, throw_away] in key_pairs() {
+        let (ca, linter) = ca(&real, &throw_away);
+        let precertificate = sign_precertificate(&ca, &linter, &scored(50), NOON).unwrap();
+        let hash = precertificate.cert_hash();
+        let mut gathered = Gathered::new(precertificate.clone(), logs());
+        gathered.add(0, sat(101, NOON, hash), NOON).unwrap();
+        let certificate = finish(&ca, &linter, &gathered, &SatRule::default(), NOON).unwrap();
+        let root = write("root.pem", ca.certificate());
+        let verify = |certificate, purpose| {
+            let mut openssl = std::process::Command::new("openssl");
+            openssl.args(["verify", "-x509_strict", "-attime", "1775822460", "-purpose", purpose, "-CAfile"]);
+            let output = openssl.arg(&root).arg(write("agent.pem", certificate)).output().unwrap();
+            (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        for purpose in ["sslclient", "sslserver"] {
+            let (good, said) = verify(&certificate, purpose);
+            assert!(good, "{said}");
+            let (good, said) = verify(precertificate.certificate(), purpose);
+            assert!(!good && said.contains("unhandled critical extension"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn a_score_of_sixty_needs_two_operators() {
     let verdict = |score, logs: &[usize]| finished(&gathered(score, logs)).map(|_| ());
     let none = IssuanceError::Shortfall(Shortfall::Sats { found: 0, needed: 1 });

@@ -8,6 +8,7 @@ use webpki::{EndEntityCert, Error, KeyUsage, anchor_from_trusted_cert};
 
 use super::{LintError, LintFailure, Rule};
 use crate::apki::certificate::Certificate;
+use crate::apki::moment::Moment;
 use crate::apki::oid;
 use crate::apki::precertificate::{EXTENSIONS, certificate_der, extension_der};
 use crate::apki::tlv::{self, encode};
@@ -60,7 +61,7 @@ impl Reader {
 /// A CA certificate signed by itself; nobody but the reader sees it.
 fn throw_away_ca(issuer: &Certificate, key_identifier: &[u8], key: &dyn Signer) -> Result<Vec<u8>, LintError> {
     let algorithm = key.public_key().algorithm().algorithm_identifier_der();
-    let time = |at| crate::apki::moment::Moment::floor(at).map(|moment| moment.to_validity_der());
+    let time = |at| Moment::floor(at).map(|moment| moment.to_validity_der());
     let (Some(start), Some(end)) = (time(issuer.not_before()), time(issuer.not_after())) else {
         return Err(LintError::Anchor("the issuer's validity is beyond the year 9999".into()));
     };
