@@ -150,7 +150,7 @@ impl Linter {
     ) -> Result<(), LintFailure> {
         rules::check_fields(certificate, &self.issuer, now)?;
         rules::check_extensions(certificate, places)?;
-        rules::check_name(certificate, &self.trust_domain)?;
+        rules::check_name(certificate, self.issuer(), &self.trust_domain)?;
         rules::check_usages(certificate)?;
         rules::check_key_identifiers(certificate, &self.key_identifier)?;
         rules::check_agent_extensions(certificate)

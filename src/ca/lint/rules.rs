@@ -193,13 +193,14 @@ pub(super) fn check_extensions(certificate: &Certificate, places: &[Place]) -> V
 
 /// The one agent URI, at most a SPIFFE ID behind it, and nothing else, for an agent that the issuer
 /// may name.
-pub(super) fn check_name(certificate: &Certificate, trust_domain: &str) -> Verdict {
+pub(super) fn check_name(certificate: &Certificate, issuer: &Certificate, trust_domain: &str) -> Verdict {
     let agent = certificate.agent_uri().map_err(|e| Rule::Name.broken(e))?;
     let names = certificate.uri_names().map_err(|e| Rule::Name.broken(AgentNameError::from(e)))?;
     let second = names.get(1).map(|name| String::from_utf8_lossy(name));
     let expected = name_value(&agent, second.as_deref()).map_err(|e| Rule::Name.broken(e))?;
     demand(value(certificate, &oid::SUBJECT_ALT_NAME) == expected, Rule::Name, "other names besides")?;
-    demand(agent.trust_domain() == trust_domain, Rule::TrustDomain, format_args!("{agent}, not of {trust_domain}"))
+    demand(agent.trust_domain() == trust_domain, Rule::TrustDomain, format_args!("{agent}, not of {trust_domain}"))?;
+    issuer.permits_agent(&agent).map_err(|e| Rule::TrustDomain.broken(e))
 }
 
 /// What the key may be used for.
