@@ -24,6 +24,8 @@ use output::CliError;
 /// To see it work:          atl dev
 /// To run a log:            atl log init --dir mylog --origin log.example.com/2026h2
 ///                          atl log serve --config mylog/log.toml
+/// To set a CA up:          atl ca init --dir myca --trust-domain agents.example.com \
+///                            --organization "Example Bank"
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {

@@ -16,6 +16,7 @@ use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 
+use super::certificate::read_certificate;
 use super::keyfile::{PassphraseArgs, PrivateKey};
 use crate::apki::chain::{self, Anchors, IssuerPath};
 use crate::apki::{Certificate, oid};
@@ -195,39 +196,6 @@ pub fn name_of(certificate: &Certificate) -> Result<DistinguishedName, CliError>
     Ok(copy)
 }
 
-/// The one certificate in a PEM file.
-pub fn read_certificate(file: &Path) -> Result<Certificate, CliError> {
-    let mut found = crate::cli::log::open::read_certificates(file)?;
-    match (found.pop(), found.len()) {
-        (Some(certificate), 0) => Ok(certificate),
-        (None, _) => Err(CliError::new(format!("{}: no PEM certificate in it", file.display()))),
-        (Some(_), more) => {
-            Err(CliError::new(format!("{}: {} certificates where one belongs", file.display(), more + 1)))
-        }
-    }
-}
-
-/// PEM of a certificate.
-pub fn certificate_pem(certificate: &Certificate) -> Result<String, CliError> {
-    ::der::pem::encode_string("CERTIFICATE", ::der::pem::LineEnding::LF, certificate.der()).context("a certificate")
-}
-
-/// What people compare when they were told what was made.
-pub fn rows(certificate: &Certificate) -> Result<[(&'static str, String); 5], CliError> {
-    let subject = Name::from_der(certificate.subject_der()).context("the subject")?;
-    let constraint = match certificate.extension(&oid::NAME_CONSTRAINTS) {
-        None => "none".to_owned(),
-        Some(extension) => permitted_host(extension.value).context("the name constraint")?,
-    };
-    Ok([
-        ("subject", subject.to_string()),
-        ("serial", hex::encode(certificate.serial())),
-        ("valid", format!("{} to {}", certificate.not_before(), certificate.not_after())),
-        ("SHA-256", hex::encode(certificate.fingerprint())),
-        ("name constraint", constraint),
-    ])
-}
-
 /// The common fields; what differs between root and intermediate is the caller's.
 fn params(
     key: &PublicKey,
@@ -277,16 +245,6 @@ fn permitted_uris(host: &str) -> Result<Vec<u8>, CliError> {
     let base = GeneralName::UniformResourceIdentifier(base);
     let permitted_subtrees = Some(vec![GeneralSubtree { base, minimum: 0, maximum: None }]);
     NameConstraints { permitted_subtrees, excluded_subtrees: None }.to_der().context("the name constraint")
-}
-
-fn permitted_host(der: &[u8]) -> Result<String, CliError> {
-    let constraints = NameConstraints::from_der(der).context("nameConstraints")?;
-    Ok(match constraints.permitted_subtrees.as_deref() {
-        Some([GeneralSubtree { base: GeneralName::UniformResourceIdentifier(host), .. }]) => {
-            format!("URIs of {host} only")
-        }
-        _ => "of another kind".to_owned(),
-    })
 }
 
 /// The whole second that a certificate made now is valid from.

@@ -11,7 +11,8 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::authority::{Intermediate, ROOT_KEY_FILE, Root, certificate_pem, new_name, rows};
+use super::authority::{Intermediate, ROOT_KEY_FILE, Root, new_name};
+use super::certificate::{certificate_pem, rows};
 use super::keyfile::{PassphraseArgs, PrivateKey};
 use crate::apki::Certificate;
 use crate::cli::files::write_new;

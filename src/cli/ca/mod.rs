@@ -1,6 +1,7 @@
 //! `atl ca ...`
 
 mod authority;
+mod certificate;
 pub mod init;
 pub mod keyfile;
 pub mod root;

@@ -7,7 +7,8 @@ use ::der::{Decode, Encode, pem};
 use clap::{Args, Subcommand};
 use x509_cert::request::CertReq;
 
-use super::authority::{Intermediate, ROOT_KEY_FILE, Root, certificate_pem, name_of, new_name, read_certificate, rows};
+use super::authority::{Intermediate, ROOT_KEY_FILE, Root, name_of, new_name};
+use super::certificate::{certificate_pem, read_certificate, rows};
 use super::keyfile::{PassphraseArgs, PrivateKey};
 use crate::apki::Certificate;
 use crate::cli::files::{Staged, keep_copy, pem_blocks, write_new};

@@ -218,7 +218,11 @@ fn complaints_name_file_key_and_what_is_allowed() {
         ("issuance.attempts = 0", "issuance.attempts", "1 to 10"),
         ("issuance.straggler_ms = 10001", "issuance.straggler_ms", "0 to 10000"),
         ("issuance.pending_ttl_seconds = 59", "issuance.pending_ttl_seconds", "60 to"),
-        ("operators = [{ name = \"a\", token_sha256 = \"00\" }]", "operators[0].token_sha256", "64 hexadecimal"),
+        (
+            "operators = [{ name = \"a\", token_sha256 = \"secret\" }]",
+            "`operators[0].token_sha256` is 6 char",
+            "64 hexa",
+        ),
         ("operators = [{ name = \"a\", token = \"00\" }]", "token", "unknown field"),
         ("rate_limit.per_source_per_second = 0", "rate_limit.per_source_per_second", "1 to"),
         ("rate_limit.per_source_burst = 0", "rate_limit.per_source_burst", "1 to"),
