@@ -7,6 +7,7 @@ mod files;
 mod log;
 mod output;
 pub mod pki;
+mod server;
 
 use std::process::ExitCode;
 
