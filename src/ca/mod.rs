@@ -30,6 +30,8 @@ pub mod request;
 pub mod serial;
 pub mod service;
 pub mod state;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod token;
 pub mod trust;
 
