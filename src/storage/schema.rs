@@ -45,10 +45,6 @@ pub enum Family {
 }
 
 impl Family {
-    /// Every family.
-    pub const ALL: [Self; 6] =
-        [Self::State, Self::Records, Self::Submissions, Self::Leaves, Self::Tiles, Self::Issuers];
-
     /// Its name in the database.
     pub const fn name(self) -> &'static str {
         match self {
