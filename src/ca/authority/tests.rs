@@ -113,7 +113,7 @@ impl Ca {
             (Err(Refusal::NotFound(_)), []) => "not found",
             (Err(Refusal::Conflict(_)), []) => "conflict",
             (Ok(_), []) => "-",
-            (Ok(_), [event]) => name(event),
+            (Ok(_), [event]) => Event::name(event),
             other => panic!("{other:?}"),
         }
     }
@@ -177,20 +177,6 @@ impl Ca {
             state.apply(row.at, &row.event);
         }
         (head, state)
-    }
-}
-
-const fn name(event: &Event) -> &'static str {
-    match event {
-        Event::TokenMinted { .. } => "token_minted",
-        Event::TokenWithdrawn { .. } => "token_withdrawn",
-        Event::ApplicationRefused { .. } => "application_refused",
-        Event::RequestReceived { .. } => "request_received",
-        Event::RequestApproved { .. } => "request_approved",
-        Event::RequestClosed { .. } => "request_closed",
-        Event::PrecertificateSigned { .. } => "precertificate_signed",
-        Event::IssuanceAbandoned { .. } => "issuance_abandoned",
-        Event::CertificateIssued { .. } => "certificate_issued",
     }
 }
 
