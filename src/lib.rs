@@ -24,7 +24,7 @@
 //! tiles, and growth. Sizes, indices and hashes are types of their own. Whatever proof it is given,
 //! it ends in a verdict, and a verdict of yes means that the roots follow from the leaves.
 //!
-//! **[`keys`]** signs and verifies with Ed25519 and verifies ECDSA P-256, and derives the log
+//! **[`keys`]** signs and verifies with Ed25519 and ECDSA P-256, and derives the log
 //! identifier from a key. Whoever has something signed sees a [`keys::Signer`] and no private key.
 //!
 //! **[`apki`]** is X.509 for agents: agent URIs, the extensions, certificates, the way from a final
@@ -47,6 +47,10 @@
 //! **`sequencer`** gives submissions their place. There is one writer; a timestamp leaves behind a
 //! synced commit, never before; a head is signed once its root is re-derived from what was read back
 //! and proven to continue the head before it. What it cannot be sure of ends it, with the reason.
+//!
+//! **`ca`** is a certificate authority for agents: what its certificates look like, and the steps
+//! from a request to a certificate with its timestamps. It reads what it is about to sign with other
+//! eyes first, and knows logs by their promises only.
 //!
 //! **`storage`** fills the port with RocksDB, and with memory that fails on demand for tests. The
 //! last signed head is kept a second time, in a file apart from the database, so that a database put

@@ -218,8 +218,9 @@ struct Database(rocksdb::DB);
 
 impl Database {
     fn open(log: &LogDir) -> Self {
-        let names = Family::ALL.map(Family::name);
-        Self(rocksdb::DB::open_cf(&rocksdb::Options::default(), log.database(), names).unwrap())
+        let options = rocksdb::Options::default();
+        let names = rocksdb::DB::list_cf(&options, log.database()).unwrap();
+        Self(rocksdb::DB::open_cf(&options, log.database(), names).unwrap())
     }
 
     /// Changes a value as `alter` says; `None` takes it out. Gives what was there.

@@ -24,7 +24,7 @@ use ledger::Ledger;
 use log_process::{LogDir, LogProcess, Signal};
 use pki::{Authority, submission};
 use raw_http::Connection;
-use rocksdb::{ColumnFamilyDescriptor, DB, Options};
+use rocksdb::{DB, Options};
 
 /// A log with a history, what it has said, and more certificates to send.
 struct Log {
@@ -101,8 +101,8 @@ impl Log {
 
     /// Changes a value in the database as a program would, so that every block checksum holds.
     fn change(&self, family: Family, key: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
-        let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), Options::default()));
-        let db = DB::open_cf_descriptors(&Options::default(), self.data(), families).unwrap();
+        let families = DB::list_cf(&Options::default(), self.data()).unwrap();
+        let db = DB::open_cf(&Options::default(), self.data(), families).unwrap();
         let family = db.cf_handle(family.name()).unwrap();
         let mut value = db.get_cf(&family, key).unwrap().expect("the key is there");
         change(&mut value);

@@ -8,8 +8,9 @@ use super::command::Command;
 use super::enrolment::{Entitlement, assess};
 use super::event::{Actor, Event};
 use super::policy::Policy;
-use super::record::{CertificateRecord, CertificateState, Refusals};
+use super::record::{Agent, CertificateRecord, CertificateState, Refusals};
 use super::request::{Assessment, Credential, Request, RequestId, RequestState};
+use super::serial::Serial;
 use super::state::State;
 use super::token::{Token, TokenSecret, TokenUse};
 use crate::time::UnixMillis;
@@ -66,16 +67,22 @@ fn actor(command: &Command) -> Actor {
         Command::Renew { serial, source, .. } => {
             Actor::Requester { credential: Credential::Certificate(*serial), source: source.clone() }
         }
-        Command::Expire { .. } | Command::Precertify { .. } | Command::Abandon { .. } | Command::Issue { .. } => {
-            Actor::Authority
-        }
+        Command::Expire { .. }
+        | Command::Precertify { .. }
+        | Command::Abandon { .. }
+        | Command::Issue { .. }
+        | Command::CertifyService { .. } => Actor::Authority,
     }
 }
 
-/// What a refusal leaves in the journal: only what somebody with a good credential asked for, so that
-/// strangers cannot fill it.
+/// What a refusal leaves in the journal: only what became of requests, and what somebody with a good
+/// credential asked for, so that strangers cannot fill it.
 fn refused(command: &Command, refusal: &Refusal) -> Vec<Event> {
     match (command, refusal) {
+        // Nothing else would ever close it.
+        (Command::Precertify { request, .. }, Refusal::Unauthorized(why)) => {
+            vec![Event::RequestClosed { request: *request, why: why.clone() }]
+        }
         (Command::Enrol { application, .. } | Command::Renew { application, .. }, Refusal::Refused(reasons)) => command
             .credential()
             .map(|credential| Event::ApplicationRefused {
@@ -167,6 +174,10 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
             let RequestState::Ready { grant } = &found.state else {
                 return Err(Refusal::Conflict(format!("the request is {}, not ready", found.state.name())));
             };
+            if let Credential::Certificate(current) = &found.credential {
+                let current = state.certificate(current).ok_or_else(not_ours)?;
+                goes_on(current, state.agent(&current.agent).ok_or_else(not_ours)?)?;
+            }
             let event = Event::PrecertificateSigned {
                 request: *request,
                 serial: *serial,
@@ -192,6 +203,13 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
             };
             Ok((vec![event], Some(*request)))
         }
+        Command::CertifyService { serial, fingerprint, certificate } => {
+            if state.certificate(serial).is_some() {
+                return Err(Refusal::Conflict(format!("the serial number {serial} is taken")));
+            }
+            let (serial, fingerprint, certificate) = (*serial, *fingerprint, certificate.clone());
+            Ok((vec![Event::ServiceCertified { serial, fingerprint, certificate }], None))
+        }
     }
 }
 
@@ -200,7 +218,7 @@ fn find<'a>(state: &'a State, request: &RequestId) -> Result<&'a Request, Refusa
 }
 
 /// That this number is being issued for this request.
-fn under_way(state: &State, request: &RequestId, serial: &crate::ca::serial::Serial) -> Result<(), Refusal> {
+fn under_way(state: &State, request: &RequestId, serial: &Serial) -> Result<(), Refusal> {
     let found = find(state, request)?;
     let current = matches!(&found.state, RequestState::Processing { serial: current, .. } if current == serial);
     let precertified = state.certificate(serial).is_some_and(|c| c.state == CertificateState::Precertified);
@@ -241,7 +259,7 @@ fn enrol(
         TokenUse::Unused => {}
     }
     let assessment = assess(application, &Entitlement::Token(token), state.agent(&application.agent), policy, now);
-    received(*request, Credential::Token(token.id), application, assessment, policy, now)
+    received(state, *request, Credential::Token(token.id), application, assessment, policy, now)
 }
 
 fn renew(
@@ -259,16 +277,23 @@ fn renew(
         let why = format!("the certificate ended at {}: enrol again with a token", current.not_after);
         return Err(Refusal::Unauthorized(why));
     }
-    if current.signed_at < agent.enrolled_at {
-        let why = "the agent has enrolled anew since this certificate was issued: it does not renew any more";
-        return Err(Refusal::Unauthorized(why.into()));
-    }
+    goes_on(current, agent)?;
     let entitlement = Entitlement::Certificate { certificate: &issued.certificate.0, answered };
     let assessment = assess(application, &entitlement, Some(agent), policy, now);
-    received(*request, Credential::Certificate(current.serial), application, assessment, policy, now)
+    received(state, *request, Credential::Certificate(current.serial), application, assessment, policy, now)
+}
+
+/// That the agent has not enrolled anew since the enrolment that this certificate descends from.
+fn goes_on(current: &CertificateRecord, agent: &Agent) -> Result<(), Refusal> {
+    if current.enrolment == agent.enrolment {
+        return Ok(());
+    }
+    let why = "the agent has enrolled anew since: the certificates of its earlier enrolment do not renew any more";
+    Err(Refusal::Unauthorized(why.into()))
 }
 
 fn received(
+    state: &State,
     request: RequestId,
     credential: Credential,
     application: &Application,
@@ -276,6 +301,9 @@ fn received(
     policy: &Policy,
     now: UnixMillis,
 ) -> Verdict {
+    if state.request(&request).is_some() {
+        return Err(Refusal::Conflict(format!("there is a request {request} already")));
+    }
     let (grant, held) = match assessment {
         Assessment::Granted(grant) => (grant, Vec::new()),
         Assessment::Held(grant, reasons) => (grant, reasons),
@@ -295,3 +323,6 @@ fn not_ours() -> Refusal {
 fn same_hash(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,6 +106,15 @@ pub enum Command {
         /// Its octets.
         certificate: Octets,
     },
+    /// A certificate of the CA's own service is signed and about to be used.
+    CertifyService {
+        /// Its number.
+        serial: Serial,
+        /// SHA-256 of it.
+        fingerprint: [u8; 32],
+        /// Its octets.
+        certificate: Octets,
+    },
 }
 
 impl Command {
@@ -123,18 +132,27 @@ impl Command {
                 }
                 keys
             }
-            Self::Renew { request, serial, application, .. } => {
-                let mut keys =
-                    vec![Key::Certificate(*serial), Key::Agent(application.agent.clone()), Key::Request(*request)];
-                keys.extend(state.certificate(serial).map(|current| Key::Request(current.request)));
+            Self::Renew { request, serial, .. } => {
+                let mut keys = vec![Key::Certificate(*serial), Key::Request(*request)];
+                if let Some(current) = state.certificate(serial) {
+                    keys.extend([Key::Request(current.request), Key::Agent(current.agent.clone())]);
+                }
                 keys
             }
             Self::Approve { request, .. } | Self::Deny { request, .. } | Self::Expire { request } => {
                 vec![Key::Request(*request)]
             }
-            Self::Precertify { request, serial, .. } | Self::Abandon { request, serial, .. } => {
-                vec![Key::Request(*request), Key::Certificate(*serial)]
+            Self::Precertify { request, serial, .. } => {
+                let mut keys = vec![Key::Request(*request), Key::Certificate(*serial)];
+                // A renewal goes on with what its certificate descends from.
+                if let Some(Credential::Certificate(current)) = state.request(request).map(|r| r.credential) {
+                    keys.push(Key::Certificate(current));
+                    keys.extend(state.certificate(&current).map(|current| Key::Agent(current.agent.clone())));
+                }
+                keys
             }
+            Self::CertifyService { serial, .. } => vec![Key::Certificate(*serial)],
+            Self::Abandon { request, serial, .. } => vec![Key::Request(*request), Key::Certificate(*serial)],
             Self::Issue { request, serial, .. } => {
                 let agent = state.certificate(serial).map(|certificate| Key::Agent(certificate.agent.clone()));
                 [Key::Request(*request), Key::Certificate(*serial)].into_iter().chain(agent).collect()

@@ -98,6 +98,35 @@ pub enum Event {
         /// Its octets, in DER.
         certificate: Octets,
     },
+    /// A certificate for the CA's own HTTPS service was signed. It names no agent, so no log has it; it
+    /// is here because everything is that the issuing key signs.
+    ServiceCertified {
+        /// Its number.
+        serial: Serial,
+        /// SHA-256 of it.
+        #[serde(with = "encoding::hash")]
+        fingerprint: [u8; 32],
+        /// Its octets, in DER.
+        certificate: Octets,
+    },
+}
+
+impl Event {
+    /// Its name in the journal.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::TokenMinted { .. } => "token_minted",
+            Self::TokenWithdrawn { .. } => "token_withdrawn",
+            Self::ApplicationRefused { .. } => "application_refused",
+            Self::RequestReceived { .. } => "request_received",
+            Self::RequestApproved { .. } => "request_approved",
+            Self::RequestClosed { .. } => "request_closed",
+            Self::PrecertificateSigned { .. } => "precertificate_signed",
+            Self::IssuanceAbandoned { .. } => "issuance_abandoned",
+            Self::CertificateIssued { .. } => "certificate_issued",
+            Self::ServiceCertified { .. } => "service_certified",
+        }
+    }
 }
 
 /// Who brought an event about.

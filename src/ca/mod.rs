@@ -13,18 +13,27 @@
 pub mod application;
 pub mod authority;
 pub mod command;
+pub mod csr;
 mod encoding;
 pub mod enrolment;
 pub mod event;
 mod ident;
+pub mod issuance;
 pub mod journal;
+pub mod lint;
 pub mod policy;
 pub mod ports;
+pub mod profile;
 pub mod record;
 pub mod registry;
 pub mod request;
 pub mod serial;
 pub mod service;
 pub mod state;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod token;
 pub mod trust;
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,7 @@ pub enum Key {
 
 /// One thing that the CA keeps, as the last event left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // a few at a time, and most are requests
 pub enum Entity {
     /// A token.
     Token(Token),

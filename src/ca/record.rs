@@ -17,6 +17,9 @@ pub struct CertificateRecord {
     pub serial: Serial,
     /// The request that it answers.
     pub request: RequestId,
+    /// The enrolment that it descends from, through any number of renewals: the request that came with
+    /// a token.
+    pub enrolment: RequestId,
     /// Whose it is.
     pub agent: AgentUri,
     /// The score in it.
@@ -75,9 +78,11 @@ pub struct Agent {
     pub uri: AgentUri,
     /// When its first certificate was issued.
     pub first_issued_at: UnixMillis,
-    /// When it last enrolled with a token. Older certificates than that do not renew: whoever lost
-    /// control of a key gets it back by enrolling anew.
+    /// When the first certificate of its last enrolment with a token was signed.
     pub enrolled_at: UnixMillis,
+    /// Its last enrolment. Certificates that descend from another do not renew: whoever lost control of
+    /// a key gets it back by enrolling anew, however fast the other side renews meanwhile.
+    pub enrolment: RequestId,
     /// How many certificates it has had.
     pub certificates: u64,
     /// The newest one.

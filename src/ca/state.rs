@@ -66,7 +66,7 @@ impl State {
         match event {
             Event::TokenMinted { token } => self.put(Entity::Token(token.clone())),
             Event::TokenWithdrawn { token } => self.use_token(token, TokenUse::Withdrawn),
-            Event::ApplicationRefused { .. } => {}
+            Event::ApplicationRefused { .. } | Event::ServiceCertified { .. } => {}
             Event::RequestReceived { request, credential, application, grant, held, expires_at } => {
                 let grant = Box::new(grant.clone());
                 let state = match held.is_empty() {
@@ -94,6 +94,7 @@ impl State {
                 self.put(Entity::Certificate(CertificateRecord {
                     serial: *serial,
                     request: *request,
+                    enrolment: self.enrolment_of(request),
                     agent: agent.clone(),
                     score: *score,
                     precertificate: precertificate.clone(),
@@ -119,7 +120,7 @@ impl State {
                 let issued = Issued { issued_at: at, fingerprint: *fingerprint, certificate: certificate.clone() };
                 self.change_certificate(serial, CertificateState::Issued(issued));
                 self.change_request(request, |_| RequestState::Valid { serial: *serial });
-                self.count_certificate(request, serial);
+                self.count_certificate(serial);
             }
         }
     }
@@ -149,20 +150,44 @@ impl State {
         }
     }
 
+    /// The enrolment that a request goes back to: itself, or that of the certificate to be renewed.
+    fn enrolment_of(&self, request: &RequestId) -> RequestId {
+        match self.request(request).map(|request| request.credential) {
+            Some(Credential::Certificate(current)) => self.certificate(&current).map_or(*request, |c| c.enrolment),
+            _ => *request,
+        }
+    }
+
     /// A new certificate in its agent's lineage.
-    fn count_certificate(&mut self, request: &RequestId, serial: &Serial) {
+    fn count_certificate(&mut self, serial: &Serial) {
         let Some(certificate) = self.certificate(serial) else { return };
-        let by_token = self.request(request).is_some_and(|r| matches!(r.credential, Credential::Token(_)));
-        let (signed_at, uri) = (certificate.signed_at, certificate.agent.clone());
-        let earlier = self.agent(&uri);
-        let agent = Agent {
-            first_issued_at: earlier.map_or(signed_at, |agent| agent.first_issued_at),
-            enrolled_at: earlier.filter(|_| !by_token).map_or(signed_at, |agent| agent.enrolled_at),
-            certificates: earlier.map_or(0, |agent| agent.certificates).saturating_add(1),
-            peak_score: earlier.map_or(certificate.score, |agent| agent.peak_score.max(certificate.score)),
-            current: *serial,
-            current_not_after: certificate.not_after,
-            uri,
+        let enrols = certificate.enrolment == certificate.request;
+        let agent = match self.agent(&certificate.agent) {
+            None => Agent {
+                uri: certificate.agent.clone(),
+                first_issued_at: certificate.signed_at,
+                enrolled_at: certificate.signed_at,
+                enrolment: certificate.enrolment,
+                certificates: 1,
+                current: *serial,
+                current_not_after: certificate.not_after,
+                peak_score: certificate.score,
+            },
+            Some(earlier) => {
+                let mut agent = Agent {
+                    certificates: earlier.certificates.saturating_add(1),
+                    peak_score: earlier.peak_score.max(certificate.score),
+                    ..earlier.clone()
+                };
+                if enrols {
+                    (agent.enrolled_at, agent.enrolment) = (certificate.signed_at, certificate.enrolment);
+                }
+                // One of an earlier enrolment, finished late, does not take the new one's place.
+                if agent.enrolment == certificate.enrolment {
+                    (agent.current, agent.current_not_after) = (*serial, certificate.not_after);
+                }
+                agent
+            }
         };
         self.put(Entity::Agent(agent));
     }

@@ -1,11 +1,13 @@
 //! The command line: one file per subcommand. `serve` is where the parts are put together.
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
+mod ca;
 mod dev;
 mod files;
 mod log;
 mod output;
 pub mod pki;
+mod server;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,8 @@ use output::CliError;
 /// To see it work:          atl dev
 /// To run a log:            atl log init --dir mylog --origin log.example.com/2026h2
 ///                          atl log serve --config mylog/log.toml
+/// To set a CA up:          atl ca init --dir myca --trust-domain agents.example.com \
+///                            --organization "Example Bank"
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {
@@ -35,6 +39,9 @@ enum Command {
     /// Run a log, look into one, or load one.
     #[command(subcommand)]
     Log(Box<log::LogCommand>),
+    /// Set a CA up, and keep its certificates.
+    #[command(subcommand)]
+    Ca(Box<ca::CaCommand>),
     Dev(dev::DevArgs),
 }
 
@@ -42,6 +49,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Log(command) => log::run(*command),
+        Command::Ca(command) => ca::run(*command),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {

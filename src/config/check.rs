@@ -1,12 +1,11 @@
-//! Ranges and shapes: from what the file says to values that hold.
+//! Ranges and shapes: from what a file says to values that hold.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use super::raw::{Raw, RawTls, Whole};
-use super::{ConfigError, LogConfig, RateLimit, TlsFiles};
-use crate::time::UnixMillis;
+use super::raw::{RawTls, Whole};
+use super::{ConfigError, TlsFiles};
 
 /// Checks values, with the name of the file for complaints.
 pub(super) struct Check<'a> {
@@ -14,55 +13,14 @@ pub(super) struct Check<'a> {
 }
 
 impl Check<'_> {
-    pub(super) fn all(&self, raw: Raw, base: &Path) -> Result<LogConfig, ConfigError> {
-        let limit = raw.rate_limit;
-        let metrics = raw.metrics.listen.map(|text| self.address("metrics.listen", &text));
-        let not_after_start = self.moment("not_after_start", &raw.not_after_start)?;
-        let not_after_limit = self.moment("not_after_limit", &raw.not_after_limit)?;
-        if not_after_start >= not_after_limit {
-            return self.refuse("not_after_limit", raw.not_after_limit, "it must be later than `not_after_start`");
-        }
-        Ok(LogConfig {
-            origin: self.origin(raw.origin)?,
-            operator: raw.operator,
-            listen: self.address("listen", &raw.listen)?,
-            data_dir: self.path("data_dir", base, raw.data_dir)?,
-            key_file: self.path("key_file", base, raw.key_file)?,
-            anchors_dir: self.path("anchors_dir", base, raw.anchors_dir)?,
-            sth_interval_seconds: self.number("sth_interval_seconds", raw.sth_interval_seconds, 1, 3600)?,
-            not_after_start,
-            not_after_limit,
-            retention_seconds: self.number("retention_seconds", raw.retention_seconds, 0, i64::from(u32::MAX))?,
-            max_chain_length: self.number("max_chain_length", raw.max_chain_length, 1, 16)?,
-            max_body_bytes: self.number("max_body_bytes", raw.max_body_bytes, 1 << 10, 512 << 10)?,
-            queue_limit: self.number("queue_limit", raw.queue_limit, 1, 1 << 20)?,
-            per_source: RateLimit {
-                per_second: self.rate("rate_limit.per_source_per_second", limit.per_source_per_second)?,
-                burst: self.rate("rate_limit.per_source_burst", limit.per_source_burst)?,
-            },
-            per_anchor: RateLimit {
-                per_second: self.rate("rate_limit.per_anchor_per_second", limit.per_anchor_per_second)?,
-                burst: self.rate("rate_limit.per_anchor_burst", limit.per_anchor_burst)?,
-            },
-            disk_low_watermark_bytes: self.number(
-                "disk_low_watermark_bytes",
-                raw.disk_low_watermark_bytes,
-                0,
-                i64::MAX,
-            )?,
-            tls: raw.tls.map(|tls| self.tls(base, tls)).transpose()?,
-            metrics_listen: metrics.transpose()?,
-        })
-    }
-
-    fn refuse<T>(&self, key: &'static str, found: impl ToString, allowed: &str) -> Result<T, ConfigError> {
+    pub(super) fn refuse<T>(&self, key: &str, found: impl ToString, allowed: &str) -> Result<T, ConfigError> {
         let (found, allowed) = (found.to_string(), allowed.to_owned());
-        Err(ConfigError::Value { file: self.file.to_owned(), key, found, allowed })
+        Err(ConfigError::Value { file: self.file.to_owned(), key: key.to_owned(), found, allowed })
     }
 
-    fn number<T: TryFrom<i64>>(
+    pub(super) fn number<T: TryFrom<i64>>(
         &self,
-        key: &'static str,
+        key: &str,
         Whole(n): Whole,
         least: i64,
         most: i64,
@@ -73,44 +31,24 @@ impl Check<'_> {
         }
     }
 
-    fn rate(&self, key: &'static str, n: Whole) -> Result<NonZeroU32, ConfigError> {
+    pub(super) fn rate(&self, key: &str, n: Whole) -> Result<NonZeroU32, ConfigError> {
         let value: u32 = self.number(key, n, 1, 1_000_000_000)?;
         NonZeroU32::new(value).map_or_else(|| self.refuse(key, value, "allowed is 1 and more"), Ok)
     }
 
-    fn origin(&self, origin: String) -> Result<String, ConfigError> {
-        let host = origin.split('/').next().unwrap_or_default();
-        let segments = origin.split('/').all(|s| !s.is_empty());
-        let letters = |c: char| c.is_ascii_alphanumeric() || "-._~/:".contains(c);
-        let fine = origin.len() <= 255 && segments && origin.starts_with(|c: char| c.is_ascii_lowercase());
-        if fine && origin.chars().all(letters) && !host.is_empty() && !origin.contains("://") {
-            return Ok(origin);
-        }
-        let allowed = "it must be a URL without schema such as \"atl.example.com/2026h2\", at most 255 letters, digits \
-            and -._~/: , starting with a lower-case letter";
-        self.refuse("origin", format!("{origin:?}"), allowed)
-    }
-
-    fn address(&self, key: &'static str, text: &str) -> Result<SocketAddr, ConfigError> {
+    pub(super) fn address(&self, key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
         let allowed = "it must be an IP address with a port, such as \"127.0.0.1:8080\" or \"[::]:443\"";
         text.parse().or_else(|_| self.refuse(key, format!("{text:?}"), allowed))
     }
 
-    fn moment(&self, key: &'static str, text: &str) -> Result<UnixMillis, ConfigError> {
-        let seconds = text.parse::<der::DateTime>().ok().map(|moment| moment.unix_duration().as_secs());
-        let allowed = "it must be a moment in UTC from 1970 to 9999, such as \"2026-07-01T00:00:00Z\"";
-        let moment = seconds.and_then(UnixMillis::from_secs);
-        moment.map_or_else(|| self.refuse(key, format!("{text:?}"), allowed), Ok)
-    }
-
-    fn path(&self, key: &'static str, base: &Path, path: PathBuf) -> Result<PathBuf, ConfigError> {
+    pub(super) fn path(&self, key: &str, base: &Path, path: PathBuf) -> Result<PathBuf, ConfigError> {
         if path.as_os_str().is_empty() {
             return self.refuse(key, "\"\"", "it must be a path");
         }
         Ok(base.join(path))
     }
 
-    fn tls(&self, base: &Path, raw: RawTls) -> Result<TlsFiles, ConfigError> {
+    pub(super) fn tls(&self, base: &Path, raw: RawTls) -> Result<TlsFiles, ConfigError> {
         Ok(TlsFiles {
             cert_file: self.path("tls.cert_file", base, raw.cert_file)?,
             key_file: self.path("tls.key_file", base, raw.key_file)?,

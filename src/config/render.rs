@@ -1,151 +1,42 @@
-//! Writes a configuration as the commented file that an operator starts from.
+//! What the commented files share that an operator starts from.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{ConfigError, LogConfig};
-use crate::time::UnixMillis;
+use super::{ConfigError, TlsFiles};
 
-impl LogConfig {
-    /// This configuration as commented TOML; [`LogConfig::parse`] reads the same values back.
-    ///
-    /// # Errors
-    /// Where a path is not UTF-8, which TOML cannot hold.
-    pub fn render(&self) -> Result<String, ConfigError> {
-        Ok([self.identity(), self.files()?, self.shard(), self.limits(), self.network()?].concat())
-    }
+/// The table `tls`, as an example where there is none.
+pub(super) fn tls(files: Option<&TlsFiles>) -> Result<String, ConfigError> {
+    Ok(match files {
+        None => "# [tls]\n# cert_file = \"cert.pem\"\n# key_file = \"key.pem\"\n".to_owned(),
+        Some(tls) => format!(
+            "[tls]\ncert_file = {}\nkey_file = {}\n",
+            path("tls.cert_file", &tls.cert_file)?,
+            path("tls.key_file", &tls.key_file)?
+        ),
+    })
+}
 
-    fn identity(&self) -> String {
-        format!(
-            "# Configuration of one log. Paths are relative to the directory of this file. Every key but
-# `origin` may be left out; an unknown key is refused.
-
-# The log's name in checkpoints, a URL without schema. It can never change.
-origin = {}
-
-# Who runs the log, for people.
-operator = {}
-
-# Where HTTP is served. Plain HTTP on another address than loopback belongs behind a proxy that
-# speaks TLS; or see [tls] below.
-listen = {}
-",
-            quoted(&self.origin),
-            quoted(&self.operator),
-            quoted(&self.listen.to_string()),
-        )
-    }
-
-    fn files(&self) -> Result<String, ConfigError> {
-        Ok(format!(
-            "
-# The database. Only one server may run on it.
-data_dir = {}
-
-# The Ed25519 key that signs (PEM, PKCS#8). Keep a copy, and keep it secret.
-key_file = {}
-
-# PEM certificates of the authorities whose certificates are recorded.
-anchors_dir = {}
-",
-            path("data_dir", &self.data_dir)?,
-            path("key_file", &self.key_file)?,
-            path("anchors_dir", &self.anchors_dir)?,
-        ))
-    }
-
-    fn shard(&self) -> String {
-        format!(
-            "
-# Seconds between signed tree heads, 1 to 3600: readers see an entry after at most so long.
-sth_interval_seconds = {}
-
-# The shard: certificates with not_after_start <= notAfter < not_after_limit are recorded.
-not_after_start = {}
-not_after_limit = {}
-
-# Seconds after which certificate bodies are dropped; their hashes stay. 0 keeps them for ever.
-retention_seconds = {}
-
-# Most certificates from a submission to its anchor, both counted, 1 to 16.
-max_chain_length = {}
-",
-            self.sth_interval_seconds,
-            quoted(&moment(self.not_after_start)),
-            quoted(&moment(self.not_after_limit)),
-            self.retention_seconds,
-            self.max_chain_length,
-        )
-    }
-
-    fn limits(&self) -> String {
-        format!(
-            "
-# Octets of a submission's body; a batch may have sixteen times as many.
-max_body_bytes = {}
-
-# Submissions that wait to be sequenced; beyond them the log says that it is overloaded.
-queue_limit = {}
-
-# Free octets of the data disk below which the log takes nothing in.
-disk_low_watermark_bytes = {}
-
-# Submissions per second, and how many at once after a quiet time: from each address, and under
-# each anchor.
-[rate_limit]
-per_source_per_second = {}
-per_source_burst = {}
-per_anchor_per_second = {}
-per_anchor_burst = {}
-",
-            self.max_body_bytes,
-            self.queue_limit,
-            self.disk_low_watermark_bytes,
-            self.per_source.per_second,
-            self.per_source.burst,
-            self.per_anchor.per_second,
-            self.per_anchor.burst,
-        )
-    }
-
-    fn network(&self) -> Result<String, ConfigError> {
-        let tls = match &self.tls {
-            None => "# [tls]\n# cert_file = \"cert.pem\"\n# key_file = \"key.pem\"\n".to_owned(),
-            Some(tls) => format!(
-                "[tls]\ncert_file = {}\nkey_file = {}\n",
-                path("tls.cert_file", &tls.cert_file)?,
-                path("tls.key_file", &tls.key_file)?
-            ),
-        };
-        let metrics = match &self.metrics_listen {
-            None => "# [metrics]\n# listen = \"127.0.0.1:9090\"\n".to_owned(),
-            Some(address) => format!("[metrics]\nlisten = {}\n", quoted(&address.to_string())),
-        };
-        Ok(format!(
-            "
-# The server's own TLS (PEM files). Without it the log speaks plain HTTP.
-{tls}
-# An address of its own for /metrics. Without it metrics are served on `listen`.
-{metrics}"
-        ))
+/// The table `metrics`, as an example where there is none.
+pub(super) fn metrics(listen: Option<SocketAddr>) -> String {
+    match listen {
+        None => "# [metrics]\n# listen = \"127.0.0.1:9090\"\n".to_owned(),
+        Some(address) => format!("[metrics]\nlisten = {}\n", quoted(&address.to_string())),
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A TOML string.
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-fn path(key: &'static str, path: &Path) -> Result<String, ConfigError> {
+/// A path as a TOML string.
+pub(super) fn path(key: &str, path: &Path) -> Result<String, ConfigError> {
     let text = path.to_str().ok_or_else(|| ConfigError::Value {
         file: "the new configuration".to_owned(),
-        key,
+        key: key.to_owned(),
         found: path.display().to_string(),
         allowed: "a path in a configuration must be UTF-8".to_owned(),
     })?;
     Ok(quoted(text))
-}
-
-/// RFC 3339 to the second: windows have no fractions.
-fn moment(at: UnixMillis) -> String {
-    let text = at.to_string();
-    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }

@@ -7,21 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::open::{OpenedLog, read_anchors};
 use crate::api::{B64, LogDescriptor};
 use crate::cli::output::{CliError, Context};
+use crate::cli::server::{MIN_CONNECTIONS, Tls, listen, rate, read_tls_files, room_for_connections, shutdown_signal};
 use crate::cli::{runtime, start_tracing};
-use crate::config::{LogConfig, RateLimit, TlsFiles};
-use crate::http::limits::Rate;
+use crate::config::{LogConfig, TlsFiles};
 use crate::http::log::{LogParts, LogService};
 use crate::http::metrics::Metrics;
-use crate::http::serve::{MAX_CONNECTIONS, serve, stopped};
+use crate::http::serve::{serve, stopped};
 use crate::keys::Signer;
 use crate::log::admission::Rules;
 use crate::log::store::LogStore;
@@ -33,10 +30,6 @@ use crate::time::{Clock, WatchedClock};
 
 /// How long requests under way have to hear that the log has failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// Files that the database and everything else but connections may have open.
-const OWN_FILES: u64 = 768;
-/// Fewer connections than this are no service.
-const MIN_CONNECTIONS: usize = 64;
 /// How often the disk is looked at and idle rate limits are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 
@@ -92,7 +85,7 @@ impl RunningLog {
         if anchors.iter().len() == 0 {
             tracing::warn!(dir = %opened.config.anchors_dir.display(), "no anchors: every submission will be refused");
         }
-        let tls = opened.config.tls.as_ref().map(tls_acceptor).transpose()?;
+        let tls = opened.config.tls.as_ref().map(acceptor).transpose()?;
         let room = room_for_connections()?;
         let listener = listen(opened.config.listen).await?;
         let metrics_listener = match opened.config.metrics_listen {
@@ -193,22 +186,6 @@ impl RunningLog {
     }
 }
 
-/// Lets this process open all the files that it may; how many connections that leaves room for.
-/// Connections are files too, and the log must always be able to open its own.
-fn room_for_connections() -> Result<usize, CliError> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    let Some(files) = getrlimit(Resource::Nofile).current else { return Ok(MAX_CONNECTIONS) };
-    match usize::try_from(files.saturating_sub(OWN_FILES)).unwrap_or(MAX_CONNECTIONS) {
-        room if room < MIN_CONNECTIONS => Err(CliError::new(format!(
-            "this process may open {files} files, and the log needs {OWN_FILES} for itself and as many again as it \
-             has connections: raise the limit (`ulimit -n`, or LimitNOFILE= in systemd)"
-        ))),
-        room => Ok(room.min(MAX_CONNECTIONS)),
-    }
-}
-
 async fn housekeeping(service: Arc<LogService>, config: LogConfig, mut stop: watch::Receiver<bool>) {
     let low_watermark = NonZeroU64::new(config.disk_low_watermark_bytes);
     loop {
@@ -224,12 +201,8 @@ async fn housekeeping(service: Arc<LogService>, config: LogConfig, mut stop: wat
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).await.context(format_args!("{address} cannot be listened on"))
-}
-
-const fn rate(limit: RateLimit) -> Rate {
-    Rate { per_second: limit.per_second, burst: limit.burst }
+fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, CliError> {
+    Tls { certificate: read_tls_files(files)?, clients: None }.acceptor()
 }
 
 fn descriptor(config: &LogConfig, signer: &dyn Signer) -> Result<LogDescriptor, CliError> {
@@ -250,35 +223,5 @@ fn descriptor(config: &LogConfig, signer: &dyn Signer) -> Result<LogDescriptor, 
         hash: "SHA-256".into(),
         signature_algorithm: "Ed25519".into(),
         oid_arc: crate::apki::oid::ARC.into(),
-    })
-}
-
-fn tls_acceptor(files: &TlsFiles) -> Result<TlsAcceptor, CliError> {
-    let (cert_file, key_file) = (files.cert_file.display(), files.key_file.display());
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.cert_file)
-        .and_then(Iterator::collect)
-        .context(format_args!("{cert_file} (`tls.cert_file`)"))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key_file).context(format_args!("{key_file} (`tls.key_file`)"))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut server = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .context("TLS")?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)
-        .context(format_args!("{cert_file} and {key_file}"))?;
-    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(server)))
-}
-
-/// Resolves on SIGTERM or Ctrl-C.
-fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
     })
 }

@@ -136,7 +136,7 @@ fn the_sample_is_what_init_writes() {
     config.operator = "Example Ltd".to_owned();
     config.not_after_start = UnixMillis::new(1_782_864_000_000);
     config.not_after_limit = UnixMillis::new(1_798_761_600_000);
-    let sample = include_str!("../../config/log.toml");
+    let sample = include_str!("../../../config/log.toml");
     assert_eq!(config.render().unwrap(), sample);
     assert_eq!(LogConfig::parse(sample, Path::new(""), "sample").unwrap(), config);
 }

@@ -1,0 +1,294 @@
+//! `atl ca init`: a directory that a CA can be served from, and its root's key to lock away.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
+use clap::Args;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::authority::{Intermediate, ROOT_KEY_FILE, Root, new_name};
+use super::certificate::{certificate_pem, rows};
+use super::keyfile::{PassphraseArgs, PrivateKey};
+use crate::apki::Certificate;
+use crate::cli::files::write_new;
+use crate::cli::output::{CliError, Context, print_rows};
+use crate::cli::pki::KeyKind;
+use crate::cli::random;
+use crate::config::CaConfig;
+use crate::config::ca::{Operator, PublicName, TrustedLog};
+use crate::keys::PublicKey;
+use crate::log::note::VerifierKey;
+use crate::time::{Clock, SystemClock};
+
+/// Make a directory that a CA can be served from: configuration, root, intermediate, a token for
+/// the operator.
+///
+/// The root's key is encrypted under a passphrase and lies in a directory of its own, DIR/root. The
+/// server never reads it: move that directory to a place that no network reaches, and bring it back
+/// for `atl ca root`. Nothing that exists is overwritten.
+///
+/// Example:
+///   atl ca init --dir myca --trust-domain agents.example.com --organization "Example Bank" \
+///     --log https://log.example.com/2026h2+log.example.com/2026h2+aa31d49b+AfOJ...,operator="Log Ltd"
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct InitArgs {
+    /// The directory to make
+    #[arg(long)]
+    dir: PathBuf,
+    /// The DNS name in the agent URIs that the CA issues for. It can never change
+    #[arg(long)]
+    trust_domain: String,
+    /// The organisation, as it is to stand in the CA's certificates
+    #[arg(long)]
+    organization: String,
+    /// A log that every certificate is submitted to: base URL and key, as a verifier key
+    /// (name+hash+base64) or as base64 of the SubjectPublicKeyInfo. Who runs it is the URL's host
+    /// unless `,operator=NAME` follows. May be given more than once
+    #[arg(long = "log", value_name = "URL+KEY", value_parser = log)]
+    logs: Vec<TrustedLog>,
+    /// Years that the root is valid, 10 to 20
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(10..=20))]
+    root_years: u16,
+    /// Years that the intermediate is valid, 1 to 5
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=5))]
+    intermediate_years: u16,
+    /// The kind of both keys
+    #[arg(long, value_enum, default_value_t = KeyKind::P256)]
+    algorithm: KeyKind,
+    /// Leave the name constraint for the trust domain out of the intermediate, for relying parties
+    /// on rustls, which refuses it
+    #[arg(long)]
+    no_name_constraint: bool,
+    /// Where to serve HTTPS
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+    /// A DNS name or IP address of the service, for its TLS certificate; may be given more than
+    /// once. Default: localhost and 127.0.0.1
+    #[arg(long = "public-name", value_name = "NAME")]
+    public_names: Vec<String>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    /// Leave the root's key unencrypted: for tests and demos, never for agents that matter
+    #[arg(long, conflicts_with = "passphrase_file")]
+    insecure_dev: bool,
+}
+
+/// Runs it.
+pub fn run(args: &InitArgs) -> Result<(), CliError> {
+    let made = make(args)?;
+    let shown = |name: &str| args.dir.join(name).display().to_string();
+    println!("Root");
+    print_rows(rows(&made.root)?);
+    println!("\nIntermediate");
+    print_rows(rows(&made.intermediate)?);
+    println!("\nFiles");
+    print_rows([
+        ("configuration", shown("ca.toml")),
+        ("root, for relying parties and logs", shown("root.pem")),
+        ("root key, to lock away", format!("{}/{ROOT_KEY_FILE}", shown("root"))),
+        ("intermediate", shown("intermediate.pem")),
+        ("intermediate key", shown("intermediate-key.pem")),
+        ("token of the operator `admin`", shown("operator-admin.token")),
+    ]);
+    if args.insecure_dev {
+        eprintln!(
+            "\nWARNING: the root key is NOT ENCRYPTED (--insecure-dev). Whoever reads {}/{ROOT_KEY_FILE} is this CA.\n\
+             WARNING: use this for tests and demos only.",
+            shown("root")
+        );
+    }
+    println!("\nNext: move {} to a place that no network reaches; the server does not need it.", shown("root"));
+    println!("      Give root.pem to the logs (`anchors_dir`) and to relying parties.");
+    if args.logs.is_empty() {
+        println!("      Name the logs under [[logs]] in ca.toml: without one nothing can be issued.");
+    }
+    println!("      atl ca serve --config {}", shown("ca.toml"));
+    Ok(())
+}
+
+/// What was made.
+pub struct Made {
+    /// The root.
+    pub root: Certificate,
+    /// The intermediate that issues.
+    pub intermediate: Certificate,
+}
+
+/// Makes the directory. All of it is thought out before the first file is written, and what was
+/// written goes away again where a later file cannot be.
+pub fn make(args: &InitArgs) -> Result<Made, CliError> {
+    let mut config = configuration(args)?;
+    let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(random::<32>()?));
+    let token_sha256 = Sha256::digest(token.as_bytes()).into();
+    config.operators = vec![Operator { name: "admin".to_owned(), token_sha256 }];
+    let ca_toml = config.render().context("the configuration")?;
+    let mut directory = Directory::claim(&args.dir)?;
+    let now = SystemClock.now();
+
+    let root = Root::generate(PrivateKey::generate(args.algorithm)?, &config.organization, args.root_years, now)?;
+    let root_key = match args.insecure_dev {
+        true => root.key().to_pem()?,
+        false => root.key().to_encrypted_pem(&args.passphrase.new_one()?)?,
+    };
+    let key = PrivateKey::generate(args.algorithm)?;
+    let public = key.public_key()?;
+    let wanted = Intermediate {
+        key: &public,
+        subject: new_name(&config.organization, &public)?,
+        permitted_host: config.name_constraint.then_some(config.trust_domain.as_str()),
+        years: args.intermediate_years,
+    };
+    let intermediate = root.sign(wanted, now)?;
+
+    directory.create("root")?;
+    directory.write(&format!("root/{ROOT_KEY_FILE}"), 0o600, &root_key)?;
+    directory.write("root.pem", 0o644, &certificate_pem(root.certificate())?)?;
+    directory.write("intermediate-key.pem", 0o600, &key.to_pem()?)?;
+    directory.write("intermediate.pem", 0o644, &certificate_pem(&intermediate)?)?;
+    directory.write("operator-admin.token", 0o600, &Zeroizing::new(format!("{}\n", token.as_str())))?;
+    // Last: with it the directory is a CA's.
+    directory.write("ca.toml", 0o644, &ca_toml)?;
+    directory.keep();
+    Ok(Made { root: root.certificate().clone(), intermediate })
+}
+
+fn configuration(args: &InitArgs) -> Result<CaConfig, CliError> {
+    let refused = |e: crate::config::ConfigError| CliError::new(e.to_string());
+    let mut config = CaConfig::new(&args.trust_domain, &args.organization).map_err(refused)?;
+    config.listen = args.listen;
+    config.name_constraint = !args.no_name_constraint;
+    config.logs.clone_from(&args.logs);
+    if !args.public_names.is_empty() {
+        let name = |name: &String| name.parse().map_or_else(|_| PublicName::Dns(name.clone()), PublicName::Ip);
+        config.public_names = args.public_names.iter().map(name).collect();
+    }
+    config.check().map_err(refused)?;
+    Ok(config)
+}
+
+/// Reads `URL+KEY` or `URL+KEY,operator=NAME`. A base64 key may hold a `+`, a URL of a log does not.
+fn log(text: &str) -> Result<TrustedLog, String> {
+    let (log, operator) = text.split_once(",operator=").map_or((text, None), |(log, name)| (log, Some(name)));
+    let (url, key) = log.split_once('+').ok_or("it must be URL+KEY, such as https://log.example.com/2026h2+MCow...")?;
+    let spki = STANDARD.decode(key).ok();
+    let key = match spki.and_then(|der| PublicKey::from_spki_der(&der).ok()) {
+        Some(key) => key,
+        None => match key.parse::<VerifierKey>() {
+            Ok(key) => key.key().clone(),
+            Err(e) => {
+                return Err(format!("the key is neither base64 of a SubjectPublicKeyInfo nor a verifier key: {e}"));
+            }
+        },
+    };
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let port = |(_, port): &(&str, &str)| port.bytes().all(|c| c.is_ascii_digit());
+    let host = authority.rsplit_once(':').filter(port).map_or(authority, |(host, _)| host);
+    let operator = operator.unwrap_or(host).to_owned();
+    Ok(TrustedLog { url: url.trim_end_matches('/').to_owned(), key, operator })
+}
+
+/// A directory of our own, taken back with what is in it unless it is kept.
+struct Directory {
+    path: PathBuf,
+    made: Vec<PathBuf>,
+}
+
+impl Directory {
+    /// The directory at `path`: a new one, or one that is there and empty.
+    fn claim(path: &Path) -> Result<Self, CliError> {
+        let mut directory = Self { path: path.to_owned(), made: Vec::new() };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).context(parent.display())?;
+        }
+        match DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => directory.made.push(path.to_owned()),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                if fs::read_dir(path).context(path.display())?.next().is_some() {
+                    let taken = format!("{} exists and is not empty; choose another --dir", path.display());
+                    return Err(CliError::new(taken));
+                }
+                fs::set_permissions(path, Permissions::from_mode(0o700)).context(path.display())?;
+            }
+            Err(e) => return Err(e).context(path.display()),
+        }
+        Ok(directory)
+    }
+
+    fn create(&mut self, name: &str) -> Result<(), CliError> {
+        let path = self.path.join(name);
+        DirBuilder::new().mode(0o700).create(&path).context(path.display())?;
+        self.made.push(path);
+        Ok(())
+    }
+
+    fn write(&mut self, name: &str, mode: u32, text: &str) -> Result<(), CliError> {
+        let path = self.path.join(name);
+        // Noted first: what was written by half goes away too.
+        let existed = path.exists();
+        let written = write_new(&path, mode, text);
+        if !existed {
+            self.made.push(path);
+        }
+        written
+    }
+
+    fn keep(mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        for path in self.made.iter().rev() {
+            // Best effort: the error that brought us here is what the operator must see.
+            let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VKEY: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    const SPKI: &str = "MCowBQYDK2VwAyEAGlzZBxQ8OExB6DDFvOEqqIF+xWSaqr8sMTiLNbLXRNY=";
+
+    #[test]
+    fn a_log_is_url_and_key() {
+        let by_name = log(&format!("https://log.example.com:8080/2026h2/+{VKEY}")).unwrap();
+        // The base64 has a plus of its own.
+        let by_key = log(&format!("https://log.example.com:8080/2026h2+{SPKI}")).unwrap();
+        assert_eq!(by_name, by_key);
+        assert_eq!(
+            (by_key.url.as_str(), by_key.operator.as_str()),
+            ("https://log.example.com:8080/2026h2", "log.example.com")
+        );
+        let named = log(&format!("http://127.0.0.1:1+{SPKI},operator=Log, Ltd")).unwrap();
+        assert_eq!((named.url.as_str(), named.operator.as_str()), ("http://127.0.0.1:1", "Log, Ltd"));
+        assert_eq!(log(&format!("http://[::1]:80/x+{SPKI}")).unwrap().operator, "[::1]");
+        assert_eq!(log(&format!("http://[::1]+{SPKI}")).unwrap().operator, "[::1]");
+        assert!(log("https://log.example.com").unwrap_err().contains("URL+KEY"));
+        assert!(log("https://log.example.com+AAAA").unwrap_err().contains("SubjectPublicKeyInfo"));
+        assert!(log(&format!("https://log.example.com+{}", &VKEY[1..])).unwrap_err().contains("verifier key"));
+    }
+
+    #[test]
+    fn what_is_not_kept_goes_away() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("deep/ca");
+        let mut directory = Directory::claim(&path).unwrap();
+        directory.create("root").unwrap();
+        directory.write("root/key", 0o600, "secret").unwrap();
+        assert!(directory.write("root/key", 0o600, "other").is_err());
+        assert_eq!(fs::read_to_string(path.join("root/key")).unwrap(), "secret");
+        assert!(Directory::claim(&path).is_err());
+        drop(directory);
+        assert!(!path.exists() && home.path().join("deep").exists());
+    }
+}

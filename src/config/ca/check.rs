@@ -1,0 +1,305 @@
+//! Ranges and shapes of a CA's configuration.
+
+use std::num::{NonZeroU8, NonZeroU32};
+use std::path::Path;
+
+use super::raw::{
+    Raw, RawCallLimit, RawCapability, RawCertificates, RawIssuance, RawLog, RawOperator, RawOrganization, RawPolicy,
+    RawSpendLimit,
+};
+use super::{CaConfig, CertificateRules, Issuance, Operator, Organization, Policy, PublicName, Registry, TrustedLog};
+use crate::apki::AgentUri;
+use crate::apki::capabilities::{self, Amount, Capabilities, Capability, Currency, SpendLimit};
+use crate::apki::extension::{AsciiText, Text, ValueError};
+use crate::apki::trust_score::{DecayRate, Score};
+use crate::config::check::Check;
+use crate::config::raw::Whole;
+use crate::config::{ConfigError, RateLimit};
+use crate::keys::PublicKey;
+
+/// Characters that a name in a certificate may have (RFC 5280 appendix A.1, ub-organization-name).
+const MAX_NAME: usize = 64;
+
+impl Check<'_> {
+    /// The configuration of a CA.
+    pub(super) fn ca(&self, raw: Raw, base: &Path) -> Result<CaConfig, ConfigError> {
+        let limit = raw.rate_limit;
+        let logs = self.each("logs", raw.logs, Self::trusted_log)?;
+        self.once("logs", "key", &logs, |a, b| a.key == b.key)?;
+        self.once("logs", "url", &logs, |a, b| a.url == b.url)?;
+        let organizations = self.each("organizations", raw.organizations, Self::known_organization)?;
+        self.once("organizations", "name", &organizations, |a, b| a.name == b.name)?;
+        let operators = self.each("operators", raw.operators, Self::operator)?;
+        self.once("operators", "name", &operators, |a, b| a.name == b.name)?;
+        self.once("operators", "token_sha256", &operators, |a, b| a.token_sha256 == b.token_sha256)?;
+        let metrics = raw.metrics.listen.map(|text| self.address("metrics.listen", &text));
+        Ok(CaConfig {
+            trust_domain: self.trust_domain(raw.trust_domain)?,
+            organization: self.name("organization", raw.organization)?,
+            listen: self.address("listen", &raw.listen)?,
+            data_dir: self.path("data_dir", base, raw.data_dir)?,
+            issuer_certificate: self.path("issuer_certificate", base, raw.issuer_certificate)?,
+            issuer_key: self.path("issuer_key", base, raw.issuer_key)?,
+            root_certificate: self.path("root_certificate", base, raw.root_certificate)?,
+            name_constraint: raw.name_constraint,
+            public_names: self.public_names(raw.public_names)?,
+            disk_low_watermark_bytes: self.number(
+                "disk_low_watermark_bytes",
+                raw.disk_low_watermark_bytes,
+                0,
+                i64::MAX,
+            )?,
+            certificates: self.certificates(raw.certificates)?,
+            policy: self.policy(raw.policy, base)?,
+            organizations,
+            capability_ceiling: self.ceiling(raw.capability_ceiling)?,
+            issuance: self.issuance(&raw.issuance, logs.len())?,
+            logs,
+            operators,
+            per_source: RateLimit {
+                per_second: self.rate("rate_limit.per_source_per_second", limit.per_source_per_second)?,
+                burst: self.rate("rate_limit.per_source_burst", limit.per_source_burst)?,
+            },
+            per_token: RateLimit {
+                per_second: self.rate("rate_limit.per_token_per_second", limit.per_token_per_second)?,
+                burst: self.rate("rate_limit.per_token_burst", limit.per_token_burst)?,
+            },
+            tls: raw.tls.map(|tls| self.tls(base, tls)).transpose()?,
+            metrics_listen: metrics.transpose()?,
+        })
+    }
+
+    fn certificates(&self, raw: RawCertificates) -> Result<CertificateRules, ConfigError> {
+        let validity = |key: &str, n, least, most| self.number::<u32>(&format!("certificates.{key}"), n, least, most);
+        let least = validity("min_validity_seconds", raw.min_validity_seconds, 300, 86_400)?;
+        let most = validity("max_validity_seconds", raw.max_validity_seconds, least.into(), 86_400)?;
+        let usual = validity("default_validity_seconds", raw.default_validity_seconds, least.into(), most.into())?;
+        let decay_rate = self.number("certificates.decay_rate", raw.decay_rate, 0, 100)?;
+        let method = raw.computation_method;
+        Ok(CertificateRules {
+            default_validity_seconds: usual,
+            min_validity_seconds: least,
+            max_validity_seconds: most,
+            backdate_seconds: validity("backdate_seconds", raw.backdate_seconds, 0, 300)?,
+            decay_rate: self.value("certificates.decay_rate", decay_rate, DecayRate::new(decay_rate))?,
+            computation_method: self.text("certificates.computation_method", method)?,
+            human_principal: raw.human_principal,
+            renewal_key: raw.renewal_key,
+            spiffe: raw.spiffe,
+        })
+    }
+
+    fn policy(&self, raw: RawPolicy, base: &Path) -> Result<Policy, ConfigError> {
+        let min_score = self.number("policy.min_score", raw.min_score, 0, 100)?;
+        let texts = |key: &str, texts: Vec<String>| {
+            let text = |(place, text)| self.text(&format!("policy.{key}[{place}]"), text);
+            texts.into_iter().enumerate().map(text).collect::<Result<Vec<_>, _>>()
+        };
+        let registry = match (raw.registry_file, raw.registry_key) {
+            (None, None) => None,
+            (Some(file), Some(key)) => Some(Registry {
+                file: self.path("policy.registry_file", base, file)?,
+                key: self.key("policy.registry_key", &key)?,
+            }),
+            (Some(_), None) => return self.refuse("policy.registry_key", "missing", "`registry_file` needs it"),
+            (None, Some(_)) => return self.refuse("policy.registry_file", "missing", "`registry_key` is for it alone"),
+        };
+        Ok(Policy {
+            manual_approval: raw.manual_approval,
+            min_score: self.value("policy.min_score", min_score, Score::new(min_score))?,
+            default_reputation: self.number("policy.default_reputation", raw.default_reputation, 0, 20)?,
+            known_models: texts("known_models", raw.known_models)?,
+            known_frameworks: texts("known_frameworks", raw.known_frameworks)?,
+            require_known_provenance: raw.require_known_provenance,
+            registry,
+        })
+    }
+
+    fn issuance(&self, raw: &RawIssuance, logs: usize) -> Result<Issuance, ConfigError> {
+        let sats: u8 = self.number("issuance.min_sats", raw.min_sats, 1, 8)?;
+        if logs > 0 && usize::from(sats) > logs {
+            return self.refuse("issuance.min_sats", sats, &format!("no more than the {logs} logs under `logs`"));
+        }
+        let attempts = self.number("issuance.attempts", raw.attempts, 1, 10)?;
+        Ok(Issuance {
+            min_sats: NonZeroU8::new(sats).map_or_else(|| self.refuse("issuance.min_sats", sats, "1 and more"), Ok)?,
+            log_timeout_ms: self.number("issuance.log_timeout_ms", raw.log_timeout_ms, 100, 60_000)?,
+            attempts: self.positive("issuance.attempts", attempts)?,
+            straggler_ms: self.number("issuance.straggler_ms", raw.straggler_ms, 0, 10_000)?,
+            pending_ttl_seconds: self.number("issuance.pending_ttl_seconds", raw.pending_ttl_seconds, 60, 7_776_000)?,
+        })
+    }
+
+    fn known_organization(&self, at: &str, raw: RawOrganization) -> Result<Organization, ConfigError> {
+        Ok(Organization {
+            name: self.text(&format!("{at}.name"), raw.name)?,
+            reputation: self.number(&format!("{at}.reputation"), raw.reputation, 0, 20)?,
+        })
+    }
+
+    fn trusted_log(&self, at: &str, raw: RawLog) -> Result<TrustedLog, ConfigError> {
+        let url = raw.url.trim_end_matches('/').to_owned();
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let letters = url.bytes().all(|c| c.is_ascii_graphic()) && !url.contains(['?', '#', '@']);
+        if !letters || host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':'])) {
+            let allowed = "it must be a base URL such as \"https://log.example.com/2026h2\", without user, query and \
+                fragment";
+            return self.refuse(&format!("{at}.url"), format!("{:?}", raw.url), allowed);
+        }
+        let operator = self.name(&format!("{at}.operator"), raw.operator)?;
+        Ok(TrustedLog { url, key: self.key(&format!("{at}.key"), &raw.key)?, operator })
+    }
+
+    fn operator(&self, at: &str, raw: RawOperator) -> Result<Operator, ConfigError> {
+        let mut token_sha256 = [0; 32];
+        if hex::decode_to_slice(&raw.token_sha256, &mut token_sha256).is_err() {
+            let allowed = "it must be the SHA-256 of the token's text, 64 hexadecimal digits";
+            // What stands there may be the token itself, and complaints end up in logs.
+            let found = format!("{} characters of something else", raw.token_sha256.chars().count());
+            return self.refuse(&format!("{at}.token_sha256"), found, allowed);
+        }
+        Ok(Operator { name: self.name(&format!("{at}.name"), raw.name)?, token_sha256 })
+    }
+
+    fn ceiling(&self, raw: Vec<RawCapability>) -> Result<Option<Capabilities>, ConfigError> {
+        if raw.is_empty() {
+            return Ok(None);
+        }
+        let count = format!("{} tools", raw.len());
+        let capabilities = Capabilities::new(self.each("capability_ceiling", raw, Self::capability)?);
+        self.value("capability_ceiling", count, capabilities).map(Some)
+    }
+
+    fn capability(&self, at: &str, raw: RawCapability) -> Result<Capability, ConfigError> {
+        let tool = raw.tool_uri;
+        if tool.is_empty() {
+            return self.refuse(&format!("{at}.tool_uri"), "\"\"", "it must be the URI of a tool");
+        }
+        Ok(Capability {
+            tool_uri: self.value(&format!("{at}.tool_uri"), format!("{tool:?}"), AsciiText::new(tool))?,
+            scope: self.text(&format!("{at}.scope"), raw.scope)?,
+            spend_limit: raw.spend_limit.map(|raw| self.spend_limit(&format!("{at}.spend_limit"), &raw)).transpose()?,
+            rate_limit: raw.rate_limit.map(|raw| self.call_limit(&format!("{at}.rate_limit"), &raw)).transpose()?,
+        })
+    }
+
+    fn spend_limit(&self, at: &str, raw: &RawSpendLimit) -> Result<SpendLimit, ConfigError> {
+        let amount = |key: &str, amount: Option<Whole>| {
+            let key = format!("{at}.{key}");
+            amount.map(|n| self.value(&key, n.0, Amount::new(self.number(&key, n, 0, i64::MAX)?))).transpose()
+        };
+        // An agent could keep to neither half alone (R3).
+        if raw.max_per_period.is_some() != raw.period_seconds.is_some() {
+            return self.refuse(at, "half a limit", "`max_per_period` and `period_seconds` belong together");
+        }
+        let currency = Currency::new(&raw.currency);
+        Ok(SpendLimit {
+            max_per_transaction: amount("max_per_transaction", raw.max_per_transaction)?,
+            max_per_period: amount("max_per_period", raw.max_per_period)?,
+            period_seconds: raw.period_seconds.map(|n| self.period(at, n)).transpose()?,
+            currency: self.value(&format!("{at}.currency"), format!("{:?}", raw.currency), currency)?,
+        })
+    }
+
+    fn call_limit(&self, at: &str, raw: &RawCallLimit) -> Result<capabilities::RateLimit, ConfigError> {
+        let max_requests = self.number(&format!("{at}.max_requests"), raw.max_requests, 0, u32::MAX.into())?;
+        Ok(capabilities::RateLimit { max_requests, period_seconds: self.period(at, raw.period_seconds)? })
+    }
+
+    fn period(&self, at: &str, n: Whole) -> Result<NonZeroU32, ConfigError> {
+        let key = format!("{at}.period_seconds");
+        self.positive(&key, self.number(&key, n, 1, u32::MAX.into())?)
+    }
+
+    fn trust_domain(&self, domain: String) -> Result<String, ConfigError> {
+        let reason = match AgentUri::parse(&format!("agent://{domain}/x/y/z")) {
+            Ok(uri) if uri.trust_domain() == domain => return Ok(domain),
+            Ok(_) => "it is a DNS name alone".to_owned(),
+            Err(e) => e.to_string(),
+        };
+        let allowed = format!("it must be a DNS name in lower case such as \"agents.example.com\": {reason}");
+        self.refuse("trust_domain", format!("{domain:?}"), &allowed)
+    }
+
+    fn public_names(&self, raw: Vec<String>) -> Result<Vec<PublicName>, ConfigError> {
+        if raw.is_empty() {
+            return self.refuse("public_names", "[]", "at least one DNS name or IP address");
+        }
+        let name = |(place, text): (usize, String)| match text.parse() {
+            Ok(address) => Ok(PublicName::Ip(address)),
+            Err(_) if is_dns_name(&text) => Ok(PublicName::Dns(text)),
+            Err(_) => {
+                let allowed = "it must be a DNS name such as \"ca.example.com\" or an IP address";
+                self.refuse(&format!("public_names[{place}]"), format!("{text:?}"), allowed)
+            }
+        };
+        raw.into_iter().enumerate().map(name).collect()
+    }
+
+    /// Checks the tables of an array, each with its place for complaints.
+    fn each<R, T>(
+        &self,
+        key: &str,
+        raw: Vec<R>,
+        check: impl Fn(&Self, &str, R) -> Result<T, ConfigError>,
+    ) -> Result<Vec<T>, ConfigError> {
+        raw.into_iter().enumerate().map(|(place, raw)| check(self, &format!("{key}[{place}]"), raw)).collect()
+    }
+
+    /// Refuses an array of tables where two are the same in `field`.
+    fn once<T>(&self, key: &str, field: &str, tables: &[T], same: impl Fn(&T, &T) -> bool) -> Result<(), ConfigError> {
+        for (place, table) in tables.iter().enumerate() {
+            if let Some(first) = tables[..place].iter().position(|earlier| same(earlier, table)) {
+                let found = format!("that of {key}[{first}] again");
+                return self.refuse(&format!("{key}[{place}].{field}"), found, "each may stand there once");
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&self, key: &str, text: &str) -> Result<PublicKey, ConfigError> {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let allowed = "it must be a public key (Ed25519 or P-256), as base64 of its DER SubjectPublicKeyInfo";
+        let refuse = |why: String| self.refuse(key, format!("{text:?}"), &format!("{allowed}: {why}"));
+        match STANDARD.decode(text) {
+            Ok(der) => PublicKey::from_spki_der(&der).or_else(|e| refuse(e.to_string())),
+            Err(e) => refuse(e.to_string()),
+        }
+    }
+
+    /// A name for people, of a certificate's size.
+    fn name(&self, key: &str, name: String) -> Result<String, ConfigError> {
+        let fine = (1..=MAX_NAME).contains(&name.chars().count()) && name.trim() == name;
+        if fine && !name.contains(char::is_control) {
+            return Ok(name);
+        }
+        self.refuse(key, format!("{name:?}"), "it must be a name of 1 to 64 characters, without blanks around it")
+    }
+
+    fn text(&self, key: &str, text: String) -> Result<Text, ConfigError> {
+        if text.is_empty() {
+            return self.refuse(key, "\"\"", "it must not be empty");
+        }
+        self.value(key, format!("{text:?}"), Text::new(text))
+    }
+
+    /// A value of a type that checks itself.
+    fn value<T>(&self, key: &str, found: impl ToString, value: Result<T, ValueError>) -> Result<T, ConfigError> {
+        value.or_else(|e| self.refuse(key, found, &e.to_string()))
+    }
+
+    fn positive(&self, key: &str, n: u32) -> Result<NonZeroU32, ConfigError> {
+        NonZeroU32::new(n).map_or_else(|| self.refuse(key, n, "allowed is 1 and more"), Ok)
+    }
+}
+
+/// Letters, digits and inner hyphens between dots (RFC 1123 section 2.1), not all of them digits,
+/// so that no mistyped address passes for a name.
+fn is_dns_name(text: &str) -> bool {
+    let label = |label: &str| {
+        let letters = label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+        (1..=63).contains(&label.len()) && letters && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    text.len() <= 253 && text.split('.').all(label) && !last.bytes().all(|c| c.is_ascii_digit())
+}
