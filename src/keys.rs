@@ -3,6 +3,8 @@
 //! A log signs with Ed25519; certificates may also be signed with ECDSA P-256 (protocol
 //! section 5, the allow-list). A hardware key later is one more [`Signer`].
 
+mod p256;
+
 use std::fmt;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey, UnparsedPublicKey};
@@ -13,6 +15,8 @@ use sha2::{Digest, Sha256};
 use spki::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
 use thiserror::Error;
 
+pub use self::p256::{EcdsaP256Signer, RandomSource, signer_from_pkcs8_der, signer_from_pkcs8_pem};
+
 const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const ID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
@@ -22,14 +26,17 @@ const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.84
 pub(crate) const ED25519_SPKI_PREFIX: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
+/// The first octet of a point with both its coordinates (SEC 1 section 2.3.3).
+const UNCOMPRESSED: u8 = 0x04;
+
 /// Why a key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
     /// Not a strict DER SubjectPublicKeyInfo or not a PKCS#8 key.
     #[error("the key does not parse: {0}")]
     Malformed(String),
-    /// An algorithm that we do not verify with.
-    #[error("the key algorithm {0} is neither Ed25519 nor EC P-256")]
+    /// An algorithm, or the curve of one, that we do not verify with.
+    #[error("the key algorithm or curve {0} is neither Ed25519 nor EC P-256")]
     Unsupported(ObjectIdentifier),
 }
 
@@ -60,6 +67,15 @@ impl SignatureAlgorithm {
             ID_ED25519 if !has_parameters => Some(Self::Ed25519),
             ECDSA_WITH_SHA256 if !has_parameters => Some(Self::EcdsaP256Sha256),
             _ => None,
+        }
+    }
+
+    /// The DER AlgorithmIdentifier of these signatures, parameters absent (RFC 5758 section 3.2,
+    /// RFC 8410 section 3).
+    pub const fn algorithm_identifier_der(self) -> &'static [u8] {
+        match self {
+            Self::Ed25519 => &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70],
+            Self::EcdsaP256Sha256 => &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02],
         }
     }
 }
@@ -122,6 +138,10 @@ impl PublicKey {
                 Kind::Ed25519(Box::new(key))
             }
             SignatureAlgorithm::EcdsaP256Sha256 => {
+                // The library also takes compressed points and whole keys in the place of a point.
+                if !matches!(octets, [UNCOMPRESSED, point @ ..] if point.len() == 64) {
+                    return Err(KeyError::Malformed("a P-256 key is an uncompressed point of 65 octets".into()));
+                }
                 let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, octets).parse();
                 Kind::P256(Box::new(key.map_err(|e| KeyError::Malformed(e.to_string()))?))
             }
@@ -141,9 +161,10 @@ impl PublicKey {
     fn algorithm_of(id: &AlgorithmIdentifierRef<'_>) -> Result<SignatureAlgorithm, KeyError> {
         match (id.oid, id.parameters) {
             (ID_ED25519, None) => Ok(SignatureAlgorithm::Ed25519),
-            (ID_EC_PUBLIC_KEY, Some(curve)) if curve.decode_as() == Ok(SECP256R1) => {
-                Ok(SignatureAlgorithm::EcdsaP256Sha256)
-            }
+            (ID_EC_PUBLIC_KEY, Some(curve)) => match curve.decode_as() {
+                Ok(SECP256R1) => Ok(SignatureAlgorithm::EcdsaP256Sha256),
+                other => Err(KeyError::Unsupported(other.unwrap_or(ID_EC_PUBLIC_KEY))),
+            },
             (oid, _) => Err(KeyError::Unsupported(oid)),
         }
     }
@@ -167,6 +188,18 @@ impl PublicKey {
             Kind::Ed25519(key) => Some(key.as_bytes()),
             Kind::P256(_) => None,
         }
+    }
+
+    /// The subjectKeyIdentifier of certificates for this key: the leftmost 160 bits of SHA-256 over
+    /// the octets of the key itself (RFC 7093 section 2, method 1).
+    pub fn key_identifier(&self) -> [u8; 20] {
+        let hash = match &self.kind {
+            Kind::Ed25519(key) => Sha256::digest(key.as_bytes()),
+            Kind::P256(key) => Sha256::digest(key.as_ref().as_ref()),
+        };
+        let mut identifier = [0; 20];
+        identifier.copy_from_slice(&hash[..20]);
+        identifier
     }
 
     /// The identifier of a log with this key.
@@ -218,6 +251,11 @@ impl Ed25519Signer {
     /// Reads a PEM PKCS#8 private key (RFC 8410), as `openssl genpkey -algorithm ed25519` writes it.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, KeyError> {
         Self::new(SigningKey::from_pkcs8_pem(pem).map_err(|e| KeyError::Malformed(e.to_string()))?)
+    }
+
+    /// Reads a DER PKCS#8 private key (RFC 8410).
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
+        Self::new(SigningKey::from_pkcs8_der(der).map_err(|e| KeyError::Malformed(e.to_string()))?)
     }
 
     /// This key as PEM PKCS#8. The caller owns the secret.
@@ -273,6 +311,20 @@ mod tests {
         let again = Ed25519Signer::from_pkcs8_pem(&signer.to_pkcs8_pem().unwrap()).unwrap();
         assert_eq!(again.public_key(), signer.public_key());
         assert!(!format!("{again:?}").contains("0707"));
+    }
+
+    #[test]
+    fn identifiers_are_those_of_the_rfcs() {
+        let signer = Ed25519Signer::from_seed(&[7; 32]).unwrap();
+        let octets = signer.public_key().ed25519_octets().unwrap();
+        assert_eq!(signer.public_key().key_identifier()[..], Sha256::digest(octets)[..20]);
+        for algorithm in [SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256] {
+            let der = algorithm.algorithm_identifier_der();
+            let read = AlgorithmIdentifierRef::from_der(der).unwrap();
+            assert_eq!(read.to_der().unwrap(), der);
+            let again = SignatureAlgorithm::from_identifier(&read.oid, read.parameters.is_some());
+            assert_eq!(again, Some(algorithm));
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //! tiles, and growth. Sizes, indices and hashes are types of their own. Whatever proof it is given,
 //! it ends in a verdict, and a verdict of yes means that the roots follow from the leaves.
 //!
-//! **[`keys`]** signs and verifies with Ed25519 and verifies ECDSA P-256, and derives the log
+//! **[`keys`]** signs and verifies with Ed25519 and ECDSA P-256, and derives the log
 //! identifier from a key. Whoever has something signed sees a [`keys::Signer`] and no private key.
 //!
 //! **[`apki`]** is X.509 for agents: agent URIs, the extensions, certificates, the way from a final

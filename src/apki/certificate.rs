@@ -2,6 +2,7 @@
 //! never re-encoded, so it cannot change under our hands.
 
 mod agent;
+mod name_constraints;
 mod parse;
 mod standard;
 
@@ -11,6 +12,7 @@ use der::asn1::ObjectIdentifier;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+pub use self::name_constraints::{NameConstraintError, uri_name_constraint_der};
 pub use self::standard::{AgentNameError, BasicConstraints, KeyUsage};
 use super::moment::Moment;
 use super::oid;

@@ -5,10 +5,12 @@
 //! - [`chain`]: who issued a certificate, up to an anchor
 //! - [`extension`]: what the five extensions share; [`trust_score`], [`capabilities`],
 //!   [`delegation`], [`provenance`], [`attestation`]: one each
+//! - [`attenuation`]: what an agent may hand on to another
 //! - [`uri`], [`oid`], [`moment`]: names, identifiers, times
 //!
 //! The values of the extensions are also read and written as JSON, with the same bounds.
 
+pub mod attenuation;
 pub mod attestation;
 pub mod capabilities;
 pub mod certificate;

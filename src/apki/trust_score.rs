@@ -3,10 +3,16 @@
 use der::asn1::{GeneralizedTime, ObjectIdentifier, Utf8StringRef};
 use der::{Encode, Enumerated, Sequence};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::extension::{AgentExtension, ExtensionError, Text, ValueError, decode_strict, ranged};
 use super::moment::Moment;
 use super::oid;
+use crate::time::UnixMillis;
+
+/// How far the clocks of two parties may be apart.
+const CLOCK_SKEW_MS: u64 = 60_000;
+const HOUR_MS: u128 = 3_600_000;
 
 /// A trust score, 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +105,29 @@ pub struct TrustScore {
     pub last_updated: Moment,
     /// How it was computed, in the CA's words.
     pub computation_method: Option<Text>,
+}
+
+/// A score of the future: its certificate is malformed (protocol section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("lastUpdated is {0} ms ahead, more than the 60 s that clocks may differ")]
+pub struct ScoreAhead(pub u64);
+
+impl TrustScore {
+    /// What is left of the score at `now` (draft 6.2): its decay in exact hours, rounded down. It is
+    /// never above the score; up to 60 s ahead counts as no time (R1).
+    ///
+    /// # Errors
+    /// [`ScoreAhead`] where `lastUpdated` is further ahead.
+    pub fn effective(&self, now: UnixMillis) -> Result<Score, ScoreAhead> {
+        let updated = self.last_updated.millis();
+        let ahead = updated.since(now);
+        if ahead > CLOCK_SKEW_MS {
+            return Err(ScoreAhead(ahead));
+        }
+        let lost = u128::from(self.decay_rate.0) * u128::from(now.since(updated));
+        let lost = u8::try_from(lost.div_ceil(HOUR_MS)).unwrap_or(u8::MAX);
+        Ok(Score(self.score.0.saturating_sub(lost)))
+    }
 }
 
 #[derive(Sequence)]

@@ -164,7 +164,8 @@ fn check_domain(domain: &str) -> Result<(), AgentUriError> {
     if domain.contains('.') { Ok(()) } else { Err(AgentUriError::DomainLabels) }
 }
 
-fn is_label(label: &str) -> bool {
+/// Letters, digits and inner hyphens, 1 to 63 of them (RFC 1123 section 2.1).
+pub(super) fn is_label(label: &str) -> bool {
     let ldh = label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
     ldh && (1..=MAX_LABEL).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
 }

@@ -13,6 +13,7 @@
 pub mod application;
 pub mod authority;
 pub mod command;
+pub mod csr;
 mod encoding;
 pub mod enrolment;
 pub mod event;

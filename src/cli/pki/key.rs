@@ -1,22 +1,16 @@
 //! Keys of the throw-away PKI: P-256 or Ed25519, in memory.
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING as P256_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-};
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use clap::ValueEnum;
 use der::pem;
 
 use super::PkiError;
 use crate::cli::files::pem_blocks;
-use crate::keys::ED25519_SPKI_PREFIX;
-
-const P256_SPKI: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-];
-const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-const ED25519: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
+use crate::keys::{EcdsaP256Signer, Ed25519Signer, KeyError, PublicKey, RandomSource, Signer, signer_from_pkcs8_der};
 
 /// The kinds of key that a log admits signatures of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,38 +22,39 @@ pub enum KeyKind {
 }
 
 /// A private key that signs certificates, or that an agent has.
-#[derive(Debug)]
-pub enum SigningKey {
-    /// ECDSA on P-256 with SHA-256.
-    P256(EcdsaKeyPair),
-    /// Ed25519.
-    Ed25519(Ed25519KeyPair),
-}
+pub struct SigningKey(Box<dyn Signer>);
 
 impl SigningKey {
     /// A new key.
     pub fn generate(kind: KeyKind) -> Result<Self, PkiError> {
-        let key = match kind {
-            KeyKind::P256 => EcdsaKeyPair::generate(&P256_SIGNING).map(Self::P256),
-            KeyKind::Ed25519 => Ed25519KeyPair::generate().map(Self::Ed25519),
-        };
-        key.map_err(|_| PkiError::Crypto("no key could be made"))
+        let random = SystemRandom::new();
+        match kind {
+            KeyKind::P256 => {
+                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING);
+                let pair = pair.map_err(|_| PkiError::Crypto("no key could be made"))?;
+                of(EcdsaP256Signer::from_key_pair(pair, Arc::new(random)))
+            }
+            KeyKind::Ed25519 => {
+                let mut seed = [0; 32];
+                random.fill(&mut seed).map_err(|_| PkiError::Crypto("no key could be made"))?;
+                of(Ed25519Signer::from_seed(&seed))
+            }
+        }
     }
 
     /// Reads PKCS#8, as `openssl genpkey` writes it, or SEC 1, as `openssl ecparam -genkey` does.
     /// Other PEM blocks in front of it, such as curve parameters, are passed over.
     pub fn from_pem(text: &str) -> Result<Self, PkiError> {
+        let random: RandomSource = Arc::new(SystemRandom::new());
         for block in pem_blocks(text) {
             let (label, der) = pem::decode_vec(block.as_bytes()).map_err(|e| PkiError::Key(e.to_string()))?;
             match label {
                 "PRIVATE KEY" => {
-                    let p256 = EcdsaKeyPair::from_pkcs8(&P256_SIGNING, &der).map(Self::P256);
-                    let key = p256.or_else(|_| Ed25519KeyPair::from_pkcs8(&der).map(Self::Ed25519));
-                    return key.map_err(|_| PkiError::Key("it is neither P-256 nor Ed25519".into()));
+                    return signer_from_pkcs8_der(&der, random).map(Self).map_err(|e| PkiError::Key(e.to_string()));
                 }
                 "EC PRIVATE KEY" => {
-                    let key = EcdsaKeyPair::from_private_key_der(&P256_SIGNING, &der);
-                    return key.map(Self::P256).map_err(|_| PkiError::Key("it is not on P-256".into()));
+                    let key = EcdsaP256Signer::from_sec1_der(&der, random);
+                    return of(key.map_err(|_| KeyError::Malformed("it is no SEC 1 key on P-256".into())));
                 }
                 _ => {}
             }
@@ -67,36 +62,28 @@ impl SigningKey {
         Err(PkiError::Key("there is no unencrypted PEM private key (PKCS#8 or SEC 1) in it".into()))
     }
 
-    /// DER SubjectPublicKeyInfo.
-    pub fn spki(&self) -> Vec<u8> {
-        match self {
-            Self::P256(key) => [&P256_SPKI[..], key.public_key().as_ref()].concat(),
-            Self::Ed25519(key) => [&ED25519_SPKI_PREFIX[..], key.public_key().as_ref()].concat(),
-        }
-    }
-
-    /// The octets of the public key itself, which key identifiers are made of.
-    pub fn public_octets(&self) -> &[u8] {
-        match self {
-            Self::P256(key) => key.public_key().as_ref(),
-            Self::Ed25519(key) => key.public_key().as_ref(),
-        }
+    /// The key that verifies what this one signs.
+    pub fn public_key(&self) -> &PublicKey {
+        self.0.public_key()
     }
 
     /// DER AlgorithmIdentifier of the signatures.
-    pub const fn algorithm(&self) -> &'static [u8] {
-        match self {
-            Self::P256(_) => ECDSA_WITH_SHA256,
-            Self::Ed25519(_) => ED25519,
-        }
+    pub fn algorithm(&self) -> &'static [u8] {
+        self.public_key().algorithm().algorithm_identifier_der()
     }
 
     /// Signs `message`.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, PkiError> {
-        let signature = match self {
-            Self::P256(key) => key.sign(&SystemRandom::new(), message),
-            Self::Ed25519(key) => key.try_sign(message),
-        };
-        signature.map(|s| s.as_ref().to_vec()).map_err(|_| PkiError::Crypto("the key did not sign"))
+        self.0.sign(message).map_err(|_| PkiError::Crypto("the key did not sign"))
     }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SigningKey").field(&self.public_key().algorithm()).finish()
+    }
+}
+
+fn of(key: Result<impl Signer + 'static, KeyError>) -> Result<SigningKey, PkiError> {
+    key.map(|key| SigningKey(Box::new(key))).map_err(|e| PkiError::Key(e.to_string()))
 }

@@ -115,7 +115,7 @@ impl AuthorityFiles {
 impl Authority {
     /// The authority with this key and the certificate for it.
     pub fn new(key: SigningKey, certificate: Certificate) -> Result<Self, PkiError> {
-        if certificate.spki_der() != key.spki() {
+        if certificate.spki_der() != key.public_key().spki_der() {
             return Err(PkiError::OtherKey);
         }
         Ok(Self { key, certificate })

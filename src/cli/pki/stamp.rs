@@ -1,7 +1,5 @@
 //! Precertificates, one like the other but for serial number, name and key.
 
-use sha2::{Digest, Sha256};
-
 use super::der::{BIT_STRING, INTEGER, OCTET_STRING, element, extension, number, sequence, validity_time};
 use super::{Authority, Claims, PkiError, SigningKey, moment, serial};
 use crate::apki::moment::Moment;
@@ -48,7 +46,7 @@ impl<'a> Stamp<'a> {
         let issuer = authority.certificate();
         let of_issuer = match issuer.subject_key_identifier() {
             Some(identifier) => identifier.to_vec(),
-            None => key_identifier(authority.key.public_octets()).to_vec(),
+            None => authority.key.public_key().key_identifier().to_vec(),
         };
         let of_issuer = sequence(&[&element(KEY_IDENTIFIER, &[&of_issuer])]);
         Ok(Self {
@@ -71,7 +69,7 @@ impl<'a> Stamp<'a> {
         let name = sequence(&[&element(URI_NAME, &[agent.as_str().as_bytes()])]);
         // The subject is empty, so the name is critical (RFC 5280 section 4.2.1.6).
         let name = extension(&oid::SUBJECT_ALT_NAME, true, &name);
-        let identifier = element(OCTET_STRING, &[&key_identifier(key.public_octets())]);
+        let identifier = element(OCTET_STRING, &[&key.public_key().key_identifier()]);
         let identifier = extension(&oid::SUBJECT_KEY_IDENTIFIER, false, &identifier);
         let extensions = sequence(&[&name, &self.before_key, &identifier, &self.after_key]);
         let algorithm = self.authority.key.algorithm();
@@ -80,17 +78,10 @@ impl<'a> Stamp<'a> {
             &element(INTEGER, &[&serial()?]),
             algorithm,
             &self.names,
-            &key.spki(),
+            key.public_key().spki_der(),
             &element(EXTENSIONS, &[&extensions]),
         ]);
         let signature = self.authority.sign(&tbs)?;
         Ok(sequence(&[&tbs, algorithm, &element(BIT_STRING, &[&[0], &signature])]))
     }
-}
-
-/// The leftmost 160 bits of SHA-256 over the key (RFC 7093 section 2, method 1).
-fn key_identifier(public_key: &[u8]) -> [u8; 20] {
-    let mut identifier = [0; 20];
-    identifier.copy_from_slice(&Sha256::digest(public_key)[..20]);
-    identifier
 }
