@@ -70,9 +70,9 @@ impl SignatureAlgorithm {
         }
     }
 
-    /// The DER AlgorithmIdentifier of these signatures, parameters absent (RFC 5758 section 3.2,
-    /// RFC 8410 section 3).
-    pub const fn algorithm_identifier_der(self) -> &'static [u8] {
+    /// The DER of the X.509 `AlgorithmIdentifier`, without parameters (RFC 8410 section 3, RFC 5758
+    /// section 3.2).
+    pub const fn identifier_der(self) -> &'static [u8] {
         match self {
             Self::Ed25519 => &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70],
             Self::EcdsaP256Sha256 => &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02],
@@ -319,7 +319,7 @@ mod tests {
         let octets = signer.public_key().ed25519_octets().unwrap();
         assert_eq!(signer.public_key().key_identifier()[..], Sha256::digest(octets)[..20]);
         for algorithm in [SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256] {
-            let der = algorithm.algorithm_identifier_der();
+            let der = algorithm.identifier_der();
             let read = AlgorithmIdentifierRef::from_der(der).unwrap();
             assert_eq!(read.to_der().unwrap(), der);
             let again = SignatureAlgorithm::from_identifier(&read.oid, read.parameters.is_some());

@@ -48,6 +48,10 @@
 //! synced commit, never before; a head is signed once its root is re-derived from what was read back
 //! and proven to continue the head before it. What it cannot be sure of ends it, with the reason.
 //!
+//! **`ca`** is a certificate authority for agents: what its certificates look like, and the steps
+//! from a request to a certificate with its timestamps. It reads what it is about to sign with other
+//! eyes first, and knows logs by their promises only.
+//!
 //! **`storage`** fills the port with RocksDB, and with memory that fails on demand for tests. The
 //! last signed head is kept a second time, in a file apart from the database, so that a database put
 //! back from an older copy is seen.

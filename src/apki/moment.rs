@@ -6,7 +6,7 @@ use std::time::Duration;
 use der::DateTime;
 use der::asn1::GeneralizedTime;
 
-use super::tlv::DerError;
+use super::tlv::{self, DerError};
 use crate::time::UnixMillis;
 
 /// A moment in whole seconds between 1970-01-01 and 9999-12-31, both included (R35).
@@ -42,6 +42,20 @@ impl Moment {
     /// The year is a year that UTCTime cannot say, so that GeneralizedTime must.
     pub(super) fn is_past_utc_time(self) -> bool {
         self.0.year() >= 2050
+    }
+
+    /// This moment as a Time of a certificate's validity, in DER: UTCTime through 2049,
+    /// GeneralizedTime from then on (RFC 5280 section 4.1.2.5).
+    pub fn to_validity_der(self) -> Vec<u8> {
+        let t = &self.0;
+        let (day, clock) = ((t.month(), t.day()), (t.hour(), t.minutes(), t.seconds()));
+        let digits =
+            format!("{:04}{:02}{:02}{:02}{:02}{:02}Z", t.year(), day.0, day.1, clock.0, clock.1, clock.2).into_bytes();
+        if self.is_past_utc_time() {
+            tlv::encode(tlv::GENERALIZED_TIME, &[&digits])
+        } else {
+            tlv::encode(tlv::UTC_TIME, &[&digits[2..]])
+        }
     }
 
     fn assemble(year: u16, rest: &[u8]) -> Result<Self, DerError> {
@@ -107,6 +121,14 @@ mod tests {
         let last = Moment::from_generalized_time(b"99991231235959Z").unwrap();
         assert_eq!(Moment::floor(last.millis()), Some(last));
         assert_eq!(Moment::floor(last.millis().saturating_add(1000)), None);
+    }
+
+    #[test]
+    fn validity_changes_its_form_with_the_year_2050() {
+        let written = |text: &[u8]| Moment::from_generalized_time(text).unwrap().to_validity_der();
+        assert_eq!(written(b"19700102030405Z"), [&[0x17, 13][..], b"700102030405Z"].concat());
+        assert_eq!(written(b"20491231235959Z"), [&[0x17, 13][..], b"491231235959Z"].concat());
+        assert_eq!(written(b"20500101000000Z"), [&[0x18, 15][..], b"20500101000000Z"].concat());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::certificate::{Certificate, CertificateError};
 use super::oid;
 use super::tlv::{self, DerError};
 
-const EXTENSIONS: u8 = 0xa3;
+pub(crate) const EXTENSIONS: u8 = 0xa3;
 const POISON_VALUE: &[u8] = &[0x05, 0x00];
 
 /// A poison extension that is not as it must be. All of these are `badSubmission` (R8).
@@ -81,7 +81,7 @@ impl<'a> Precertificate<'a> {
 
     /// The final certificate: what [`final_tbs`](Self::final_tbs) returned, with its `signature`.
     pub fn assemble(&self, final_tbs: &[u8], signature: &[u8]) -> Result<Certificate, CertificateError> {
-        Certificate::parse(assemble(final_tbs, self.0.algorithm_der(), signature))
+        Certificate::parse(certificate_der(final_tbs, self.0.algorithm_der(), signature))
     }
 }
 
@@ -110,10 +110,9 @@ pub fn recover(certificate: &Certificate) -> Result<Option<Recovered<'_>>, Recov
     let timestamps = from_the_end.next().filter(|e| e.is(&oid::SIGNED_AGENT_TIMESTAMP_LIST));
     let (Some(signature), Some(timestamps)) = (signature, timestamps) else { return Err(RecoverError::Position) };
     let signature = tlv::whole_octets(tlv::only(signature.value, tlv::BIT_STRING)?)?;
-    let poison = extension_der(&oid::PRECERTIFICATE_POISON, true, POISON_VALUE);
-    let tbs = with_last_extensions(certificate, 2, &[&poison]);
+    let tbs = with_last_extensions(certificate, 2, &[&poison_der()]);
     Ok(Some(Recovered {
-        precertificate_der: assemble(&tbs, certificate.algorithm_der(), signature),
+        precertificate_der: certificate_der(&tbs, certificate.algorithm_der(), signature),
         sat_list_der: timestamps.value,
     }))
 }
@@ -134,9 +133,16 @@ fn with_last_extensions(certificate: &Certificate, dropped: usize, added: &[&[u8
     tlv::encode(tlv::SEQUENCE, &[certificate.tbs_head(), &extensions])
 }
 
-fn assemble(tbs: &[u8], algorithm: &[u8], signature: &[u8]) -> Vec<u8> {
+/// A Certificate (RFC 5280 section 4.1) of its three parts: a TBSCertificate and an
+/// AlgorithmIdentifier, both in DER, and the octets of the signature.
+pub fn certificate_der(tbs: &[u8], algorithm_der: &[u8], signature: &[u8]) -> Vec<u8> {
     let signature = tlv::encode(tlv::BIT_STRING, &[&[0], signature]);
-    tlv::encode(tlv::SEQUENCE, &[tbs, algorithm, &signature])
+    tlv::encode(tlv::SEQUENCE, &[tbs, algorithm_der, &signature])
+}
+
+/// The poison, as the last extension of a precertificate.
+pub fn poison_der() -> Vec<u8> {
+    extension_der(&oid::PRECERTIFICATE_POISON, true, POISON_VALUE)
 }
 
 #[cfg(test)]

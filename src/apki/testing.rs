@@ -1,5 +1,7 @@
 //! Certificates for unit tests, made of parts that a test can break one at a time.
 
+pub(crate) mod values;
+
 use super::certificate::Certificate;
 use super::oid;
 use super::precertificate::extension_der;
@@ -62,14 +64,19 @@ impl Draft {
         ca
     }
 
-    /// The certificate, signed by `issuer`.
-    pub(crate) fn sign(&self, issuer: &Ed25519Signer) -> Vec<u8> {
+    /// The TBSCertificate.
+    pub(crate) fn tbs(&self) -> Vec<u8> {
         let extensions: Vec<&[u8]> = self.extensions.iter().map(Vec::as_slice).collect();
         let list = encode(0xa3, &[&encode(tlv::SEQUENCE, &extensions)]);
         let tbs = [&self.version, &self.serial, &self.inner_algorithm, &self.issuer, &self.validity, &self.subject];
         let mut tbs: Vec<&[u8]> = tbs.into_iter().map(Vec::as_slice).collect();
         tbs.extend([self.spki.as_slice(), &self.unique_ids, &list]);
-        let tbs = encode(tlv::SEQUENCE, &tbs);
+        encode(tlv::SEQUENCE, &tbs)
+    }
+
+    /// The certificate, signed by `issuer`.
+    pub(crate) fn sign(&self, issuer: &Ed25519Signer) -> Vec<u8> {
+        let tbs = self.tbs();
         let signature = encode(tlv::BIT_STRING, &[&[0], &issuer.sign(&tbs).unwrap()]);
         encode(tlv::SEQUENCE, &[&tbs, &self.outer_algorithm, &signature])
     }

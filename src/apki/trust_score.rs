@@ -66,6 +66,17 @@ pub enum TrustTier {
 }
 
 impl TrustTier {
+    /// The lowest score of the tier (draft 6.1).
+    pub const fn floor(self) -> Score {
+        Score(match self {
+            Self::Untrusted => 0,
+            Self::Restricted => 20,
+            Self::Standard => 40,
+            Self::Elevated => 60,
+            Self::Full => 80,
+        })
+    }
+
     /// Its name in the ASN.1 module.
     pub const fn name(self) -> &'static str {
         match self {

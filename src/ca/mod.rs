@@ -18,9 +18,12 @@ mod encoding;
 pub mod enrolment;
 pub mod event;
 mod ident;
+pub mod issuance;
 pub mod journal;
+pub mod lint;
 pub mod policy;
 pub mod ports;
+pub mod profile;
 pub mod record;
 pub mod registry;
 pub mod request;
@@ -29,3 +32,6 @@ pub mod service;
 pub mod state;
 pub mod token;
 pub mod trust;
+
+#[cfg(test)]
+mod tests;

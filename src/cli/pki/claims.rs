@@ -5,15 +5,14 @@ use std::num::NonZeroU32;
 use sha2::{Digest, Sha256};
 
 use super::PkiError;
-use super::der::extension;
-use crate::apki::attestation::{Attestation, AttestationMethod};
+use crate::apki::attestation::AttestationMethod;
 use crate::apki::capabilities::{Amount, Capabilities, Capability, Currency, RateLimit, SpendLimit};
 use crate::apki::delegation::{AttenuationRules, Delegation};
 use crate::apki::extension::{AsciiText, Text};
 use crate::apki::moment::Moment;
 use crate::apki::provenance::{Evidence, Provenance};
 use crate::apki::trust_score::{DecayRate, Score, TrustScore};
-use crate::apki::{AgentExtension, ExtensionError};
+use crate::ca::profile::{AttestationFacts, Statement};
 
 const MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 const DAY: NonZeroU32 = NonZeroU32::new(86_400).unwrap();
@@ -51,9 +50,13 @@ impl Claims {
         })
     }
 
-    /// The five extensions, each as DER, one behind the other.
-    pub(super) fn extensions(&self, now: Moment) -> Result<Vec<u8>, PkiError> {
-        let capabilities = self.capabilities.to_der()?;
+    /// Hands on all that these claims say in a certificate with this validity.
+    pub(super) fn stated<T>(
+        &self,
+        not_before: Moment,
+        not_after: Moment,
+        take: impl FnOnce(&Statement<'_>) -> T,
+    ) -> Result<T, PkiError> {
         let provenance = Provenance {
             model_family: Text::new("demo-model")?,
             model_version: Text::new("1")?,
@@ -62,33 +65,29 @@ impl Claims {
             build_hash: Some(Sha256::digest(b"demo build").into()),
             attest_evidence: self.evidence.clone(),
         };
-        let score = TrustScore {
+        let trust_score = TrustScore {
             score: self.score,
             decay_rate: self.decay_rate,
-            last_updated: now,
+            last_updated: not_before,
             computation_method: Some(Text::new("demo")?),
         };
-        // Over the capabilities of the same certificate (protocol section 2).
-        let attestation = Attestation {
-            declared_capabilities_hash: Sha256::digest(&capabilities).into(),
+        let attestation = AttestationFacts {
             method: AttestationMethod::CaVerified,
             attestor_identity: Some(Text::new("demo CA")?),
-            time: now,
+            time: not_before,
             evidence_uri: None,
         };
-        let each = [
-            encoded(&score)?,
-            extension(&Capabilities::OID, false, &capabilities),
-            encoded(&delegation()?)?,
-            encoded(&provenance)?,
-            encoded(&attestation)?,
-        ];
-        Ok(each.concat())
+        let delegation = delegation()?;
+        Ok(take(&Statement {
+            not_before,
+            not_after,
+            trust_score: &trust_score,
+            capabilities: &self.capabilities,
+            delegation: Some(&delegation),
+            provenance: Some(&provenance),
+            attestation: Some(&attestation),
+        }))
     }
-}
-
-fn encoded<E: AgentExtension>(value: &E) -> Result<Vec<u8>, ExtensionError> {
-    Ok(extension(&E::OID, false, &value.to_der()?))
 }
 
 fn capability(

@@ -10,7 +10,10 @@ use der::pem;
 
 use super::PkiError;
 use crate::cli::files::pem_blocks;
-use crate::keys::{EcdsaP256Signer, Ed25519Signer, KeyError, PublicKey, RandomSource, Signer, signer_from_pkcs8_der};
+use crate::keys::{
+    EcdsaP256Signer, Ed25519Signer, KeyError, PublicKey, RandomSource, SignatureAlgorithm, Signer,
+    signer_from_pkcs8_der,
+};
 
 /// The kinds of key that a log admits signatures of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -67,9 +70,9 @@ impl SigningKey {
         self.0.public_key()
     }
 
-    /// DER AlgorithmIdentifier of the signatures.
-    pub fn algorithm(&self) -> &'static [u8] {
-        self.public_key().algorithm().algorithm_identifier_der()
+    /// The algorithm of the signatures.
+    pub fn algorithm(&self) -> SignatureAlgorithm {
+        self.public_key().algorithm()
     }
 
     /// Signs `message`.

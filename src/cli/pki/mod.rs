@@ -1,16 +1,15 @@
 //! A throw-away PKI for the demo and for load: a root, an organisation's CA under it, and agents'
 //! precertificates (protocol section 3).
 //!
-//! CA certificates are made with rcgen. Precertificates are put together octet by octet, because
-//! load needs tens of thousands that differ in serial number, name and key only.
+//! CA certificates are made with rcgen; precertificates are of the CA's own profile
+//! ([`crate::ca::profile`]), tens of thousands of them from one template.
 
 mod claims;
-mod der;
 mod key;
 mod stamp;
 
-use ::der::DateTime;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use der::DateTime;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber, date_time_ymd,
 };
@@ -20,7 +19,9 @@ pub use self::claims::Claims;
 pub use self::key::{KeyKind, SigningKey};
 pub use self::stamp::Stamp;
 use crate::apki::extension::ValueError;
-use crate::apki::{Certificate, CertificateError, ExtensionError};
+use crate::apki::{Certificate, CertificateError};
+use crate::ca::profile::ProfileError;
+use crate::ca::serial::{MAX_SERIAL, Serial};
 use crate::keys::PublicKey;
 use crate::time::UnixMillis;
 
@@ -48,9 +49,9 @@ pub enum PkiError {
     /// A claim that no certificate may make.
     #[error("a claim is out of its bounds: {0}")]
     Claim(#[from] ValueError),
-    /// A claim that cannot be written.
+    /// A claim that cannot be written into a certificate.
     #[error("{0}")]
-    Extension(#[from] ExtensionError),
+    Profile(#[from] ProfileError),
     /// What was made does not parse.
     #[error("{0}")]
     Certificate(#[from] CertificateError),
@@ -106,7 +107,7 @@ impl DemoPki {
 impl AuthorityFiles {
     /// The authority in these files.
     pub fn open(&self) -> Result<Authority, PkiError> {
-        let (_, der) = ::der::pem::decode_vec(self.certificate_pem.as_bytes())
+        let (_, der) = der::pem::decode_vec(self.certificate_pem.as_bytes())
             .map_err(|_| PkiError::Crypto("the CA certificate is not PEM"))?;
         Authority::new(SigningKey::from_pem(&self.key_pem)?, Certificate::parse(der)?)
     }
@@ -143,8 +144,8 @@ fn ca_params(name: &str, now: UnixMillis, path_len: Option<u8>) -> Result<Certif
     // Two demos on one machine are two authorities: their names differ.
     let serial = serial()?;
     params.distinguished_name.push(DnType::OrganizationName, "Agent Transparency Log demo");
-    params.distinguished_name.push(DnType::CommonName, format!("{name} {}", hex::encode(&serial[..4])));
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.distinguished_name.push(DnType::CommonName, format!("{name} {}", hex::encode(&serial.as_bytes()[..4])));
+    params.serial_number = Some(SerialNumber::from_slice(serial.as_bytes()));
     params.not_before = date_time_ymd(i32::from(today.year()), today.month(), today.day());
     // The first of a month exists in every year; the 29th of February does not.
     params.not_after = date_time_ymd(i32::from(today.year() + CA_YEARS), today.month(), 1);
@@ -153,12 +154,11 @@ fn ca_params(name: &str, now: UnixMillis, path_len: Option<u8>) -> Result<Certif
     Ok(params)
 }
 
-/// A random serial number of 16 octets: positive and in its shortest form (RFC 5280 section 4.1.2.2).
-fn serial() -> Result<[u8; 16], PkiError> {
-    let mut octets = [0; 16];
+/// A new serial number.
+fn serial() -> Result<Serial, PkiError> {
+    let mut octets = [0; MAX_SERIAL];
     SystemRandom::new().fill(&mut octets).map_err(|_| PkiError::Crypto("the system has no randomness to give"))?;
-    octets[0] = octets[0] & 0x7f | 0x40;
-    Ok(octets)
+    Ok(Serial::from_random(octets))
 }
 
 fn moment(at: UnixMillis) -> Result<DateTime, PkiError> {
