@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::journal::JournalHead;
-use super::record::{Agent, CertificateRecord};
-use super::request::{Request, RequestId};
-use super::serial::Serial;
-use super::token::{Token, TokenId};
-use crate::apki::AgentUri;
+// What passes through the ports: whoever fills one needs to know no more of the CA than this module.
+pub use super::journal::JournalHead;
+pub use super::record::{Agent, CertificateRecord};
+pub use super::request::{Request, RequestId};
+pub use super::serial::Serial;
+pub use super::token::{Token, TokenId};
+pub use crate::apki::AgentUri;
 pub use crate::log::store::StoreError;
 use crate::time::UnixMillis;
 
@@ -85,6 +86,9 @@ pub enum CommitError {
     Unknown(String),
 }
 
+/// Most certificates in one answer of [`CaStore::certificates`], whatever limit is asked for.
+pub const MAX_LISTED: usize = 1000;
+
 /// Which certificates to list, newest first. All that is given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateSearch {
@@ -96,11 +100,12 @@ pub struct CertificateSearch {
     pub until: Option<UnixMillis>,
     /// Go on behind this place, which an earlier page ended with.
     pub after: Option<Place>,
-    /// Most that are returned.
+    /// Most that are returned, up to [`MAX_LISTED`].
     pub limit: usize,
 }
 
-/// A place in a list of certificates: newest first, and by number where the moment is the same.
+/// A place in a list of certificates: newest first, and the greater number first where the moment is
+/// the same. Greater places come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// When it was signed.
@@ -120,7 +125,7 @@ pub trait CaStore: Send + Sync {
     /// Makes the change and syncs it to the disk before returning.
     fn commit(&self, commit: Commit) -> Result<(), CommitError>;
 
-    /// At most `limit` rows of the journal, from this number on.
+    /// At most `limit` rows of the journal, from this number on. Fewer than `limit` are the end of it.
     fn journal(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError>;
 
     /// Requests that are open (pending, ready or processing), oldest first: at most `limit`, behind the

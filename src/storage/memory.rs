@@ -4,6 +4,8 @@
 //! took effect, which is what a disk may do, and what a caller must not confuse.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
+use std::hash::Hash as Hashable;
 use std::ops::Range;
 
 use parking_lot::Mutex;
@@ -42,6 +44,44 @@ pub enum Fault {
     Persisted,
 }
 
+/// The faults that are yet to come.
+#[derive(Debug)]
+pub(super) struct Faults<C>(HashMap<C, (usize, Fault)>);
+
+impl<C> Default for Faults<C> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<C: Copy + Eq + Hashable + Debug> Faults<C> {
+    /// Lets the `nth` call from now of this kind fail (0 is the next), once.
+    pub(super) fn plan(&mut self, call: C, nth: usize, fault: Fault) {
+        self.0.insert(call, (nth, fault));
+    }
+
+    /// Counts a call, and says how it fails if it does.
+    pub(super) fn next(&mut self, call: C) -> Option<Fault> {
+        let (left, fault) = self.0.get_mut(&call)?;
+        if *left == 0 {
+            let fault = *fault;
+            self.0.remove(&call);
+            return Some(fault);
+        }
+        *left -= 1;
+        None
+    }
+
+    /// Counts a call that reads.
+    pub(super) fn read(&mut self, call: C) -> Result<(), StoreError> {
+        match self.next(call) {
+            None => Ok(()),
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable(format!("injected into {call:?}"))),
+            Some(_) => Err(StoreError::Corrupt(format!("injected into {call:?}"))),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     state: Option<StoreState>,
@@ -49,7 +89,7 @@ struct Inner {
     leaves: HashMap<Hash, LeafIndex>,
     blobs: BTreeMap<BlobId, Vec<u8>>,
     kept: Option<Kept>,
-    faults: HashMap<Call, (usize, Fault)>,
+    faults: Faults<Call>,
     commits: usize,
 }
 
@@ -62,7 +102,7 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// Lets the `nth` call from now of this kind fail (0 is the next), once.
     pub fn fail(&self, call: Call, nth: usize, fault: Fault) {
-        self.inner.lock().faults.insert(call, (nth, fault));
+        self.inner.lock().faults.plan(call, nth, fault);
     }
 
     /// Commits made so far.
@@ -90,30 +130,18 @@ impl MemoryStore {
                 leaves: inner.leaves.clone(),
                 blobs: inner.blobs.clone(),
                 kept: inner.kept.clone(),
-                faults: HashMap::new(),
+                faults: Faults::default(),
                 commits: inner.commits,
             }),
         }
     }
 
     fn fault(&self, call: Call) -> Option<Fault> {
-        let mut inner = self.inner.lock();
-        let (left, fault) = inner.faults.get_mut(&call)?;
-        if *left == 0 {
-            let fault = *fault;
-            inner.faults.remove(&call);
-            return Some(fault);
-        }
-        *left -= 1;
-        None
+        self.inner.lock().faults.next(call)
     }
 
     fn read(&self, call: Call) -> Result<(), StoreError> {
-        match self.fault(call) {
-            None => Ok(()),
-            Some(Fault::Unavailable) => Err(StoreError::Unavailable(format!("injected into {call:?}"))),
-            Some(_) => Err(StoreError::Corrupt(format!("injected into {call:?}"))),
-        }
+        self.inner.lock().faults.read(call)
     }
 }
 

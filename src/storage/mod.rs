@@ -1,6 +1,8 @@
 //! Where things are kept: RocksDB for real, memory for tests that need faults, and the file
-//! that keeps the last signed head apart from the database.
+//! that keeps the last signed head apart from the database. What a CA keeps is in [`ca`].
 
+pub mod ca;
+mod database;
 pub mod disk;
 pub mod head_file;
 pub mod memory;

@@ -1,0 +1,571 @@
+//! One suite for both stores, and what only a disk can do.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use rocksdb::{ColumnFamilyDescriptor, DB, Options};
+use tempfile::TempDir;
+
+use super::memory::{Call, Fault, MemoryCaStore};
+use super::rocks::RocksCaStore;
+use super::schema::{FORMAT_KEY, Family, HEAD_KEY, open_key, place_key};
+use crate::apki::attestation::AttestationMethod;
+use crate::apki::capabilities::Capabilities;
+use crate::apki::trust_score::Score;
+use crate::ca::application::{Application, Octets};
+use crate::ca::event::{Actor, Event};
+use crate::ca::ports::*;
+use crate::ca::record::{CertificateState, Issued};
+use crate::ca::request::{Credential, Grant, HoldReason, RequestState};
+use crate::ca::token::{TokenScope, TokenUse, UriPattern};
+use crate::ca::trust::initial::ScoreInputs;
+use crate::keys::{Ed25519Signer, Signer};
+use crate::storage::rocks::RocksStore;
+use crate::time::UnixMillis;
+
+/// A store that can be started anew.
+trait Subject {
+    type Store: CaStore;
+    fn new() -> Self;
+    fn store(&self) -> &Self::Store;
+    fn restart(self) -> Self;
+}
+
+struct InMemory(MemoryCaStore);
+
+impl Subject for InMemory {
+    type Store = MemoryCaStore;
+    fn new() -> Self {
+        Self(MemoryCaStore::default())
+    }
+    fn store(&self) -> &MemoryCaStore {
+        &self.0
+    }
+    fn restart(self) -> Self {
+        Self(self.0.copy())
+    }
+}
+
+struct OnDisk {
+    store: RocksCaStore,
+    dir: TempDir,
+}
+
+impl Subject for OnDisk {
+    type Store = RocksCaStore;
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { store: RocksCaStore::open(dir.path()).unwrap(), dir }
+    }
+    fn store(&self) -> &RocksCaStore {
+        &self.store
+    }
+    fn restart(self) -> Self {
+        let dir = self.stop();
+        Self { store: RocksCaStore::open(dir.path()).unwrap(), dir }
+    }
+}
+
+impl OnDisk {
+    fn stop(self) -> TempDir {
+        let Self { store, dir } = self;
+        drop(store);
+        dir
+    }
+}
+
+macro_rules! suite {
+    ($($name:ident),* $(,)?) => {
+        mod in_memory {
+            $(#[test] fn $name() { super::$name::<super::InMemory>(); })*
+        }
+        mod in_rocks {
+            $(#[test] fn $name() { super::$name::<super::OnDisk>(); })*
+        }
+    };
+}
+
+suite!(
+    what_was_committed_is_loaded,
+    a_commit_must_follow_from_what_is_there,
+    rows_come_in_their_order,
+    open_requests_follow_their_state,
+    a_fingerprint_is_found_once_the_certificate_is_issued,
+    pages_are_what_a_filter_finds,
+    no_page_has_more_than_the_most,
+);
+
+fn at(millis: u64) -> UnixMillis {
+    UnixMillis::new(millis)
+}
+
+fn uri(name: &str) -> AgentUri {
+    AgentUri::parse(&format!("agent://bank.example.com/payments/bot/{name}")).unwrap()
+}
+
+fn serial(n: u8) -> Serial {
+    // Of every length there is, so that order by octets is not order by number.
+    let mut octets = vec![n | 1; 16 + usize::from(n % 5)];
+    octets[0] = 1 + n % 0x7f;
+    Serial::from_bytes(&octets).unwrap()
+}
+
+fn token(n: u8) -> Token {
+    Token {
+        id: TokenId::new([n; 8]),
+        secret_hash: [n; 32],
+        scope: TokenScope {
+            agents: UriPattern::parse("agent://bank.example.com/payments/*/*").unwrap(),
+            capabilities: None,
+            max_validity_seconds: Some(3600),
+            replaces: false,
+        },
+        minted_by: "alice".into(),
+        minted_at: at(1),
+        expires_at: at(2),
+        used: TokenUse::Unused,
+    }
+}
+
+fn grant() -> Box<Grant> {
+    Box::new(Grant {
+        capabilities: Capabilities::default(),
+        validity_seconds: 3600,
+        score: Score::new(60).unwrap(),
+        inputs: ScoreInputs { attestation: 20, organization: 10, provenance: 10, code: 10, history: 10 },
+        scored_at: at(3),
+        method: AttestationMethod::CaVerified,
+        delegation: None,
+    })
+}
+
+fn request(n: u8, received_at: u64, state: RequestState) -> Request {
+    let application = Application {
+        agent: uri("1"),
+        spiffe: None,
+        public_key: Ed25519Signer::from_seed(&[n; 32]).unwrap().public_key().clone(),
+        evidence: None,
+        capabilities: None,
+        validity_seconds: None,
+        principal: None,
+    };
+    let credential = Credential::Token(TokenId::new([n; 8]));
+    Request { id: RequestId::new([n; 16]), application, credential, received_at: at(received_at), state }
+}
+
+fn certificate(n: u8, agent: &str, signed_at: u64, state: CertificateState) -> CertificateRecord {
+    CertificateRecord {
+        serial: serial(n),
+        request: RequestId::new([n; 16]),
+        agent: uri(agent),
+        score: Score::new(60).unwrap(),
+        precertificate: Octets(vec![n; 40]),
+        signed_at: at(signed_at),
+        not_after: at(signed_at + 1),
+        state,
+    }
+}
+
+fn issued(n: u8) -> CertificateState {
+    CertificateState::Issued(Issued { issued_at: at(9), fingerprint: [n; 32], certificate: Octets(vec![n; 50]) })
+}
+
+fn agent(name: &str) -> Agent {
+    Agent {
+        uri: uri(name),
+        first_issued_at: at(5),
+        enrolled_at: at(5),
+        certificates: 1,
+        current: serial(1),
+        current_not_after: at(6),
+        peak_score: Score::new(60).unwrap(),
+    }
+}
+
+/// A commit of so many rows behind what the store holds.
+fn commit(store: &impl CaStore, rows: usize, entities: Vec<Entity>) -> Commit {
+    let base = store.head().unwrap();
+    let mut head = base;
+    let event = || Event::TokenWithdrawn { token: TokenId::new([1; 8]) };
+    let rows = (0..rows).map(|_| head.append(at(7), Actor::Authority, event()).unwrap()).collect();
+    Commit { base, rows, head, entities }
+}
+
+fn put(store: &impl CaStore, entities: Vec<Entity>) {
+    store.commit(commit(store, 1, entities)).unwrap();
+}
+
+fn what_was_committed_is_loaded<S: Subject>() {
+    let subject = S::new();
+    assert_eq!(subject.store().head(), Ok(JournalHead::default()));
+    assert_eq!(subject.store().load(&[Key::Token(TokenId::new([1; 8]))]), Ok(vec![None]));
+    let entities = vec![
+        Entity::Token(token(1)),
+        Entity::Token(token(2)),
+        Entity::Request(request(1, 5, RequestState::Ready { grant: grant() })),
+        Entity::Agent(agent("1")),
+        Entity::Certificate(certificate(1, "1", 8, issued(4))),
+    ];
+    let first = commit(subject.store(), 3, entities.clone());
+    subject.store().commit(first.clone()).unwrap();
+    // Later ones replace earlier ones.
+    let spent = Token { used: TokenUse::Spent(RequestId::new([1; 16])), ..token(2) };
+    put(subject.store(), vec![Entity::Token(spent.clone())]);
+
+    let subject = subject.restart();
+    let store = subject.store();
+    assert_eq!(store.head().unwrap().rows, 4);
+    // Any order, any mixture, some twice, some unknown.
+    let keys = [4, 0, 3, 0, 2].map(|i: usize| entities[i].key());
+    let found: Vec<_> = store.load(&keys).unwrap().into_iter().map(Option::unwrap).collect();
+    assert_eq!(found, [4, 0, 3, 0, 2].map(|i: usize| entities[i].clone()));
+    let keys =
+        [Key::Agent(uri("2")), entities[1].key(), Key::Certificate(serial(2)), Key::Request(RequestId::new([2; 16]))];
+    assert_eq!(store.load(&keys), Ok(vec![None, Some(Entity::Token(spent)), None, None]));
+    assert_eq!(store.load(&[]), Ok(vec![]));
+    // It goes on from there.
+    put(store, vec![Entity::Token(token(3))]);
+    assert_eq!(store.head().unwrap().rows, 5);
+}
+
+fn a_commit_must_follow_from_what_is_there<S: Subject>() {
+    let subject = S::new();
+    let store = subject.store();
+    let first = commit(store, 2, vec![Entity::Token(token(1))]);
+    let other = commit(store, 1, vec![Entity::Token(token(2))]);
+    store.commit(first.clone()).unwrap();
+    assert_eq!(store.commit(other.clone()), Err(CommitError::Fenced { expected: 0, found: 2 }));
+    // As many rows, but others.
+    let good = commit(store, 1, vec![Entity::Token(token(2))]);
+    let forked = Commit { base: JournalHead { hash: [9; 32], ..good.base }, ..good.clone() };
+    assert_eq!(store.commit(forked), Err(CommitError::Fenced { expected: 2, found: 2 }));
+    // A head that the rows do not lead to.
+    for head in [
+        JournalHead { rows: 4, ..good.head },
+        JournalHead { hash: [9; 32], ..good.head },
+        good.base,
+        JournalHead { rows: u64::MAX, ..good.head },
+    ] {
+        let wrong = store.commit(Commit { head, ..good.clone() });
+        assert!(matches!(wrong, Err(CommitError::NotWritten(_))), "{wrong:?}");
+    }
+    // None of it left anything behind.
+    assert_eq!(store.load(&[Key::Token(TokenId::new([2; 8]))]), Ok(vec![None]));
+    let subject = subject.restart();
+    assert_eq!(subject.store().head(), Ok(first.head));
+    assert_eq!(subject.store().journal(0, 10), Ok(first.rows));
+    subject.store().commit(good).unwrap();
+}
+
+fn rows_come_in_their_order<S: Subject>() {
+    let subject = S::new();
+    // Numbers of more than one octet.
+    let mut rows = Vec::new();
+    for count in [1, 0, 250, 10, 3] {
+        let commit = commit(subject.store(), count, vec![]);
+        rows.extend(commit.rows.clone());
+        subject.store().commit(commit).unwrap();
+    }
+    let subject = subject.restart();
+    let store = subject.store();
+    for (from, limit) in [(0, 1000), (0, usize::MAX), (5, 3), (250, 10), (263, 5), (264, 5), (9, 0), (u64::MAX, 5)] {
+        let start = usize::try_from(from).unwrap().min(rows.len());
+        let end = start.saturating_add(limit).min(rows.len());
+        assert_eq!(store.journal(from, limit).unwrap(), rows[start..end], "{from}, {limit}");
+    }
+    let mut head = JournalHead::default();
+    store.journal(0, 1000).unwrap().iter().for_each(|row| drop(head.follow(row).unwrap()));
+    assert_eq!(store.head(), Ok(head));
+}
+
+fn open_requests_follow_their_state<S: Subject>() {
+    let subject = S::new();
+    let store = subject.store();
+    let ready = || RequestState::Ready { grant: grant() };
+    let reasons = vec![HoldReason::Policy];
+    let pending = RequestState::Pending { reasons, grant: grant(), expires_at: at(99) };
+    let processing = RequestState::Processing { grant: grant(), serial: serial(1) };
+    // 3 and 2 came at the same moment; 1 came later than 300 ms, in more than one octet.
+    let all =
+        [request(4, 200, pending), request(2, 256, ready()), request(3, 256, processing), request(1, 300, ready())];
+    put(store, [3, 1, 0, 2].map(|i: usize| Entity::Request(all[i].clone())).into());
+    assert_eq!(store.open_requests(None, 10).unwrap(), all);
+    assert_eq!(store.open_requests(None, usize::MAX).unwrap(), all);
+    assert_eq!(store.open_requests(None, 2).unwrap(), all[..2]);
+    assert_eq!(store.open_requests(None, 0).unwrap(), []);
+    for (i, last) in all.iter().enumerate() {
+        let found = store.open_requests(Some((last.received_at, last.id)), 10).unwrap();
+        assert_eq!(found, all[i + 1..], "behind {i}");
+    }
+    // A place where nothing is, or is no more, is as good.
+    assert_eq!(store.open_requests(Some((at(256), RequestId::new([0; 16]))), 1).unwrap(), all[1..2]);
+    let closed = |i: usize, state| Entity::Request(Request { state, ..all[i].clone() });
+    put(store, vec![closed(0, ready()), closed(1, RequestState::Valid { serial: serial(1) })]);
+    put(store, vec![closed(3, RequestState::Invalid { why: "no".into() })]);
+    let subject = subject.restart();
+    let found = subject.store().open_requests(None, 10).unwrap();
+    assert_eq!(found, [Request { state: ready(), ..all[0].clone() }, all[2].clone()]);
+    let found = subject.store().open_requests(Some((all[1].received_at, all[1].id)), 10).unwrap();
+    assert_eq!(found, all[2..3]);
+}
+
+fn a_fingerprint_is_found_once_the_certificate_is_issued<S: Subject>() {
+    let subject = S::new();
+    let store = subject.store();
+    let find = |store: &S::Store, n: u8| store.serial_of(&[n; 32]).unwrap();
+    put(store, vec![Entity::Certificate(certificate(1, "1", 8, CertificateState::Precertified))]);
+    put(store, vec![Entity::Certificate(certificate(2, "1", 8, CertificateState::Precertified))]);
+    assert_eq!((find(store, 1), find(store, 2)), (None, None));
+    put(store, vec![Entity::Certificate(certificate(1, "1", 8, issued(1)))]);
+    put(store, vec![Entity::Certificate(certificate(2, "1", 8, CertificateState::Abandoned { why: "no".into() }))]);
+    let subject = subject.restart();
+    assert_eq!((find(subject.store(), 1), find(subject.store(), 2)), (Some(serial(1)), None));
+    // Each is listed once, however often it changed.
+    let listed = subject.store().certificates(&CertificateSearch { limit: 10, ..Default::default() }).unwrap();
+    assert_eq!(listed.len(), 2);
+}
+
+/// What a search finds, told as plainly as possible.
+fn filtered(all: &[CertificateRecord], search: &CertificateSearch) -> Vec<CertificateRecord> {
+    let place = |c: &CertificateRecord| Place { signed_at: c.signed_at, serial: c.serial };
+    let mut found = all.to_vec();
+    found.sort_by_key(place);
+    found.reverse();
+    found.retain(|c| search.agent.as_ref().is_none_or(|agent| *agent == c.agent));
+    found.retain(|c| search.since.is_none_or(|since| since <= c.signed_at));
+    found.retain(|c| search.until.is_none_or(|until| c.signed_at < until));
+    found.retain(|c| search.after.is_none_or(|after| place(c) < after));
+    found.truncate(search.limit);
+    found
+}
+
+fn any_search() -> impl Strategy<Value = CertificateSearch> {
+    let moment = || proptest::option::of((250u64..262).prop_map(at));
+    let agent = proptest::option::of(prop::sample::select(vec!["1", "11", "1-", "2", "none"]));
+    let after = proptest::option::of((250u64..262, 0u8..40));
+    (agent, moment(), moment(), after, 0usize..12).prop_map(|(agent, since, until, after, limit)| CertificateSearch {
+        agent: agent.map(uri),
+        since,
+        until,
+        after: after.map(|(signed_at, n)| Place { signed_at: at(signed_at), serial: serial(n) }),
+        limit,
+    })
+}
+
+fn pages_are_what_a_filter_finds<S: Subject>() {
+    let subject = S::new();
+    // Names of which one begins another, moments around a change of length, serials of all lengths.
+    let name = |n: u8| ["1", "11", "1-", "2"][usize::from(n / 3 % 4)];
+    let all: Vec<_> = (0..40).map(|n| certificate(n, name(n), 252 + u64::from(n) * 7 % 9, issued(n))).collect();
+    all.chunks(7).for_each(|some| put(subject.store(), some.iter().cloned().map(Entity::Certificate).collect()));
+    let subject = subject.restart();
+    let store = subject.store();
+    proptest!(ProptestConfig::with_cases(2000), |(search in any_search())| {
+        prop_assert_eq!(store.certificates(&search).unwrap(), filtered(&all, &search));
+    });
+    // Page behind page is the whole, without gap or repetition.
+    proptest!(ProptestConfig::with_cases(100), |(search in any_search(), size in 1usize..5)| {
+        let whole = CertificateSearch { limit: MAX_LISTED, ..search };
+        let mut pages = Vec::new();
+        let mut next = CertificateSearch { limit: size, ..whole.clone() };
+        loop {
+            let page = store.certificates(&next).unwrap();
+            let Some(last) = page.last() else { break };
+            next.after = Some(Place { signed_at: last.signed_at, serial: last.serial });
+            pages.extend(page);
+        }
+        prop_assert_eq!(pages, filtered(&all, &whole));
+    });
+}
+
+fn no_page_has_more_than_the_most<S: Subject>() {
+    let subject = S::new();
+    let numbered = |n: u16| {
+        let octets = [&[1; 14][..], &n.to_be_bytes()].concat();
+        CertificateRecord { serial: Serial::from_bytes(&octets).unwrap(), ..certificate(1, "1", 8, issued(1)) }
+    };
+    let more = u16::try_from(MAX_LISTED).unwrap() + 1;
+    put(subject.store(), (0..more).map(|n| Entity::Certificate(numbered(n))).collect());
+    for agent in [None, Some(uri("1"))] {
+        let search = CertificateSearch { agent, limit: usize::MAX, ..Default::default() };
+        let found = subject.store().certificates(&search).unwrap();
+        assert_eq!((found.len(), &found[0]), (MAX_LISTED, &numbered(more - 1)));
+    }
+}
+
+#[test]
+fn faults_hit_the_call_that_they_are_meant_for() {
+    let store = MemoryCaStore::default();
+    let token_at = |n| vec![Entity::Token(token(n))];
+    store.fail(Call::Commit, 1, Fault::Unavailable);
+    put(&store, token_at(1));
+    assert!(matches!(store.commit(commit(&store, 1, token_at(2))), Err(CommitError::NotWritten(_))));
+    for (fault, rows) in [(Fault::Lost, 1), (Fault::Persisted, 2)] {
+        store.fail(Call::Commit, 0, fault);
+        assert!(matches!(store.commit(commit(&store, 1, token_at(2))), Err(CommitError::Unknown(_))));
+        assert_eq!((store.copy().head().unwrap().rows, store.commits() as u64), (rows, rows), "{fault:?}");
+    }
+    store.fail(Call::Load, 0, Fault::Unavailable);
+    store.fail(Call::Journal, 0, Fault::Lost);
+    assert!(store.copy().load(&[]).is_ok());
+    assert!(matches!(store.load(&[]), Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.journal(0, 1), Err(StoreError::Corrupt(_))));
+    assert!(store.load(&[]).is_ok() && store.journal(0, 1).is_ok());
+    let search = CertificateSearch::default();
+    for call in [Call::Head, Call::OpenRequests, Call::Certificates, Call::SerialOf] {
+        store.fail(call, 0, Fault::Lost);
+    }
+    assert!(store.head().is_err() && store.open_requests(None, 1).is_err());
+    assert!(store.certificates(&search).is_err() && store.serial_of(&[0; 32]).is_err());
+    assert!(store.tamper(0, |row| row.clear()) && !store.tamper(9, Vec::clear));
+    assert_eq!(store.journal(0, 1), Ok(vec![vec![]]));
+}
+
+/// Writes behind the store's back; no value removes the key.
+fn damage(dir: &Path, family: Family, key: &[u8], value: Option<&[u8]>) {
+    let families = Family::ALL.map(|f| ColumnFamilyDescriptor::new(f.name(), Options::default()));
+    let db = DB::open_cf_descriptors(&Options::default(), dir, families).unwrap();
+    let family = db.cf_handle(family.name()).unwrap();
+    match value {
+        Some(value) => db.put_cf(family, key, value).unwrap(),
+        None => db.delete_cf(family, key).unwrap(),
+    }
+}
+
+/// A store on the disk with one entity of each kind and three rows, stopped.
+fn filled() -> TempDir {
+    let subject = OnDisk::new();
+    let entities = vec![
+        Entity::Token(token(1)),
+        Entity::Request(request(1, 5, RequestState::Ready { grant: grant() })),
+        Entity::Agent(agent("1")),
+        Entity::Certificate(certificate(1, "1", 8, issued(4))),
+    ];
+    subject.store.commit(commit(&subject.store, 3, entities)).unwrap();
+    subject.stop()
+}
+
+fn corrupt<T: std::fmt::Debug>(result: Result<T, StoreError>, words: &[&str]) {
+    let Err(StoreError::Corrupt(text)) = result else { panic!("{result:?}") };
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
+}
+
+#[test]
+fn damaged_entities_are_named() {
+    let dir = filled();
+    let other = serde_json::to_vec(&token(2)).unwrap();
+    let keys = [
+        (Key::Token(TokenId::new([1; 8])), "tokens", hex::encode([1; 8])),
+        (Key::Request(RequestId::new([1; 16])), "requests", hex::encode([1; 16])),
+        (Key::Agent(uri("1")), "agents", uri("1").to_string()),
+        (Key::Certificate(serial(1)), "certificates", serial(1).to_string()),
+    ];
+    for (key, family, name) in &keys {
+        let (place, octets) = super::schema::entity_key(key);
+        for wrong in [&b"{"[..], b"", b"{\"id\":7}", &other] {
+            damage(dir.path(), place, &octets, Some(wrong));
+            let store = RocksCaStore::open(dir.path()).unwrap();
+            corrupt(store.load(std::slice::from_ref(key)), &[family, name]);
+        }
+    }
+    let store = RocksCaStore::open(dir.path()).unwrap();
+    corrupt(store.open_requests(None, 5), &["requests", &keys[1].2]);
+    corrupt(store.certificates(&CertificateSearch { limit: 5, ..Default::default() }), &["certificates", &keys[3].2]);
+}
+
+#[test]
+fn damaged_indexes_are_named() {
+    let dir = filled();
+    damage(dir.path(), Family::Certificates, serial(1).as_bytes(), None);
+    damage(dir.path(), Family::Requests, &[1; 16], None);
+    damage(dir.path(), Family::ByFingerprint, &[4; 32], Some(b"x"));
+    let store = RocksCaStore::open(dir.path()).unwrap();
+    let search = CertificateSearch { limit: 5, ..Default::default() };
+    let of_agent = CertificateSearch { agent: Some(uri("1")), ..search.clone() };
+    corrupt(store.certificates(&search), &["missing", "certificates_by_time", &serial(1).to_string()]);
+    corrupt(store.certificates(&of_agent), &["missing", "certificates_by_agent", &serial(1).to_string()]);
+    corrupt(store.open_requests(None, 1), &["missing", "open_requests", &hex::encode([1; 16])]);
+    corrupt(store.serial_of(&[4; 32]), &["certificates_by_fingerprint", &hex::encode([4; 32])]);
+    drop(store);
+
+    let cut = |key: Vec<u8>| key[..key.len() - 1].to_vec();
+    let place = place_key(&Place { signed_at: at(8), serial: serial(1) });
+    damage(dir.path(), Family::ByTime, &cut(place.clone()), Some(b""));
+    damage(dir.path(), Family::ByTime, &place, None);
+    damage(dir.path(), Family::OpenRequests, &cut(open_key(at(4), &RequestId::new([1; 16]))), Some(b""));
+    let store = RocksCaStore::open(dir.path()).unwrap();
+    corrupt(store.certificates(&search), &["certificates_by_time", "no key"]);
+    corrupt(store.open_requests(None, 1), &["open_requests", "no key"]);
+}
+
+#[test]
+fn a_journal_with_a_hole_is_damaged() {
+    let dir = filled();
+    damage(dir.path(), Family::Journal, &1u64.to_be_bytes(), None);
+    let store = RocksCaStore::open(dir.path()).unwrap();
+    assert_eq!(store.journal(0, 1).unwrap().len(), 1);
+    assert_eq!(store.journal(2, 5).unwrap().len(), 1);
+    corrupt(store.journal(0, 2), &["row 1"]);
+    corrupt(store.journal(1, 1), &["row 1"]);
+    drop(store);
+    // Without its last row the CA would not know what to go on from; who only reads may look at the rest.
+    damage(dir.path(), Family::Journal, &2u64.to_be_bytes(), None);
+    let error = RocksCaStore::open(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("row 2"), "{error}");
+    damage(dir.path(), Family::Journal, &2u64.to_be_bytes(), Some(b"{}"));
+    let error = RocksCaStore::open(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("state") && error.contains("head") && error.contains("last row"), "{error}");
+    assert_eq!(RocksCaStore::open_read_only(dir.path()).unwrap().journal(2, 1), Ok(vec![b"{}".to_vec()]));
+    damage(dir.path(), Family::State, HEAD_KEY, Some(b"{\"rows\":3}"));
+    let error = RocksCaStore::open(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("state") && error.contains("head") && error.contains("does not read"), "{error}");
+    corrupt(RocksCaStore::open_read_only(dir.path()).unwrap().head(), &["state", "head"]);
+}
+
+#[test]
+fn other_databases_are_refused_and_left_as_they_are() {
+    let (ca, log) = (filled(), tempfile::tempdir().unwrap());
+    drop(RocksStore::open(log.path()).unwrap());
+    let errors = [
+        (RocksCaStore::open(log.path()).err(), "database of a CA"),
+        (RocksCaStore::open_read_only(log.path()).err(), "database of a CA"),
+        (RocksStore::open(ca.path()).err(), "database of a log"),
+        (RocksStore::open_read_only(ca.path()).err(), "database of a log"),
+    ];
+    for (error, words) in errors {
+        let error = error.unwrap().to_string();
+        assert!(error.contains(words) && error.contains("it is not the"), "{error}");
+    }
+    drop(RocksStore::open(log.path()).unwrap());
+    drop(RocksCaStore::open(ca.path()).unwrap());
+
+    damage(ca.path(), Family::State, FORMAT_KEY, Some(b"atl ca 2"));
+    for error in [RocksCaStore::open(ca.path()).err(), RocksCaStore::open_read_only(ca.path()).err()] {
+        let error = error.unwrap().to_string();
+        assert!(error.contains("`atl ca 2`") && error.contains("`atl ca 1`"), "{error}");
+    }
+    damage(ca.path(), Family::State, FORMAT_KEY, None);
+    assert!(RocksCaStore::open(ca.path()).is_err());
+}
+
+#[test]
+fn who_only_reads_changes_nothing() {
+    let dir = filled();
+    let store = RocksCaStore::open_read_only(dir.path()).unwrap();
+    assert_eq!(store.journal(0, 10).unwrap().len(), 3);
+    assert_eq!(store.open_requests(None, 10).unwrap().len(), 1);
+    assert_eq!(store.serial_of(&[4; 32]), Ok(Some(serial(1))));
+    let search = CertificateSearch { agent: Some(uri("1")), limit: 5, ..Default::default() };
+    assert_eq!(store.certificates(&search).unwrap().len(), 1);
+    let refused = store.commit(commit(&store, 1, vec![Entity::Token(token(2))]));
+    assert!(matches!(refused, Err(CommitError::NotWritten(_))), "{refused:?}");
+    drop(store);
+    let store = RocksCaStore::open(dir.path()).unwrap();
+    assert_eq!(store.head().unwrap().rows, 3);
+    store.flush().unwrap();
+
+    let empty = tempfile::tempdir().unwrap();
+    let error = RocksCaStore::open_read_only(empty.path()).err().unwrap().to_string();
+    assert!(error.contains("there is no database of a CA"), "{error}");
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
+}
