@@ -135,7 +135,7 @@ impl IssuingCa {
     }
 
     /// Signs a TBSCertificate, and looks whether it did.
-    fn sign(&self, tbs: &[u8]) -> Result<Vec<u8>, IssuanceError> {
+    pub(super) fn sign(&self, tbs: &[u8]) -> Result<Vec<u8>, IssuanceError> {
         let signature = self.signer.sign(tbs)?;
         self.issuer.key().verify(tbs, &signature).map_err(|_| IssuanceError::OwnSignature)?;
         Ok(signature)

@@ -165,4 +165,7 @@ pub trait LogSubmitter: Send + Sync {
     /// Submits a precertificate with its chain, issuer first; the SAT is in DER, not looked at.
     fn submit<'a>(&'a self, precertificate: &'a [u8], chain: &'a [Vec<u8>])
     -> Answer<'a, Result<Vec<u8>, SubmitError>>;
+
+    /// Asks something that costs the log next to nothing: does it answer? In words, why not.
+    fn probe(&self) -> Answer<'_, Result<(), String>>;
 }

@@ -1,14 +1,35 @@
 //! The CA at work: the one place of `ca` with a clock, randomness and threads.
+//!
+//! - `queue`, `writer`: one thread decides every command and makes what follows durable
+//! - `issuing`, `logs`: from a request that is ready, by way of the logs, to a certificate
+//! - `recovery`: takes up what a crash or silent logs interrupted
+//! - `checks`: whether all of that would work now; `show`: how what is kept is shown
 
+mod checks;
+mod core;
+mod form;
+mod issuing;
+mod logs;
+mod parts;
+mod profile;
+mod queue;
+mod recovery;
+mod show;
+#[cfg(test)]
+mod tests;
 mod view;
+mod writer;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use self::core::Core;
+pub use self::parts::{NoRandomness, Parts, Random, Settings, StartError, SystemRandom};
 pub use self::view::{Answered, AuditPage, CertificateView, IssuedView, OpenView, SatView};
 pub use super::application::{Evidence, Octets, Principal};
 pub use super::authority::Refusal;
@@ -18,7 +39,9 @@ pub use super::request::RequestId;
 pub use super::serial::Serial;
 pub use super::token::{TokenId, TokenScope, TokenSecret, UriPattern};
 use crate::apki::capabilities::Capabilities;
-use crate::time::UnixMillis;
+use crate::ca::command::Command;
+use crate::ca::request::Request;
+use crate::time::{Stopwatch, UnixMillis};
 
 /// What an agent sends: its certification request and what it says of itself.
 #[derive(Clone, Debug)]
@@ -85,98 +108,217 @@ pub trait Observer: Send + Sync {
     fn log(&self, url: &str, result: &'static str, took: Duration);
 }
 
+/// Most rows, requests or certificates in one answer.
+const MAX_PAGE: usize = 1_000;
+
 /// A certification authority that runs.
-pub struct CaService {}
+pub struct CaService {
+    core: Arc<Core>,
+    housekeeping: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Where nobody stopped it, it stops where it stands: what is under way is taken up by the next start.
+impl Drop for CaService {
+    fn drop(&mut self) {
+        self.core.stopping.send_replace(true);
+        self.core.queue.close();
+    }
+}
 
 impl CaService {
+    /// Looks at the parts, starts the writer, and takes up what was interrupted. Blocks while it reads;
+    /// to be called within a tokio runtime, which its tasks run on.
+    ///
+    /// # Errors
+    /// [`StartError`] where the journal does not end where the store says, the issuing certificate is
+    /// not valid now or without a root above, its key does not sign, or there are too few logs.
+    pub fn start(parts: Parts, settings: Settings) -> Result<Arc<Self>, StartError> {
+        let core = Arc::new(Core::start(parts, settings)?);
+        let stopping = core.stopping.subscribe();
+        let housekeeping = tokio::spawn(recovery::keep_house(Arc::clone(&core), stopping));
+        Ok(Arc::new(Self { core, housekeeping: Mutex::new(Some(housekeeping)) }))
+    }
+
     /// An agent asks for its first certificate with an enrolment token. Where policy allows it, the
     /// answer has the certificate.
-    pub async fn enrol(&self, _secret: TokenSecret, _form: Form, _source: IpAddr) -> Result<Answered, CaError> {
-        unimplemented!()
+    pub async fn enrol(&self, secret: TokenSecret, form: Form, source: IpAddr) -> Result<Answered, CaError> {
+        let answer = async {
+            let application = Box::new(form.into_application()?);
+            let (request, source) = (self.request_id()?, source.to_string());
+            self.apply(Command::Enrol { request, secret, application, source }).await
+        };
+        self.observed("enrol", answer.await)
     }
 
     /// An agent asks for its next certificate; `current` is the certificate (DER) whose key it proved to
     /// hold in the TLS handshake.
-    pub async fn renew(&self, _current: &[u8], _form: Form, _source: IpAddr) -> Result<Answered, CaError> {
-        unimplemented!()
+    pub async fn renew(&self, current: &[u8], form: Form, source: IpAddr) -> Result<Answered, CaError> {
+        let answer = async {
+            let (serial, fingerprint) = form::presented(current)?;
+            let application = Box::new(form.into_application()?);
+            let (request, source) = (self.request_id()?, source.to_string());
+            self.apply(Command::Renew { request, serial, fingerprint, application, source }).await
+        };
+        self.observed("renew", answer.await)
     }
 
     /// Where a request stands.
-    pub async fn request(&self, _id: RequestId) -> Result<Answered, CaError> {
-        unimplemented!()
+    pub async fn request(&self, id: RequestId) -> Result<Answered, CaError> {
+        self.core.answered(self.core.find(id).await?).await
     }
 
     /// Mints an enrolment token that is good for so many milliseconds.
     pub async fn mint_token(
         &self,
-        _operator: &str,
-        _scope: TokenScope,
-        _ttl_ms: u64,
+        operator: &str,
+        scope: TokenScope,
+        ttl_ms: u64,
     ) -> Result<(TokenSecret, UnixMillis), CaError> {
-        unimplemented!()
+        let secret = TokenSecret::new(TokenId::new(self.core.octets()?), self.core.octets()?);
+        let expires_at = self.core.clock.now().saturating_add(ttl_ms);
+        let operator = operator.to_owned();
+        self.tell(Command::MintToken { secret: secret.clone(), scope, expires_at, operator }).await?;
+        Ok((secret, expires_at))
     }
 
     /// Takes a token back.
-    pub async fn withdraw_token(&self, _operator: &str, _token: TokenId) -> Result<(), CaError> {
-        unimplemented!()
+    pub async fn withdraw_token(&self, operator: &str, token: TokenId) -> Result<(), CaError> {
+        self.tell(Command::WithdrawToken { token, operator: operator.to_owned() }).await.map(drop)
     }
 
     /// Approves a request that waits; the certificate is issued at once if logs allow it, or else as soon
     /// as they do.
-    pub async fn approve(&self, _operator: &str, _id: RequestId) -> Result<Answered, CaError> {
-        unimplemented!()
+    pub async fn approve(&self, operator: &str, id: RequestId) -> Result<Answered, CaError> {
+        let answer = async {
+            let request = self.told(Command::Approve { request: id, operator: operator.to_owned() }).await?;
+            match self.core.issue(request).await {
+                Ok(request) => self.core.answered(request).await,
+                // It is approved, whatever the logs say.
+                Err(CaError::Logs { .. } | CaError::Overloaded) => self.request(id).await,
+                Err(error) => Err(error),
+            }
+        };
+        self.observed("approve", answer.await)
     }
 
     /// Denies a request.
-    pub async fn deny(&self, _operator: &str, _id: RequestId, _why: String) -> Result<Answered, CaError> {
-        unimplemented!()
+    pub async fn deny(&self, operator: &str, id: RequestId, why: String) -> Result<Answered, CaError> {
+        let request = self.told(Command::Deny { request: id, operator: operator.to_owned(), why }).await?;
+        self.core.answered(request).await
     }
 
-    /// Requests that are not answered yet, oldest first.
+    /// Requests that are not answered yet, oldest first: at most `limit`, and never more than 1000.
     pub async fn open_requests(
         &self,
-        _after: Option<(UnixMillis, RequestId)>,
-        _limit: usize,
+        after: Option<(UnixMillis, RequestId)>,
+        limit: usize,
     ) -> Result<Vec<OpenView>, CaError> {
-        unimplemented!()
+        let requests = self.core.read(move |store| store.open_requests(after, limit.min(MAX_PAGE))).await?;
+        Ok(requests.into_iter().filter_map(show::open_view).collect())
     }
 
-    /// Certificates, newest first.
-    pub async fn certificates(&self, _search: CertificateSearch) -> Result<Vec<CertificateView>, CaError> {
-        unimplemented!()
+    /// Certificates, newest first, never more than 1000.
+    pub async fn certificates(&self, mut search: CertificateSearch) -> Result<Vec<CertificateView>, CaError> {
+        search.limit = search.limit.min(MAX_PAGE);
+        let records = self.core.read(move |store| store.certificates(&search)).await?;
+        Ok(records.into_iter().map(show::certificate_view).collect())
     }
 
     /// The certificate of this number.
-    pub async fn certificate(&self, _serial: Serial) -> Result<CertificateView, CaError> {
-        unimplemented!()
+    pub async fn certificate(&self, serial: Serial) -> Result<CertificateView, CaError> {
+        self.core.certificate(serial).await.map(show::certificate_view)
     }
 
     /// The final certificate with this SHA-256, and its issuers behind it without the root, in DER.
-    pub async fn final_certificate(&self, _sha256: [u8; 32]) -> Result<Vec<Vec<u8>>, CaError> {
-        unimplemented!()
+    pub async fn final_certificate(&self, sha256: [u8; 32]) -> Result<Vec<Vec<u8>>, CaError> {
+        let unknown = || CaError::Refusal(Refusal::NotFound("certificate with this SHA-256"));
+        let serial = self.core.read(move |store| store.serial_of(&sha256)).await?.ok_or_else(unknown)?;
+        let record = self.core.certificate(serial).await?;
+        let issued = record.issued().filter(|issued| issued.fingerprint == sha256).ok_or_else(unknown)?;
+        Ok(self.core.with_issuers(&issued.certificate.0))
     }
 
-    /// Rows of the journal, octet for octet.
-    pub async fn audit(&self, _start: u64, _limit: usize) -> Result<AuditPage, CaError> {
-        unimplemented!()
+    /// Rows of the journal, octet for octet: at most `limit`, and never more than 1000.
+    pub async fn audit(&self, start: u64, limit: usize) -> Result<AuditPage, CaError> {
+        let page = self.core.read(move |store| {
+            let head = store.head()?;
+            let behind = usize::try_from(head.rows.saturating_sub(start)).unwrap_or(usize::MAX);
+            // A row that was written since the head was read is not under it.
+            let rows = store.journal(start, limit.min(MAX_PAGE).min(behind))?;
+            Ok(AuditPage { total: head.rows, head: head.hash, start, rows })
+        });
+        page.await
     }
 
     /// Whether the CA could issue a certificate now, part by part.
     pub async fn checks(&self) -> Vec<Check> {
-        unimplemented!()
+        self.core.checks().await
     }
 
     /// Resolves when the CA has stopped by itself, with the reason: a write that failed, a store that is
     /// damaged.
     pub async fn ended(&self) -> String {
-        unimplemented!()
+        self.core.queue.ended().await
     }
 
-    /// Takes nothing in any more, finishes what is under way and closes the store.
+    /// Takes nothing in any more, finishes what is under way and ends the writer. The store is closed
+    /// when the last of those who hold it lets go.
     pub async fn stop(&self) {
-        unimplemented!()
+        self.core.stopping.send_replace(true);
+        let all = u32::try_from(self.core.settings.max_issuances).unwrap_or(u32::MAX);
+        // Whoever has a place gives it back when the issuance has ended.
+        drop(self.core.issuances.acquire_many(all).await);
+        let housekeeping = self.housekeeping.lock().take();
+        if let Some(housekeeping) = housekeeping {
+            let _ = housekeeping.await;
+        }
+        let core = Arc::clone(&self.core);
+        let _ = tokio::task::spawn_blocking(move || core.queue.close()).await;
+    }
+
+    /// Decides an application, and issues where that is what follows.
+    async fn apply(&self, command: Command) -> Result<Answered, CaError> {
+        let watch = Stopwatch::start();
+        let request = self.told(command).await;
+        self.core.observer.phase("decide", watch.elapsed());
+        let request = self.core.issue(request?).await?;
+        self.core.answered(request).await
+    }
+
+    /// Has a command decided that is about a request.
+    async fn told(&self, command: Command) -> Result<Request, CaError> {
+        let about = self.tell(command).await?;
+        about.ok_or_else(|| CaError::Internal("a request was decided on, and is not there".into()))
+    }
+
+    async fn tell(&self, command: Command) -> Result<Option<Request>, CaError> {
+        if self.core.is_stopping() { Err(CaError::Stopped) } else { self.core.queue.ask(command).await }
+    }
+
+    fn request_id(&self) -> Result<RequestId, CaError> {
+        self.core.octets().map(RequestId::new)
+    }
+
+    fn observed(&self, kind: &'static str, answer: Result<Answered, CaError>) -> Result<Answered, CaError> {
+        let result = answer.as_ref().map_or_else(CaError::name, |answered| answered.status);
+        self.core.observer.answered(kind, result);
+        answer
     }
 }
 
-/// Holds the seam of the skeleton.
-pub type Stop = Arc<watch::Sender<bool>>;
+impl CaError {
+    /// What measurements call it.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Csr(_) => "csr",
+            Self::Refusal(Refusal::Unauthorized(_)) => "unauthorized",
+            Self::Refusal(Refusal::Refused(_)) => "refused",
+            Self::Refusal(Refusal::NotFound(_)) => "not_found",
+            Self::Refusal(Refusal::Conflict(_)) => "conflict",
+            Self::Logs { .. } => "logs",
+            Self::Overloaded => "overloaded",
+            Self::Stopped => "stopped",
+            Self::Internal(_) => "internal",
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What all of the service's files share: the parts, put together and looked at once.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, watch};
+
+use super::issuing::Flights;
+use super::logs::Logs;
+use super::parts::{Parts, Random, Settings, StartError};
+use super::queue::Queue;
+use super::writer::Writer;
+use super::{CaError, Observer};
+use crate::apki::chain::Issuer;
+use crate::ca::authority::Refusal;
+use crate::ca::issuance::{IssuanceError, IssuingCa};
+use crate::ca::journal::{JournalHead, Row};
+use crate::ca::lint::Linter;
+use crate::ca::policy::Policy;
+use crate::ca::ports::{CaStore, Entity, Key, StoreError};
+use crate::ca::record::CertificateRecord;
+use crate::ca::request::{Request, RequestId};
+use crate::ca::serial::Serial;
+use crate::time::{Clock, UnixMillis};
+
+/// What is signed to see whether the key signs. It is no DER, so it can be taken for no certificate.
+const KEY_CHECK: &[u8] = b"atl ca: does the issuing key sign?";
+
+/// The service without its handle: what tasks hold on to.
+pub(super) struct Core {
+    pub(super) store: Arc<dyn CaStore>,
+    pub(super) ca: IssuingCa,
+    pub(super) linter: Linter,
+    pub(super) policy: Arc<Policy>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) settings: Settings,
+    pub(super) logs: Arc<Logs>,
+    pub(super) queue: Queue,
+    /// The issuing certificate and those above it, without the root.
+    pub(super) issuers: Arc<[Vec<u8>]>,
+    pub(super) flights: Arc<Flights>,
+    pub(super) issuances: Arc<Semaphore>,
+    pub(super) stopping: watch::Sender<bool>,
+    random: Arc<dyn Random>,
+}
+
+impl Core {
+    /// Looks at the parts, and starts the writer. Blocks while it reads.
+    pub(super) fn start(parts: Parts, mut settings: Settings) -> Result<Self, StartError> {
+        let Parts { store, logs, ca, linter, policy, clock, random, observer } = parts;
+        check_issuer(&ca, &linter, clock.now())?;
+        check_logs(&logs.iter().map(|(log, _)| log.id()).collect::<Vec<_>>(), &settings)?;
+        let head = check_journal(&*store)?;
+        settings.max_issuances = settings.max_issuances.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let policy = Arc::new(policy);
+        let writer = Writer::new(Arc::clone(&store), Arc::clone(&policy), Arc::clone(&clock), head);
+        // Each issuance tells the writer one thing at a time, and housekeeping some more.
+        let reserve = settings.max_issuances.saturating_mul(2);
+        let queue = Queue::start(writer, settings.queue_limit, reserve)?;
+        let shared = (Arc::clone(&clock), Arc::clone(&random), Arc::clone(&observer));
+        Ok(Self {
+            logs: Arc::new(Logs::new(logs, &settings, shared)),
+            issuers: issuers(&ca).into(),
+            flights: Arc::default(),
+            issuances: Arc::new(Semaphore::new(settings.max_issuances)),
+            stopping: watch::Sender::new(false),
+            store,
+            ca,
+            linter,
+            policy,
+            clock,
+            observer,
+            settings,
+            queue,
+            random,
+        })
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Random octets.
+    pub(super) fn octets<const N: usize>(&self) -> Result<[u8; N], CaError> {
+        let mut octets = [0; N];
+        self.random.fill(&mut octets).map_err(|e| CaError::Internal(e.to_string()))?;
+        Ok(octets)
+    }
+
+    /// Whether the issuing key signs, and so that it verifies.
+    pub(super) fn check_key(&self) -> Result<(), IssuanceError> {
+        self.ca.sign(KEY_CHECK).map(drop)
+    }
+
+    /// Reads from the store, which may block on the disk.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn CaStore) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, CaError> {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || read(&*store)).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(StoreError::Unavailable(_))) => Err(CaError::Overloaded),
+            Ok(Err(damage)) => Err(CaError::Internal(damage.to_string())),
+            Err(_) => Err(CaError::Internal("a read of the store failed unexpectedly".into())),
+        }
+    }
+
+    async fn load(&self, key: Key) -> Result<Option<Entity>, CaError> {
+        Ok(self.read(move |store| store.load(&[key])).await?.into_iter().next().flatten())
+    }
+
+    /// The request of this name.
+    pub(super) async fn find(&self, id: RequestId) -> Result<Request, CaError> {
+        match self.load(Key::Request(id)).await? {
+            Some(Entity::Request(request)) => Ok(request),
+            _ => Err(Refusal::NotFound("request of this name").into()),
+        }
+    }
+
+    /// The certificate of this number.
+    pub(super) async fn certificate(&self, serial: Serial) -> Result<CertificateRecord, CaError> {
+        match self.load(Key::Certificate(serial)).await? {
+            Some(Entity::Certificate(certificate)) => Ok(certificate),
+            _ => Err(Refusal::NotFound("certificate of this number").into()),
+        }
+    }
+}
+
+fn issuers(ca: &IssuingCa) -> Vec<Vec<u8>> {
+    let all = std::iter::once(ca.certificate()).chain(ca.chain());
+    all.filter(|certificate| !certificate.is_self_issued()).map(|certificate| certificate.der().to_vec()).collect()
+}
+
+fn check_issuer(ca: &IssuingCa, linter: &Linter, now: UnixMillis) -> Result<(), StartError> {
+    let issuer = ca.certificate();
+    if linter.issuer() != issuer {
+        return Err(StartError::OtherLinter);
+    }
+    let (not_before, not_after) = (issuer.not_before(), issuer.not_after());
+    if now < not_before || now > not_after {
+        return Err(StartError::Expired { not_before, not_after, now });
+    }
+    // That each certificate is issued by the next was seen when the chain was put together.
+    let top = ca.chain().last().unwrap_or(issuer);
+    let root = Issuer::new(top.clone())
+        .ok()
+        .filter(|root| top.is_self_issued() && root.key().verify(top.tbs_der(), top.signature()).is_ok());
+    root.ok_or(StartError::NoRoot)?;
+    ca.sign(KEY_CHECK).map(drop).map_err(StartError::Key)
+}
+
+fn check_logs(ids: &[crate::keys::LogId], settings: &Settings) -> Result<(), StartError> {
+    let found = ids.iter().collect::<std::collections::HashSet<_>>().len();
+    let needed = settings.sat_rule.min_sats.get();
+    if found < needed { Err(StartError::Logs { needed, found }) } else { Ok(()) }
+}
+
+/// The head of the journal, once it is seen to be that of the journal's last row.
+fn check_journal(store: &dyn CaStore) -> Result<JournalHead, StartError> {
+    let head = store.head()?;
+    let wrong = |found| StartError::Head { rows: head.rows, found };
+    if !store.journal(head.rows, 1)?.is_empty() {
+        return Err(wrong("there are more"));
+    }
+    let Some(last) = head.rows.checked_sub(1) else {
+        return if head == JournalHead::default() { Ok(head) } else { Err(wrong("the hash of a last row")) };
+    };
+    let rows = store.journal(last, 1)?;
+    let [octets] = rows.as_slice() else { return Err(wrong("the last is missing")) };
+    if <[u8; 32]>::from(Sha256::digest(octets)) != head.hash {
+        return Err(wrong("the last one has another hash"));
+    }
+    let row: Row = serde_json::from_slice(octets)
+        .map_err(|e| crate::ca::journal::JournalError::Unreadable { row: last, reason: e.to_string() })?;
+    if row.row != last {
+        return Err(crate::ca::journal::JournalError::Number { row: last, found: row.row }.into());
+    }
+    Ok(head)
+}

@@ -1,0 +1,176 @@
+//! Issuance (draft 7.2 and 8.2, protocol sections 3 and 6): from a request that is ready to a
+//! certificate with its proof from the logs.
+//!
+//! Each step is durable before the world sees it: the precertificate before any log does, the
+//! certificate before its agent does. Whatever stops an issuance in between leaves a request that is
+//! `processing`, which `recovery` takes up; it is never issued twice.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::CaError;
+use super::core::Core;
+use super::profile::{Validity, profile};
+use crate::apki::Certificate;
+use crate::ca::application::Octets;
+use crate::ca::authority::Refusal;
+use crate::ca::command::Command;
+use crate::ca::issuance::{IssuanceError, SignedPrecertificate, finish, sign_precertificate};
+use crate::ca::request::{Grant, Request, RequestId, RequestState};
+use crate::ca::serial::{MAX_SERIAL, Serial};
+use crate::time::Stopwatch;
+
+/// The requests that are being worked on in this process.
+#[derive(Debug, Default)]
+pub(super) struct Flights(Mutex<HashSet<RequestId>>);
+
+/// Being the only one who works on a request, and one of so many issuances at a time.
+pub(super) struct Flight {
+    id: RequestId,
+    flights: Arc<Flights>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.flights.0.lock().remove(&self.id);
+    }
+}
+
+impl Flights {
+    /// Whether somebody works on the request.
+    pub(super) fn has(&self, id: &RequestId) -> bool {
+        self.0.lock().contains(id)
+    }
+}
+
+impl Core {
+    /// Begins work on a request: `None` where somebody else is at it.
+    pub(super) fn take_off(&self, id: RequestId) -> Result<Option<Flight>, CaError> {
+        if self.is_stopping() {
+            return Err(CaError::Stopped);
+        }
+        let place = Arc::clone(&self.issuances).try_acquire_owned().map_err(|_| CaError::Overloaded)?;
+        if !self.flights.0.lock().insert(id) {
+            return Ok(None);
+        }
+        Ok(Some(Flight { id, flights: Arc::clone(&self.flights), _place: place }))
+    }
+
+    /// Issues the certificate of a request that is ready, and returns the request as it is then. One
+    /// that is not ready, or that somebody else works on, is returned as it is. Dropping the future
+    /// does not stop the issuance.
+    pub(super) async fn issue(self: &Arc<Self>, request: Request) -> Result<Request, CaError> {
+        if !matches!(request.state, RequestState::Ready { .. }) {
+            return Ok(request);
+        }
+        let Some(flight) = self.take_off(request.id)? else { return self.find(request.id).await };
+        let core = Arc::clone(self);
+        let issuance = tokio::spawn(async move {
+            let _flight = flight;
+            core.issue_here(request).await
+        });
+        match issuance.await {
+            Ok(issued) => issued,
+            Err(end) if end.is_cancelled() => Err(CaError::Stopped),
+            Err(_) => Err(CaError::Internal("the issuance failed unexpectedly".into())),
+        }
+    }
+
+    async fn issue_here(self: &Arc<Self>, request: Request) -> Result<Request, CaError> {
+        let RequestState::Ready { grant } = &request.state else { return Ok(request) };
+        let total = Stopwatch::start();
+        let serial = Serial::from_random(self.octets::<MAX_SERIAL>()?);
+        let precertificate = Arc::new(self.precertificate(serial, &request, grant)?);
+        let precertify = Command::Precertify {
+            request: request.id,
+            serial,
+            precertificate: Octets(precertificate.certificate().der().to_vec()),
+            not_after: precertificate.certificate().not_after(),
+        };
+        match self.record(precertify).await {
+            Ok(_) => {}
+            // It is not ready any more: an operator or an earlier issuance was faster.
+            Err(CaError::Refusal(Refusal::Conflict(_))) => return self.find(request.id).await,
+            Err(error) => return Err(error),
+        }
+        let certificate = match self.certify(&precertificate).await {
+            Ok(certificate) => certificate,
+            Err(error) => {
+                self.abandon(request.id, serial, error.to_string()).await;
+                return Err(error);
+            }
+        };
+        let issued = self.issued(request.id, serial, &certificate).await;
+        self.observer.phase("total", total.elapsed());
+        issued
+    }
+
+    fn precertificate(
+        &self,
+        serial: Serial,
+        request: &Request,
+        grant: &Grant,
+    ) -> Result<SignedPrecertificate, CaError> {
+        let watch = Stopwatch::start();
+        let now = self.clock.now();
+        let seconds = grant.validity_seconds;
+        let validity = Validity::new(now, self.settings.backdate_ms, seconds, self.ca.certificate())
+            .ok_or_else(|| CaError::Internal(format!("no certificate can be dated {now}: set the clock right")))?;
+        let profile = profile(serial, &request.application, grant, &self.policy, validity)
+            .map_err(|e| CaError::Internal(format!("attestation evidence: {e}")))?;
+        let signed = sign_precertificate(&self.ca, &self.linter, &profile, now).map_err(|e| internal(&e))?;
+        self.observer.phase("sign", watch.elapsed());
+        Ok(signed)
+    }
+
+    /// Takes a precertificate that is recorded to the logs, and signs the final certificate.
+    pub(super) async fn certify(&self, precertificate: &Arc<SignedPrecertificate>) -> Result<Certificate, CaError> {
+        let watch = Stopwatch::start();
+        let gathered = self.logs.gather(precertificate, &self.issuers).await;
+        self.observer.phase("logs", watch.elapsed());
+        let (gathered, watch) = (gathered?, Stopwatch::start());
+        let (rule, now) = (&self.settings.sat_rule, self.clock.now());
+        let certificate = finish(&self.ca, &self.linter, &gathered, rule, now);
+        self.observer.phase("finish", watch.elapsed());
+        certificate.map_err(|e| internal(&e))
+    }
+
+    /// Records a final certificate. Where that does not succeed, nobody has seen it and nobody will.
+    pub(super) async fn issued(
+        &self,
+        request: RequestId,
+        serial: Serial,
+        certificate: &Certificate,
+    ) -> Result<Request, CaError> {
+        let fingerprint = Sha256::digest(certificate.der()).into();
+        let certificate = Octets(certificate.der().to_vec());
+        let issue = Command::Issue { request, serial, fingerprint, certificate };
+        self.record(issue).await?.ok_or_else(|| CaError::Internal(format!("request {request} is gone")))
+    }
+
+    /// Records that a precertificate comes to nothing. Where that does not succeed, the request stays
+    /// `processing` until `recovery` looks at it.
+    pub(super) async fn abandon(&self, request: RequestId, serial: Serial, why: String) {
+        if let Err(error) = self.record(Command::Abandon { request, serial, why }).await {
+            tracing::warn!(%request, %serial, %error, "an issuance that failed could not be recorded as abandoned");
+        }
+    }
+
+    async fn record(&self, command: Command) -> Result<Option<Request>, CaError> {
+        let watch = Stopwatch::start();
+        let recorded = self.queue.record(command).await;
+        self.observer.phase("record", watch.elapsed());
+        recorded
+    }
+}
+
+/// A fault of ours: the rule that the linter found broken, or what the key did.
+fn internal(error: &IssuanceError) -> CaError {
+    tracing::error!(%error, "no certificate was issued");
+    CaError::Internal(error.to_string())
+}

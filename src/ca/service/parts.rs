@@ -1,0 +1,144 @@
+//! What the service is made of, its settings, and why it may not start.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom as Machine};
+use thiserror::Error;
+
+use super::Observer;
+use crate::ca::issuance::{IssuanceError, IssuingCa, KnownLog, SatRule};
+use crate::ca::journal::JournalError;
+use crate::ca::lint::Linter;
+use crate::ca::policy::Policy;
+use crate::ca::ports::{CaStore, LogSubmitter, StoreError};
+use crate::time::{Clock, UnixMillis};
+
+/// What the service works with.
+pub struct Parts {
+    /// Where the CA is kept.
+    pub store: Arc<dyn CaStore>,
+    /// The logs, and how each is reached.
+    pub logs: Vec<(KnownLog, Arc<dyn LogSubmitter>)>,
+    /// The certificate and key that issue.
+    pub ca: IssuingCa,
+    /// Looks at everything before that key signs it.
+    pub linter: Linter,
+    /// The rules.
+    pub policy: Policy,
+    /// The one clock of rows and certificates.
+    pub clock: Arc<dyn Clock>,
+    /// Where serial numbers, names and secrets come from.
+    pub random: Arc<dyn Random>,
+    /// Who is told what happens.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// The service's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How many timestamps a certificate needs.
+    pub sat_rule: SatRule,
+    /// How far before its signature a certificate becomes valid, in milliseconds: for relying parties
+    /// whose clocks are behind.
+    pub backdate_ms: u64,
+    /// How long one try may take a log, in milliseconds. All tries together get twice as long.
+    pub log_timeout_ms: u64,
+    /// How often a log is asked before an issuance does without it; at least once.
+    pub attempts: u32,
+    /// How long an issuance that has timestamps enough waits for those that are still to come, in
+    /// milliseconds.
+    pub straggler_ms: u64,
+    /// Requests that may wait for the writer.
+    pub queue_limit: usize,
+    /// Issuances at a time.
+    pub max_issuances: usize,
+    /// How old a precertificate may be that is still taken to the logs again, in milliseconds.
+    pub resume_window_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sat_rule: SatRule::default(),
+            backdate_ms: 60_000,
+            log_timeout_ms: 3_000,
+            attempts: 3,
+            straggler_ms: 200,
+            queue_limit: 1_024,
+            max_issuances: 256,
+            resume_window_ms: 600_000,
+        }
+    }
+}
+
+/// A source of octets that nobody foresees.
+pub trait Random: Send + Sync {
+    /// Fills all of `octets`, or says that it cannot: they are not to be used then.
+    fn fill(&self, octets: &mut [u8]) -> Result<(), NoRandomness>;
+}
+
+/// There is no randomness to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the system has no randomness to give")]
+pub struct NoRandomness;
+
+/// The machine's source.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, octets: &mut [u8]) -> Result<(), NoRandomness> {
+        Machine::new().fill(octets).map_err(|_| NoRandomness)
+    }
+}
+
+/// Why the service does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The store does not answer.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The journal's last row does not read, or is not the last.
+    #[error("the journal does not end where the store says that it ends: {0}")]
+    Journal(#[from] JournalError),
+    /// The store has other rows than its head says.
+    #[error("the store says that the journal has {rows} rows, but {found}: put back a copy that is whole")]
+    Head {
+        /// What the head says.
+        rows: u64,
+        /// What is there.
+        found: &'static str,
+    },
+    /// The issuing certificate is not valid now.
+    #[error(
+        "the issuing certificate is valid from {not_before} to {not_after}, and it is {now}: renew it, or set the clock right"
+    )]
+    Expired {
+        /// Valid from.
+        not_before: UnixMillis,
+        /// Valid until.
+        not_after: UnixMillis,
+        /// What the clock says.
+        now: UnixMillis,
+    },
+    /// No root above.
+    #[error("the chain of the issuing certificate does not reach a root: add the certificates above, the root last")]
+    NoRoot,
+    /// The linter is one for another certificate.
+    #[error("the linter looks at what another certificate's key signs than the issuing one's")]
+    OtherLinter,
+    /// The key does not do its work.
+    #[error("the issuing key: {0}")]
+    Key(IssuanceError),
+    /// Not one log to submit to, or fewer than the rule asks for.
+    #[error("each certificate needs {needed} timestamps, and there are {found} logs to get them from: configure more")]
+    Logs {
+        /// Timestamps needed.
+        needed: usize,
+        /// Logs with keys of their own.
+        found: usize,
+    },
+    /// The thread could not be started.
+    #[error("the writer's thread cannot start: {0}")]
+    Thread(#[from] std::io::Error),
+}

@@ -1,0 +1,83 @@
+//! What a certificate will say: from an application and what was granted to the profile (draft 5,
+//! protocol section 6).
+
+use crate::apki::Certificate;
+use crate::apki::attestation::AttestationMethod;
+use crate::apki::extension::ValueError;
+use crate::apki::moment::Moment;
+use crate::apki::provenance::{self, Provenance};
+use crate::apki::trust_score::TrustScore;
+use crate::ca::application::{Application, Evidence};
+use crate::ca::policy::Policy;
+use crate::ca::profile::{AttestationFacts, MAX_VALIDITY_SECONDS, Profile};
+use crate::ca::request::Grant;
+use crate::ca::serial::Serial;
+use crate::time::UnixMillis;
+
+/// When a certificate is valid that is signed now.
+pub(super) struct Validity {
+    not_before: Moment,
+    not_after: Moment,
+}
+
+impl Validity {
+    /// From a little before `now`, for clocks that are behind, until the time granted is over; never
+    /// longer than the draft's 24 hours, and never outside the issuer's own validity. `None` past the
+    /// year 9999.
+    pub(super) fn new(now: UnixMillis, backdate_ms: u64, seconds: u32, issuer: &Certificate) -> Option<Self> {
+        let not_before = Moment::floor(now.saturating_sub(backdate_ms).max(issuer.not_before()))?;
+        let longest = not_before.millis().saturating_add(MAX_VALIDITY_SECONDS * 1000);
+        let granted = now.saturating_add(u64::from(seconds) * 1000);
+        let not_after = Moment::floor(granted.min(longest).min(issuer.not_after()))?;
+        Some(Self { not_before, not_after })
+    }
+}
+
+/// The profile of the certificate. All five extensions are there as far as there are facts: who says
+/// nothing of how it was built has no agentProvenance, and who names no human has no agentDelegation.
+pub(super) fn profile(
+    serial: Serial,
+    application: &Application,
+    grant: &Grant,
+    policy: &Policy,
+    Validity { not_before, not_after }: Validity,
+) -> Result<Profile, ValueError> {
+    let scored_at = Moment::floor(grant.scored_at).unwrap_or(not_before);
+    let verified = grant.method == AttestationMethod::CaVerified;
+    let evidence = application.evidence.as_ref();
+    Ok(Profile {
+        serial,
+        not_before,
+        not_after,
+        name: application.agent.clone(),
+        spiffe: application.spiffe.clone(),
+        public_key: application.public_key.clone(),
+        trust_score: TrustScore {
+            score: grant.score,
+            decay_rate: policy.decay_rate,
+            last_updated: scored_at,
+            computation_method: Some(policy.computation_method.clone()),
+        },
+        capabilities: grant.capabilities.clone(),
+        delegation: grant.delegation.clone(),
+        provenance: evidence.map(provenance).transpose()?,
+        attestation: Some(AttestationFacts {
+            method: grant.method,
+            attestor_identity: verified.then(|| policy.attestor.clone()),
+            time: scored_at,
+            evidence_uri: evidence.and_then(|evidence| evidence.evidence_uri.clone()),
+        }),
+    })
+}
+
+fn provenance(evidence: &Evidence) -> Result<Provenance, ValueError> {
+    let attested = evidence.attestation.as_ref().map(|octets| provenance::Evidence::new(octets.0.as_slice()));
+    Ok(Provenance {
+        model_family: evidence.model_family.clone(),
+        model_version: evidence.model_version.clone(),
+        framework: evidence.framework.clone(),
+        organization_id: evidence.organization.clone(),
+        build_hash: evidence.build_hash,
+        attest_evidence: attested.transpose()?,
+    })
+}

@@ -1,0 +1,180 @@
+//! The single writer: one thread that owns the journal.
+//!
+//! While a batch syncs, the next one gathers in the queue; there is no other delay. An answer leaves
+//! only behind the synced commit that holds all it speaks of. What leaves doubt about what is on the
+//! disk ends the thread and with it the service: only a new start, which reads everything back, may
+//! go on.
+
+use std::iter;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::CaError;
+use crate::ca::authority::{Decision, Refusal, decide};
+use crate::ca::command::Command;
+use crate::ca::journal::{JournalError, JournalHead};
+use crate::ca::policy::Policy;
+use crate::ca::ports::{CaStore, Commit, CommitError, StoreError};
+use crate::ca::request::{Request, RequestId};
+use crate::ca::state::State;
+use crate::time::{Clock, UnixMillis};
+
+/// Most commands in one commit.
+const MAX_BATCH: usize = 256;
+/// How far the clock may go back before nothing is written any more. Up to there rows keep the time
+/// of the row before.
+const MAX_CLOCK_STEP_MS: u64 = 60_000;
+
+/// Tells whoever waits. One that went away does not hear it; what was decided stays.
+pub(super) type Reply = oneshot::Sender<Result<Option<Request>, CaError>>;
+
+/// A command on its way to the writer.
+pub(super) struct Job {
+    pub(super) command: Command,
+    pub(super) reply: Reply,
+    /// Given back when the command leaves the queue; what the CA tells itself needs none.
+    pub(super) _place: Option<OwnedSemaphorePermit>,
+}
+
+/// Why the writer ended before it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum Fatal {
+    /// A write left doubt, or another writer is there.
+    #[error("{0}")]
+    Commit(#[from] CommitError),
+    /// What was stored cannot be read.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The clock was set back.
+    #[error("the clock went back {behind_ms} ms behind the last row: set it right, then start again")]
+    ClockWentBack {
+        /// How far.
+        behind_ms: u64,
+    },
+    /// The writer's thread panicked.
+    #[error("the writer failed unexpectedly")]
+    Panicked,
+}
+
+/// Owns the journal: where it ends, and when it was last written to.
+pub(super) struct Writer {
+    store: Arc<dyn CaStore>,
+    policy: Arc<Policy>,
+    clock: Arc<dyn Clock>,
+    head: JournalHead,
+    latest: UnixMillis,
+}
+
+/// What one batch comes to, before it is durable.
+struct Batch {
+    now: UnixMillis,
+    state: State,
+    head: JournalHead,
+    rows: Vec<Vec<u8>>,
+    answers: Vec<(Reply, Result<Option<RequestId>, Refusal>)>,
+}
+
+impl Writer {
+    /// A writer that goes on behind `head`.
+    pub(super) fn new(store: Arc<dyn CaStore>, policy: Arc<Policy>, clock: Arc<dyn Clock>, head: JournalHead) -> Self {
+        Self { store, policy, clock, head, latest: UnixMillis::default() }
+    }
+
+    /// Works until the queue's other end is dropped, or until something leaves doubt.
+    pub(super) fn run(&mut self, jobs: &Receiver<Job>) -> Result<(), Fatal> {
+        while let Ok(first) = jobs.recv() {
+            let mut batch = Batch {
+                now: self.now()?,
+                state: State::default(),
+                head: self.head,
+                rows: Vec::new(),
+                answers: Vec::new(),
+            };
+            for job in iter::once(first).chain(jobs.try_iter()).take(MAX_BATCH) {
+                self.take(job, &mut batch)?;
+            }
+            self.commit(batch)?;
+        }
+        Ok(())
+    }
+
+    /// The present, or the time of the last row where the clock is a little behind it.
+    fn now(&self) -> Result<UnixMillis, Fatal> {
+        let now = self.clock.now();
+        match self.latest.since(now) {
+            0 => Ok(now),
+            behind_ms if behind_ms <= MAX_CLOCK_STEP_MS => Ok(self.latest),
+            behind_ms => Err(Fatal::ClockWentBack { behind_ms }),
+        }
+    }
+
+    /// Decides one command, on top of those before it in the batch.
+    fn take(&self, Job { command, reply, .. }: Job, batch: &mut Batch) -> Result<(), Fatal> {
+        match self.load(&command, &mut batch.state) {
+            Ok(()) => {}
+            Err(StoreError::Unavailable(why)) => {
+                tracing::warn!(%why, "the CA's store does not answer");
+                let _ = reply.send(Err(CaError::Overloaded));
+                return Ok(());
+            }
+            Err(damage) => return Err(damage.into()),
+        }
+        let Decision { by, events, verdict } = decide(&batch.state, &command, &self.policy, batch.now);
+        let mut head = batch.head;
+        let rows = events.iter().map(|event| head.append(batch.now, by.clone(), event.clone()));
+        match rows.collect::<Result<Vec<_>, JournalError>>() {
+            Ok(rows) => batch.rows.extend(rows),
+            // One command that cannot be written must not keep the others from it.
+            Err(error) => {
+                let _ = reply.send(Err(CaError::Internal(error.to_string())));
+                return Ok(());
+            }
+        }
+        batch.head = head;
+        events.iter().for_each(|event| batch.state.apply(batch.now, event));
+        batch.answers.push((reply, verdict));
+        Ok(())
+    }
+
+    /// Takes all that the command needs into the state.
+    fn load(&self, command: &Command, state: &mut State) -> Result<(), StoreError> {
+        loop {
+            let keys = command.needs(state);
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let found = self.store.load(&keys)?;
+            if found.len() != keys.len() {
+                let what = format!("{} answers to {} questions", found.len(), keys.len());
+                return Err(StoreError::Corrupt(what));
+            }
+            keys.into_iter().zip(found).for_each(|(key, entity)| state.insert(key, entity));
+        }
+    }
+
+    /// Makes the batch durable, then answers. Where for certain nothing was written, nothing of it
+    /// has happened.
+    fn commit(&mut self, batch: Batch) -> Result<(), Fatal> {
+        let Batch { now, state, head, rows, answers } = batch;
+        if !rows.is_empty() {
+            let commit = Commit { base: self.head, rows, head, entities: state.changed() };
+            match self.store.commit(commit) {
+                Ok(()) => (self.head, self.latest) = (head, now),
+                Err(CommitError::NotWritten(why)) => {
+                    tracing::warn!(%why, "the CA's store did not take a batch in");
+                    answers.into_iter().for_each(|(reply, _)| drop(reply.send(Err(CaError::Overloaded))));
+                    return Ok(());
+                }
+                Err(doubt) => return Err(doubt.into()),
+            }
+        }
+        for (reply, verdict) in answers {
+            let answer = verdict.map(|about| about.and_then(|id| state.request(&id).cloned()));
+            let _ = reply.send(answer.map_err(CaError::Refusal));
+        }
+        Ok(())
+    }
+}
