@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::extension::{AgentExtension, ExtensionError, Text, ValueError, decode_strict, ranged};
 use super::moment::Moment;
 use super::oid;
+use crate::time::UnixMillis;
+
+const HOUR_MS: u64 = 3_600_000;
+/// How far two honest clocks may be apart (protocol section 6).
+const SKEW_MS: u64 = 60_000;
 
 /// A trust score, 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +75,11 @@ impl TrustTier {
             Self::Full => "full",
         }
     }
+
+    /// The lowest score of the tier.
+    pub const fn floor(self) -> Score {
+        Score(self as u8 * 20)
+    }
 }
 
 /// How many points a score loses in an hour, 0 to 100.
@@ -99,6 +109,42 @@ pub struct TrustScore {
     pub last_updated: Moment,
     /// How it was computed, in the CA's words.
     pub computation_method: Option<Text>,
+}
+
+/// A score of a time that has not come, beyond what clocks differ by: it is malformed (protocol section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("lastUpdated is {last_updated}, more than 60 s ahead of {now}")]
+pub struct FutureScore {
+    /// When the score says that it was computed.
+    pub last_updated: Moment,
+    /// The moment that it was asked about.
+    pub now: UnixMillis,
+}
+
+impl TrustScore {
+    /// What is left of the score at `now` (draft 6.2, protocol section 6): hours are counted exactly and the
+    /// score is floored, so that 60 turns into 59 a moment after the point is lost. Up to 60 s ahead counts
+    /// as no time at all (R1).
+    pub fn effective_at(&self, now: UnixMillis) -> Result<Score, FutureScore> {
+        let updated = self.last_updated.millis();
+        if updated.since(now) > SKEW_MS {
+            return Err(FutureScore { last_updated: self.last_updated, now });
+        }
+        let points = u64::from(self.score.0) * HOUR_MS;
+        let lost = now.since(updated).saturating_mul(self.decay_rate.0.into());
+        // A quotient of at most 100.
+        Ok(Score((points.saturating_sub(lost) / HOUR_MS) as u8))
+    }
+
+    /// The first moment at which the effective score is below `score`; `None` where it never is.
+    pub fn falls_below(&self, score: Score) -> Option<UnixMillis> {
+        let updated = self.last_updated.millis();
+        let Some(margin) = self.score.0.checked_sub(score.0) else { return Some(updated) };
+        if self.decay_rate.0 == 0 || score.0 == 0 {
+            return None;
+        }
+        Some(updated.saturating_add(u64::from(margin) * HOUR_MS / u64::from(self.decay_rate.0) + 1))
+    }
 }
 
 #[derive(Sequence)]
@@ -139,5 +185,36 @@ impl AgentExtension for TrustScore {
             computation_method: method,
         };
         Ok(raw.to_der()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_score_falls_below_at_the_moment_that_is_named(score in 0u8..=100, rate in 0u8..=100, below in 0u8..=100) {
+            let last_updated = Moment::floor(UnixMillis::new(1_775_822_400_000)).unwrap();
+            let [score, below] = [score, below].map(|n| Score::new(n).unwrap());
+            let trust = TrustScore { score, decay_rate: DecayRate(rate), last_updated, computation_method: None };
+            match trust.falls_below(below) {
+                None => prop_assert!(trust.effective_at(UnixMillis::new(u64::MAX)).unwrap() >= below),
+                Some(at) => {
+                    prop_assert!(trust.effective_at(at).unwrap() < below);
+                    let before = at.saturating_sub(1);
+                    prop_assert!(at == last_updated.millis() || trust.effective_at(before).unwrap() >= below);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiers_begin_at_their_floor() {
+        for n in 0..=100 {
+            let score = Score(n);
+            assert!(score >= score.tier().floor() && score.tier().floor().tier() == score.tier());
+        }
     }
 }
