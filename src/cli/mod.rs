@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. `serve` is where the parts are put together.
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
+mod agent;
 mod dev;
 mod files;
 mod log;
@@ -23,6 +24,7 @@ use output::CliError;
 /// To see it work:          atl dev
 /// To run a log:            atl log init --dir mylog --origin log.example.com/2026h2
 ///                          atl log serve --config mylog/log.toml
+/// To be an agent:          atl agent enroll --help
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {
@@ -35,6 +37,9 @@ enum Command {
     /// Run a log, look into one, or load one.
     #[command(subcommand)]
     Log(Box<log::LogCommand>),
+    /// Get an agent its certificate, keep it valid, or look into one.
+    #[command(subcommand)]
+    Agent(Box<agent::AgentCommand>),
     Dev(dev::DevArgs),
 }
 
@@ -42,6 +47,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Log(command) => log::run(*command),
+        Command::Agent(command) => agent::run(*command),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {
