@@ -1,22 +1,25 @@
-//! The log's HTTP API, called (protocol section 5).
+//! The HTTP APIs of logs and of CAs, called (protocol sections 5 and 6).
 //!
-//! The client moves octets and reads JSON; it believes nothing and verifies nothing. Whoever calls
+//! A client moves octets and reads JSON; it believes nothing and verifies nothing. Whoever calls
 //! it holds the answers against a pinned key. It never retries: an error says whether and when to.
+
+mod ca;
+mod log;
 
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, Response, Url, redirect};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::api::{
-    AnchorsResponse, CertHashQuery, ConsistencyQuery, ConsistencyResponse, EntriesQuery, EntriesResponse,
-    EntryResponse, LogDescriptor, Problem, ProofAndHeadResponse, ProofQuery, ProofResponse, SthResponse,
-    SubmitEntriesRequest, SubmitEntriesResponse, SubmitEntryRequest, SubmitEntryResponse, Token,
-};
-use crate::merkle::Hash;
+pub use self::ca::{AuditQuery, CaClient, CertificatesQuery, Standing};
+pub use self::log::LogClient;
+use crate::api::{Problem, Token};
+
+/// The status of most successes.
+const OK: &[u16] = &[200];
 
 /// Most octets read of an answer that holds no certificates: a full tile has 8 KiB, a proof less.
 const SMALL: usize = 1 << 20;
@@ -30,15 +33,15 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Why a call gave no answer.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// The base URL is none that a log can have.
-    #[error("{url:?} is no base URL of a log: {reason}")]
+    /// The base URL is none that a server of ours can have.
+    #[error("{url:?} is no base URL: {reason}")]
     BaseUrl {
         /// What was given.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The log could not be reached, or the connection broke.
+    /// The server could not be reached, or the connection broke.
     #[error("{url}: {}", chain(source))]
     Transport {
         /// What was asked for.
@@ -46,17 +49,17 @@ pub enum ClientError {
         /// What broke.
         source: reqwest::Error,
     },
-    /// The log refused, and said why.
+    /// It refused, and said why.
     #[error("{url}: status {status}, {problem}")]
     Problem {
         /// What was asked for.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// The log's reason, with the seconds of a `Retry-After` header.
+        /// Its reason, with the seconds of a `Retry-After` header.
         problem: Box<Problem>,
     },
-    /// Something other than a log's answer, perhaps from a proxy in between.
+    /// Something other than an answer of ours, perhaps from a proxy in between.
     #[error("{url}: status {status}, without a problem document")]
     Status {
         /// What was asked for.
@@ -85,7 +88,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The log's reason, where it gave one that we know.
+    /// The server's reason, where it gave one that we know.
     pub fn token(&self) -> Option<Token> {
         match self {
             Self::Problem { problem, .. } => problem.token(),
@@ -93,7 +96,7 @@ impl ClientError {
         }
     }
 
-    /// How long the log asks to wait.
+    /// How long the server asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         let seconds = match self {
             Self::Problem { problem, .. } => problem.retry_after_seconds,
@@ -104,27 +107,18 @@ impl ClientError {
     }
 }
 
-/// One log, by its base URL. Clones share their connections.
+/// What every call to one server has: where it is, and the way to it.
 #[derive(Clone, Debug)]
-pub struct LogClient {
+struct Site {
     http: Client,
     base: String,
 }
 
-impl LogClient {
-    /// A client of the log at `base`, such as `https://atl.example.com/2026h2`, with timeouts of
-    /// 5 seconds to connect and 30 for a whole answer. It follows no redirect.
-    ///
-    /// # Errors
-    /// Where `base` is not an `http` or `https` URL without query and fragment, or TLS cannot start.
-    pub fn new(base: &str) -> Result<Self, ClientError> {
+impl Site {
+    fn new(base: &str) -> Result<Self, ClientError> {
         let refuse = |reason: String| ClientError::BaseUrl { url: base.to_owned(), reason };
         let url = Url::parse(base).map_err(|e| refuse(e.to_string()))?;
-        let mut builder = Client::builder()
-            .user_agent(concat!("atl/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT);
+        let mut builder = builder();
         if url.scheme() == "http" {
             // No certificate is ever looked at, so a machine without root certificates will do.
             builder = builder.tls_certs_only([]);
@@ -135,11 +129,7 @@ impl LogClient {
         Self::with_http(base, builder.build().map_err(|e| refuse(chain(&e)))?)
     }
 
-    /// A client of the log at `base` through `http`, whose timeouts and trust are the caller's.
-    ///
-    /// # Errors
-    /// Where `base` is not an `http` or `https` URL without query and fragment.
-    pub fn with_http(base: &str, http: Client) -> Result<Self, ClientError> {
+    fn with_http(base: &str, http: Client) -> Result<Self, ClientError> {
         let refuse = |reason: &str| ClientError::BaseUrl { url: base.to_owned(), reason: reason.to_owned() };
         let url = Url::parse(base).map_err(|e| refuse(&e.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -151,123 +141,75 @@ impl LogClient {
         Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
     }
 
-    /// The base URL, without a slash at its end.
-    pub fn base_url(&self) -> &str {
+    fn base(&self) -> &str {
         &self.base
-    }
-
-    /// `POST submit-entry`.
-    pub async fn submit(&self, entry: &SubmitEntryRequest) -> Result<SubmitEntryResponse, ClientError> {
-        self.post("atl/v1/submit-entry", entry).await
-    }
-
-    /// `POST submit-entries`, at most [`crate::api::MAX_BATCH_ENTRIES`]. There are as many results
-    /// as entries, or it is an error.
-    pub async fn submit_entries(&self, batch: &SubmitEntriesRequest) -> Result<SubmitEntriesResponse, ClientError> {
-        let path = "atl/v1/submit-entries";
-        let answer: SubmitEntriesResponse = self.post(path, batch).await?;
-        if answer.results.len() == batch.entries.len() {
-            return Ok(answer);
-        }
-        let reason = format!("{} results for {} entries", answer.results.len(), batch.entries.len());
-        Err(ClientError::Unparsable { url: self.url(path), reason })
-    }
-
-    /// `GET get-sth`.
-    pub async fn sth(&self) -> Result<SthResponse, ClientError> {
-        self.get("atl/v1/get-sth", SMALL).await
-    }
-
-    /// `GET get-sth-consistency`.
-    pub async fn consistency(&self, query: ConsistencyQuery) -> Result<ConsistencyResponse, ClientError> {
-        self.get(&format!("atl/v1/get-sth-consistency?{}", query.to_query()), SMALL).await
-    }
-
-    /// `GET get-proof-by-hash`.
-    pub async fn proof_by_hash(&self, query: ProofQuery) -> Result<ProofResponse, ClientError> {
-        self.get(&format!("atl/v1/get-proof-by-hash?{}", query.to_query()), SMALL).await
-    }
-
-    /// `GET get-all-by-hash`.
-    pub async fn all_by_hash(&self, query: ProofQuery) -> Result<ProofAndHeadResponse, ClientError> {
-        self.get(&format!("atl/v1/get-all-by-hash?{}", query.to_query()), SMALL).await
-    }
-
-    /// `GET get-entries`. The log may answer with fewer entries than asked for.
-    pub async fn entries(&self, query: EntriesQuery) -> Result<EntriesResponse, ClientError> {
-        self.get(&format!("atl/v1/get-entries?{}", query.to_query()), LARGE).await
-    }
-
-    /// `GET get-entry-by-cert-hash`.
-    pub async fn entry_by_cert_hash(&self, query: CertHashQuery) -> Result<EntryResponse, ClientError> {
-        self.get(&format!("atl/v1/get-entry-by-cert-hash?{}", query.to_query()), LARGE).await
-    }
-
-    /// `GET get-anchors`.
-    pub async fn anchors(&self) -> Result<AnchorsResponse, ClientError> {
-        self.get("atl/v1/get-anchors", LARGE).await
-    }
-
-    /// `GET log`: the descriptor.
-    pub async fn descriptor(&self) -> Result<LogDescriptor, ClientError> {
-        self.get("atl/v1/log", SMALL).await
-    }
-
-    /// `GET checkpoint`: a signed note, which is UTF-8 text.
-    pub async fn checkpoint(&self) -> Result<String, ClientError> {
-        let octets = self.octets("checkpoint", SMALL).await?;
-        let reason = |e: std::string::FromUtf8Error| e.to_string();
-        String::from_utf8(octets)
-            .map_err(|e| ClientError::Unparsable { url: self.url("checkpoint"), reason: reason(e) })
-    }
-
-    /// The octets of the tile or bundle at `path`, such as `tile/0/000` or `tile/certs/x001/002`.
-    pub async fn tile(&self, path: &str) -> Result<Vec<u8>, ClientError> {
-        self.octets(path.trim_start_matches('/'), LARGE).await
-    }
-
-    /// `GET issuer`: DER of the chain certificate with this SHA-256.
-    pub async fn issuer(&self, fingerprint: &Hash) -> Result<Vec<u8>, ClientError> {
-        self.octets(&format!("issuer/{fingerprint}"), SMALL).await
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}/{path}", self.base)
     }
 
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, self.url(path)).header(ACCEPT, "application/json")
+    }
+
     async fn octets(&self, path: &str, limit: usize) -> Result<Vec<u8>, ClientError> {
         let url = self.url(path);
-        exchange(self.http.request(Method::GET, &url), url, limit).await
+        Ok(exchange(self.http.request(Method::GET, &url), url, OK, limit).await?.octets)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, limit: usize) -> Result<T, ClientError> {
-        let url = self.url(path);
-        let request = self.http.request(Method::GET, &url).header(ACCEPT, "application/json");
-        let octets = exchange(request, url, limit).await?;
+        let octets = exchange(self.request(Method::GET, path), self.url(path), OK, limit).await?.octets;
         parsed(&octets, || self.url(path))
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
-        let unparsable = |e: serde_json::Error| ClientError::Unparsable { url: self.url(path), reason: e.to_string() };
-        let body = serde_json::to_vec(body).map_err(unparsable)?;
-        let request = self.http.request(Method::POST, self.url(path));
-        let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json").body(body);
-        let octets = exchange(request, self.url(path), LARGE).await?;
+        let request = self.with_body(self.request(Method::POST, path), path, body)?;
+        let octets = exchange(request, self.url(path), OK, LARGE).await?.octets;
         parsed(&octets, || self.url(path))
+    }
+
+    fn with_body(
+        &self,
+        request: RequestBuilder,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<RequestBuilder, ClientError> {
+        let unparsable = |e: serde_json::Error| ClientError::Unparsable { url: self.url(path), reason: e.to_string() };
+        Ok(request.header(CONTENT_TYPE, "application/json").body(serde_json::to_vec(body).map_err(unparsable)?))
     }
 }
 
-/// Sends, and reads the octets of a 200; anything else is an error.
-async fn exchange(request: RequestBuilder, url: String, limit: usize) -> Result<Vec<u8>, ClientError> {
+/// What every client of ours starts from: timeouts of 5 seconds to connect and 30 for a whole answer, and no
+/// redirects. What it trusts, and who it is, is for the caller to add.
+pub fn builder() -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("atl/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+}
+
+/// What came with a success.
+struct Answer {
+    octets: Vec<u8>,
+    /// The seconds of a `Retry-After` header.
+    retry_after: Option<Duration>,
+}
+
+/// Sends, and reads the octets where the status is one of `good`; anything else is an error.
+async fn exchange(request: RequestBuilder, url: String, good: &[u16], limit: usize) -> Result<Answer, ClientError> {
     let mut response = match request.send().await {
         Ok(response) => response,
         Err(source) => return Err(ClientError::Transport { url, source: source.without_url() }),
     };
     let status = response.status().as_u16();
-    if status == 200 {
-        return bounded(&mut response, &url, limit).await;
-    }
     let retry_after_seconds = retry_after(response.headers());
+    if good.contains(&status) {
+        let octets = bounded(&mut response, &url, limit).await?;
+        let retry_after = retry_after_seconds.map(|s| Duration::from_secs(s.into()));
+        return Ok(Answer { octets, retry_after });
+    }
     // What cannot be read of a refusal leaves the status to speak for itself.
     let body = bounded(&mut response, &url, SMALL).await.unwrap_or_default();
     match serde_json::from_slice::<Problem>(&body) {
@@ -303,7 +245,7 @@ fn parsed<T: DeserializeOwned>(octets: &[u8], url: impl Fn() -> String) -> Resul
         .map_err(|e| ClientError::Unparsable { url: url(), reason: e.to_string().chars().take(200).collect() })
 }
 
-/// The header's seconds. A date is none: it would need a clock, and our logs send seconds.
+/// The header's seconds. A date is none: it would need a clock, and our servers send seconds.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }

@@ -12,7 +12,7 @@ use crate::time::UnixMillis;
 
 /// How far the clocks of two parties may be apart.
 const CLOCK_SKEW_MS: u64 = 60_000;
-const HOUR_MS: u128 = 3_600_000;
+const HOUR_MS: u64 = 3_600_000;
 
 /// A trust score, 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,8 +136,18 @@ impl TrustScore {
             return Err(ScoreAhead(ahead));
         }
         let lost = u128::from(self.decay_rate.0) * u128::from(now.since(updated));
-        let lost = u8::try_from(lost.div_ceil(HOUR_MS)).unwrap_or(u8::MAX);
+        let lost = u8::try_from(lost.div_ceil(u128::from(HOUR_MS))).unwrap_or(u8::MAX);
         Ok(Score(self.score.0.saturating_sub(lost)))
+    }
+
+    /// The first moment at which the effective score is below `score`; `None` where it never is.
+    pub fn falls_below(&self, score: Score) -> Option<UnixMillis> {
+        let updated = self.last_updated.millis();
+        let Some(margin) = self.score.0.checked_sub(score.0) else { return Some(updated) };
+        if self.decay_rate.0 == 0 || score.0 == 0 {
+            return None;
+        }
+        Some(updated.saturating_add(u64::from(margin) * HOUR_MS / u64::from(self.decay_rate.0) + 1))
     }
 }
 
@@ -179,5 +189,36 @@ impl AgentExtension for TrustScore {
             computation_method: method,
         };
         Ok(raw.to_der()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_score_falls_below_at_the_moment_that_is_named(score in 0u8..=100, rate in 0u8..=100, below in 0u8..=100) {
+            let last_updated = Moment::floor(UnixMillis::new(1_775_822_400_000)).unwrap();
+            let [score, below] = [score, below].map(|n| Score::new(n).unwrap());
+            let trust = TrustScore { score, decay_rate: DecayRate(rate), last_updated, computation_method: None };
+            match trust.falls_below(below) {
+                None => prop_assert!(trust.effective(UnixMillis::new(u64::MAX)).unwrap() >= below),
+                Some(at) => {
+                    prop_assert!(trust.effective(at).unwrap() < below);
+                    let before = at.saturating_sub(1);
+                    prop_assert!(at == last_updated.millis() || trust.effective(before).unwrap() >= below);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiers_begin_at_their_floor() {
+        for n in 0..=100 {
+            let score = Score(n);
+            assert!(score >= score.tier().floor() && score.tier().floor().tier() == score.tier());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. `serve` is where the parts are put together.
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
+mod agent;
 mod ca;
 mod dev;
 mod files;
@@ -27,6 +28,7 @@ use output::CliError;
 ///                          atl log serve --config mylog/log.toml
 /// To set a CA up:          atl ca init --dir myca --trust-domain agents.example.com \
 ///                            --organization "Example Bank"
+/// To be an agent:          atl agent enroll --help
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {
@@ -42,6 +44,9 @@ enum Command {
     /// Set a CA up, and keep its certificates.
     #[command(subcommand)]
     Ca(Box<ca::CaCommand>),
+    /// Get an agent its certificate, keep it valid, or look into one.
+    #[command(subcommand)]
+    Agent(Box<agent::AgentCommand>),
     Dev(dev::DevArgs),
 }
 
@@ -50,6 +55,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Log(command) => log::run(*command),
         Command::Ca(command) => ca::run(*command),
+        Command::Agent(command) => agent::run(*command),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {

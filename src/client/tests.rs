@@ -5,14 +5,24 @@ use std::net::TcpListener;
 use std::thread::JoinHandle;
 
 use super::*;
-use crate::api::{B64, SubmitResult};
+use crate::api::ca::{EnrolRequest, Hex32};
+use crate::api::{
+    B64, CertHashQuery, ConsistencyQuery, EntriesQuery, ProofQuery, SubmitEntriesRequest, SubmitEntryRequest,
+    SubmitResult,
+};
 use crate::log::entry::EntryType;
-use crate::merkle::{LeafIndex, TreeSize};
+use crate::merkle::{Hash, LeafIndex, TreeSize};
 
 const H: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// Answers one request with `answer`; gives what was asked.
+/// A log that answers one request with `answer`; gives what was asked.
 fn serve(answer: Vec<u8>) -> (LogClient, JoinHandle<String>) {
+    let (base, asked) = listen(answer);
+    (LogClient::new(&base).unwrap(), asked)
+}
+
+/// Answers one request with `answer`, at the base URL that it gives.
+fn listen(answer: Vec<u8>) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}/log/", listener.local_addr().unwrap());
     let asked = std::thread::spawn(move || {
@@ -37,7 +47,7 @@ fn serve(answer: Vec<u8>) -> (LogClient, JoinHandle<String>) {
         let _ = stream.write_all(&answer);
         String::from_utf8(request).unwrap()
     });
-    (LogClient::new(&base).unwrap(), asked)
+    (base, asked)
 }
 
 fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
@@ -182,4 +192,71 @@ fn base_urls() {
     {
         assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
     }
+}
+
+/// The request that `call` makes to a CA which answers `status` and `body`, and its result.
+fn ask_ca<T>(
+    status: &str,
+    headers: &str,
+    body: &str,
+    call: impl AsyncFnOnce(CaClient) -> Result<T, ClientError>,
+) -> (String, Result<T, ClientError>) {
+    let (base, asked) = listen(http(status, headers, body));
+    let result = wait(call(CaClient::new(&base).unwrap()));
+    (asked.join().unwrap(), result)
+}
+
+#[test]
+fn a_ca_is_asked_with_token_and_patience() {
+    let standing = r#"{"id":"r1","status":"pending","agent":"agent://a.example/b/c/d","received_at":5}"#;
+    let form = EnrolRequest {
+        csr: B64(vec![0x30]),
+        evidence: None,
+        capabilities: None,
+        validity_seconds: None,
+        principal: None,
+    };
+    let asks = form.clone();
+    let (asked, got) =
+        ask_ca("202 Accepted", "retry-after: 9\r\n", standing, async move |c| c.enroll("secret", &asks).await);
+    assert!(asked.starts_with("POST /log/ca/v1/enroll HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.contains("uthorization: Bearer secret\r\n"), "{asked}");
+    assert_eq!(serde_json::from_str::<EnrolRequest>(asked.split_once("\r\n\r\n").unwrap().1).unwrap(), form);
+    let got = got.unwrap();
+    assert_eq!((got.answer.status.as_str(), got.retry_after), ("pending", Some(Duration::from_secs(9))));
+
+    let (asked, got) = ask_ca("201 Created", "", standing, async move |c| c.renew(&form).await);
+    assert!(asked.starts_with("POST /log/ca/v1/renew HTTP/1.1\r\n") && !asked.contains("uthorization"), "{asked}");
+    assert_eq!(got.unwrap().retry_after, None);
+
+    let (asked, _) = ask_ca("200 OK", "", standing, async |c| c.request("../x?y").await);
+    assert!(asked.starts_with("GET /log/ca/v1/requests/%2E%2E%2Fx%3Fy HTTP/1.1\r\n"), "{asked}");
+}
+
+#[test]
+fn each_call_of_an_operator_asks_for_its_path() {
+    let first = |asked: &str| asked.lines().next().unwrap().to_owned();
+    let query = CertificatesQuery {
+        agent: Some("agent://a.example/b/c/d".into()),
+        until: Some(7),
+        ..CertificatesQuery::default()
+    };
+    let (asked, got) =
+        ask_ca("200 OK", "", r#"{"certificates":[]}"#, async move |c| c.certificates("op", &query).await);
+    let path = "/log/ca/v1/certificates?agent=agent%3A%2F%2Fa%2Eexample%2Fb%2Fc%2Fd&until=7";
+    assert_eq!((first(&asked), got.is_ok()), (format!("GET {path} HTTP/1.1"), true));
+    assert!(asked.contains("uthorization: Bearer op\r\n"));
+    let (asked, got) = ask_ca("200 OK", "", r#"{"requests":[]}"#, async |c| c.open_requests("op", None).await);
+    assert_eq!((first(&asked).as_str(), got.is_ok()), ("GET /log/ca/v1/requests HTTP/1.1", true));
+    let (asked, got) = ask_ca("204 No Content", "", "", async |c| c.withdraw_token("op", "7").await);
+    assert_eq!((first(&asked).as_str(), got.is_ok()), ("DELETE /log/ca/v1/tokens/7 HTTP/1.1", true));
+    let (asked, _) = ask_ca("200 OK", "", "{}", async |c| c.approve("op", "7").await);
+    assert_eq!(first(&asked), "POST /log/ca/v1/requests/7/approve HTTP/1.1");
+    let audit = format!(r#"{{"rows_total":1,"head":"{}","start":0,"rows":["x"]}}"#, "0a".repeat(32));
+    let asks = AuditQuery { start: 0, limit: Some(2) };
+    let (asked, got) = ask_ca("200 OK", "", &audit, async move |c| c.audit("op", asks).await);
+    assert_eq!((first(&asked).as_str(), got.unwrap().rows_total), ("GET /log/ca/v1/audit?start=0&limit=2 HTTP/1.1", 1));
+    let (asked, got) = ask_ca("200 OK", "", "der", async |c| c.certificate(Hex32([0xab; 32])).await);
+    assert_eq!(got.unwrap(), b"der");
+    assert_eq!(first(&asked), format!("GET /log/ca/v1/certificates/{} HTTP/1.1", "ab".repeat(32)));
 }

@@ -1,0 +1,129 @@
+//! Agents' keys, and the certification requests (RFC 2986) that prove the requester holds them.
+
+use rcgen::string::Ia5String;
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData, SanType};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::apki::AgentUri;
+use crate::cli::pki::KeyKind;
+
+/// Why there is no key or no request.
+#[derive(Debug, Error)]
+pub enum CsrError {
+    /// The library does not make or read it.
+    #[error("{0}")]
+    Library(#[from] rcgen::Error),
+    /// A key of another kind.
+    #[error("the key is neither P-256 nor Ed25519, which are the kinds that a CA certifies")]
+    Kind,
+}
+
+/// An agent's private key.
+#[derive(Debug)]
+pub struct AgentKey {
+    key: KeyPair,
+    pem: Zeroizing<String>,
+}
+
+impl AgentKey {
+    /// A new key.
+    pub fn generate(kind: KeyKind) -> Result<Self, CsrError> {
+        let algorithm = match kind {
+            KeyKind::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            KeyKind::Ed25519 => &rcgen::PKCS_ED25519,
+        };
+        let key = KeyPair::generate_for(algorithm)?;
+        Ok(Self { pem: Zeroizing::new(key.serialize_pem()), key })
+    }
+
+    /// Reads an unencrypted key in PEM: PKCS#8, or SEC 1 for P-256.
+    pub fn from_pem(pem: &str) -> Result<Self, CsrError> {
+        let key = KeyPair::from_pem(pem)?;
+        if !key.is_compatible(&rcgen::PKCS_ECDSA_P256_SHA256) && !key.is_compatible(&rcgen::PKCS_ED25519) {
+            return Err(CsrError::Kind);
+        }
+        Ok(Self { key, pem: Zeroizing::new(pem.to_owned()) })
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> KeyKind {
+        if self.key.is_compatible(&rcgen::PKCS_ED25519) { KeyKind::Ed25519 } else { KeyKind::P256 }
+    }
+
+    /// The key as it is kept.
+    pub fn pem(&self) -> &Zeroizing<String> {
+        &self.pem
+    }
+
+    /// DER SubjectPublicKeyInfo.
+    pub fn spki(&self) -> Vec<u8> {
+        self.key.subject_public_key_info()
+    }
+
+    /// The request for a certificate of `agent`: an empty subject, and the URI as its only other name
+    /// (draft 5.1).
+    pub fn request(&self, agent: &AgentUri) -> Result<Vec<u8>, CsrError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.subject_alt_names = vec![SanType::URI(Ia5String::try_from(agent.as_str())?)];
+        Ok(params.serialize_request(&self.key)?.der().to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use der::Decode;
+    use std::process::{Command, Stdio};
+
+    fn agent() -> AgentUri {
+        "agent://bank.example.com/retail/teller/7".parse().unwrap()
+    }
+
+    #[test]
+    fn the_request_names_the_agent_and_nothing_else() {
+        for kind in [KeyKind::P256, KeyKind::Ed25519] {
+            let key = AgentKey::generate(kind).unwrap();
+            let again = AgentKey::from_pem(key.pem()).unwrap();
+            assert_eq!((again.kind(), again.spki()), (kind, key.spki()));
+            let der = key.request(&agent()).unwrap();
+            let request = x509_cert::request::CertReq::from_der(&der).unwrap();
+            assert!(request.info.subject.is_empty());
+            let uri = agent().as_str().as_bytes().to_vec();
+            assert!(der.windows(uri.len()).any(|window| window == uri));
+            assert_eq!(der::Encode::to_der(&request.info.public_key).unwrap(), key.spki());
+        }
+    }
+
+    #[test]
+    fn openssl_reads_the_request_and_verifies_it() {
+        use std::io::Write;
+        for kind in [KeyKind::P256, KeyKind::Ed25519] {
+            let der = AgentKey::generate(kind).unwrap().request(&agent()).unwrap();
+            let mut openssl = Command::new("openssl")
+                .args(["req", "-inform", "DER", "-verify", "-noout", "-text"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            openssl.stdin.take().unwrap().write_all(&der).unwrap();
+            let output = openssl.wait_with_output().unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert!(output.status.success(), "{said}");
+            assert!(said.contains("URI:agent://bank.example.com/retail/teller/7"), "{said}");
+            assert!(said.contains("verify OK"), "{said}");
+        }
+    }
+
+    #[test]
+    fn other_keys_are_refused() {
+        let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();
+        assert!(matches!(AgentKey::from_pem(&p384), Err(CsrError::Kind)));
+        for none in ["", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+            assert!(matches!(AgentKey::from_pem(none), Err(CsrError::Library(_))));
+        }
+    }
+}
