@@ -22,7 +22,7 @@ pub mod precertificate;
 pub mod provenance;
 #[cfg(test)]
 pub(crate) mod testing;
-mod tlv;
+pub(crate) mod tlv;
 pub mod trust_score;
 pub mod uri;
 

@@ -14,7 +14,7 @@ pub use super::application::{Evidence, Octets, Principal};
 pub use super::authority::Refusal;
 pub use super::ports::{CertificateSearch, Place};
 pub use super::record::{Reason, ReasonCode, Refusals};
-pub use super::request::RequestId;
+pub use super::request::{Credential, RequestId};
 pub use super::serial::Serial;
 pub use super::token::{TokenId, TokenScope, TokenSecret, UriPattern};
 use crate::apki::capabilities::Capabilities;
@@ -39,8 +39,13 @@ pub struct Form {
 #[derive(Debug, Error)]
 pub enum CaError {
     /// The certification request is not acceptable.
-    #[error("the certification request: {0}")]
-    Csr(String),
+    #[error("{detail}")]
+    Csr {
+        /// What kind of fault it has, for programs.
+        fault: CsrFault,
+        /// What is wrong with it, for people.
+        detail: String,
+    },
     /// It was decided against.
     #[error("{0}")]
     Refusal(#[from] Refusal),
@@ -62,6 +67,17 @@ pub enum CaError {
     /// The CA is at fault, and issued nothing.
     #[error("{0}")]
     Internal(String),
+}
+
+/// What is wrong with a certification request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CsrFault {
+    /// It does not parse, or its signature does not verify: nothing is proven by it.
+    Malformed,
+    /// Its key is of a kind that is not certified.
+    PublicKey,
+    /// It names somebody whom no certificate can name.
+    Identifier,
 }
 
 /// How one part of the CA is.
