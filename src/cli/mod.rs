@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. `serve` is where the parts are put together.
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
+pub mod ca;
 mod dev;
 mod files;
 mod log;

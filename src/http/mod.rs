@@ -1,10 +1,13 @@
-//! HTTP: a bounded listener ([`serve`], with [`activity`] and [`timely`]), problem documents
-//! ([`problem`]), admission control ([`limits`]), metrics, the log's calls ([`log`]) and their
-//! description ([`openapi`]).
+//! HTTP: a bounded listener ([`serve`], with [`activity`], [`timely`] and [`tls`]), problem documents
+//! ([`problem`]), admission control ([`limits`], [`body`]), metrics, the calls of the log ([`log`]) and
+//! of the CA ([`ca`]), and their description ([`openapi`]).
 //!
-//! Handlers see ports and the sequencer, never a database.
+//! Handlers see ports, the sequencer and the CA's service, never a database.
 
 pub mod activity;
+pub mod body;
+pub mod ca;
+pub mod cache;
 pub mod limits;
 pub mod log;
 pub mod metrics;
@@ -12,3 +15,4 @@ pub mod openapi;
 pub mod problem;
 pub mod serve;
 pub mod timely;
+pub mod tls;

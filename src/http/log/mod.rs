@@ -1,7 +1,5 @@
 //! The log's HTTP API (protocol section 5).
 
-mod body;
-mod cache;
 mod kept;
 mod ops;
 mod read;
@@ -16,10 +14,11 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
-use body::Intake;
 use kept::Kept;
 use tokio::sync::{Semaphore, watch};
 
+use super::body::Intake;
+use super::cache;
 use super::limits::{Buckets, Rate};
 use super::metrics::{Metrics, level};
 use super::problem::Failure;

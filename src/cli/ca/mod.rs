@@ -1,0 +1,3 @@
+//! `atl ca ...`: a CA, put together.
+
+pub mod tls;

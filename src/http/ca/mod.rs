@@ -1,0 +1,1 @@
+//! The CA's HTTP API (protocol section 6).
