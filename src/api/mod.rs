@@ -8,6 +8,7 @@
 
 mod base64;
 pub mod ca;
+mod json;
 mod log;
 mod problem;
 mod query;
