@@ -1,17 +1,18 @@
 //! HTTP: a bounded listener ([`serve`], with [`activity`], [`timely`] and [`tls`]), problem documents
-//! ([`problem`]), admission control ([`limits`], [`body`]), metrics, the calls of the log ([`log`]) and
-//! of the CA ([`ca`]), and their description ([`openapi`]).
+//! ([`problem`]), admission control ([`limits`], `body`), metrics, the calls of the log ([`log`]) and
+//! of the CA ([`ca`]), what both say to operators (`ops`), and their description ([`openapi`]).
 //!
 //! Handlers see ports, the sequencer and the CA's service, never a database.
 
 pub mod activity;
-pub mod body;
+mod body;
 pub mod ca;
-pub mod cache;
+mod cache;
 pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod openapi;
+mod ops;
 pub mod problem;
 pub mod serve;
 pub mod timely;

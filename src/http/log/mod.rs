@@ -21,6 +21,7 @@ use super::body::Intake;
 use super::cache;
 use super::limits::{Buckets, Rate};
 use super::metrics::{Metrics, level};
+use super::ops::healthz;
 use super::problem::Failure;
 use crate::api::{LogDescriptor, Token};
 use crate::keys::Signer;
@@ -109,7 +110,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<LogService>>); 16] {
         ("/checkpoint", get(tiles::checkpoint)),
         ("/tile/{*path}", get(tiles::tile)),
         ("/issuer/{fingerprint}", get(tiles::issuer)),
-        ("/healthz", get(ops::healthz)),
+        ("/healthz", get(healthz)),
         ("/readyz", get(ops::readyz)),
         ("/openapi.json", get(ops::openapi)),
     ]
