@@ -10,17 +10,23 @@ mod server;
 
 use std::collections::BTreeSet;
 
+use atl::api::ca::*;
 use atl::api::*;
-use atl::http::log::paths;
-use atl::http::openapi::document;
+use atl::http::openapi;
 use atl::keys::LogId;
 use atl::log::entry::EntryType;
 use atl::merkle::{Hash, LeafIndex, TreeSize};
 use atl::time::UnixMillis;
 use serde_json::{Map, Value, json};
 
+/// The log's API.
 fn described() -> Value {
-    serde_json::to_value(document()).unwrap()
+    serde_json::to_value(openapi::log::document()).unwrap()
+}
+
+/// The CA's API.
+fn described_ca() -> Value {
+    serde_json::to_value(openapi::ca::document()).unwrap()
 }
 
 fn object(value: &Value) -> &Map<String, Value> {
@@ -84,10 +90,13 @@ fn faults(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<S
 
 #[test]
 fn describes_every_route_and_nothing_else() {
-    let document = described();
-    let mut routes: BTreeSet<_> = paths().collect();
-    let operations = operations(&document);
-    assert_eq!(operations.len(), 22);
+    describes(&described(), atl::http::log::paths().collect(), 22);
+    describes(&described_ca(), atl::http::ca::paths().collect(), 16);
+}
+
+fn describes(document: &Value, mut routes: BTreeSet<&str>, count: usize) {
+    let operations = operations(document);
+    assert_eq!(operations.len(), count);
     let mut ids = BTreeSet::new();
     let mut met = BTreeSet::new();
     for (_, path, operation) in &operations {
@@ -107,35 +116,58 @@ fn describes_every_route_and_nothing_else() {
 
 #[test]
 fn says_of_each_answer_how_long_it_holds() {
-    for (method, path, operation) in operations(&described()) {
+    for (method, path, operation) in operations(&described()).into_iter().chain(operations(&described_ca())) {
         for (status, response) in object(&operation["responses"]) {
             let place = format!("{method} {path} {status}");
             assert!(response["headers"]["Cache-Control"]["description"].is_string(), "{place}");
             let retry = matches!(status.as_str(), "429" | "503");
             let hash_unknown = response["description"].as_str().unwrap().contains("hashUnknown");
-            assert_eq!(response["headers"]["Retry-After"].is_object(), retry || hash_unknown, "{place}");
-            let problem = object(&response["content"]).contains_key(PROBLEM_MEDIA_TYPE);
+            // Of a request that is open a good answer says it too.
+            let open = path.starts_with("/ca/v1/") && status.starts_with('2');
+            let said = response["headers"]["Retry-After"].is_object();
+            assert!(said == (retry || hash_unknown) || (said && open), "{place}");
+            let challenge = response["headers"]["WWW-Authenticate"].is_object();
+            assert_eq!(challenge, status == "401", "{place}");
+            let problem = response["content"].get(PROBLEM_MEDIA_TYPE).is_some();
             let own = path == "/readyz" && status == "503";
-            assert_eq!(problem, status != "200" && !own, "{place}");
+            assert_eq!(problem, !status.starts_with('2') && !own, "{place}");
         }
     }
 }
 
 #[test]
 fn names_every_token_and_points_at_nothing_missing() {
-    let document = described();
-    let text = document.to_string();
-    for token in Token::ALL {
-        assert!(text.contains(&format!("`{token}`")), "{token} is in no description of an answer");
-        assert!(text.contains(&format!("\"{URN_PREFIX}{token}\"")), "{token} is not in Problem");
+    let mut named = BTreeSet::new();
+    for document in [described(), described_ca()] {
+        let text = document.to_string();
+        for token in Token::ALL {
+            let kind = format!("\"{}{token}\"", token.prefix());
+            let answers = text.contains(&format!("`{token}`"));
+            assert_eq!(answers, text.contains(&kind), "{token} is in an answer or in Problem, but not in both");
+            named.extend(answers.then_some(token.as_str()));
+        }
+        for part in text.split("\"#").skip(1) {
+            let pointer = part.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+        for name in object(&document["components"]["schemas"]).keys() {
+            assert!(text.contains(&format!("#/components/schemas/{name}\"")), "{name} is used nowhere");
+        }
     }
-    for part in text.split("\"#").skip(1) {
-        let pointer = part.split('"').next().unwrap();
-        assert!(document.pointer(pointer).is_some(), "{pointer}");
+    assert_eq!(named, Token::ALL.iter().map(|token| token.as_str()).collect());
+}
+
+#[test]
+fn says_who_has_to_show_what() {
+    let document = described_ca();
+    let schemes = object(&document["components"]["securitySchemes"]);
+    for (method, path, operation) in operations(&document) {
+        let shown = operation["security"].as_array().map(|all| object(&all[0]).keys().next().unwrap().clone());
+        let refused = operation["responses"]["401"].is_object();
+        assert_eq!(shown.is_some(), refused, "{method} {path}");
+        assert!(shown.is_none_or(|name| schemes.contains_key(&name)), "{method} {path}");
     }
-    for name in object(&document["components"]["schemas"]).keys() {
-        assert!(text.contains(&format!("#/components/schemas/{name}\"")), "{name} is used nowhere");
-    }
+    assert!(operations(&described()).iter().all(|(.., operation)| operation["security"].is_null()));
 }
 
 /// One value of each type, every optional member there.
@@ -148,7 +180,7 @@ fn samples() -> Vec<(&'static str, Value)> {
         chain: vec![octets.clone()],
     };
     let logged = SubmitEntryResponse { sat: octets.clone(), leaf_index: index, cert_hash: hash, timestamp: moment };
-    let problem = Problem::new(Token::RateLimited, "wait");
+    let problem = Problem::new(Token::RateLimited, "wait").of([Subproblem::reason("score", "too low")]);
     let results = vec![SubmitResult::Logged(logged.clone()), SubmitResult::Refused(problem.clone())];
     let sth = SthResponse {
         log_id: LogId::new([7; 32]),
@@ -190,21 +222,122 @@ fn samples() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// The same for the CA, read from JSON that has every member there is.
+fn ca_samples() -> Vec<(&'static str, Value)> {
+    fn read<T: serde::Serialize + serde::de::DeserializeOwned>(value: &Value) -> Value {
+        let written = serde_json::to_value(serde_json::from_value::<T>(value.clone()).unwrap()).unwrap();
+        assert_eq!(written, *value, "a member is lost on the way");
+        written
+    }
+    let (agent, hash, octets) = ("agent://bank.example.com/payments/bot/1", "07".repeat(32), "MAA=");
+    let capabilities = json!([{
+        "tool_uri": "mcp://x", "scope": "a/b",
+        "spend_limit": {"max_per_transaction": 1, "max_per_period": 2, "period_seconds": 3, "currency": "GBP"},
+        "rate_limit": {"max_requests": 1, "period_seconds": 2},
+    }]);
+    let evidence = json!({
+        "model_family": "m", "model_version": "1", "framework": "f", "organization": "o", "build_hash": hash,
+        "attestation": octets, "evidence_uri": "https://example.com/",
+    });
+    let principal = json!({"human": "h", "max_depth": 2, "rules": {
+        "capabilities_subset": true, "max_trust_score": 50, "max_spend_limit": 1, "scope_narrowing": "a",
+    }});
+    let enrol = json!({
+        "csr": octets, "evidence": evidence, "capabilities": capabilities, "validity_seconds": 600,
+        "principal": principal,
+    });
+    let certificate = json!({
+        "serial": "40ab", "sha256": hash, "agent": agent, "score": 71, "tier": "elevated",
+        "attestation": "caVerified", "not_before": 1, "not_after": 3, "renew_at": 2, "chain_pem": "x",
+        "sats": [{"log": "https://log.example/", "operator": "o", "timestamp": 1, "sat": octets}],
+    });
+    let request = json!({
+        "id": "07", "status": "valid", "agent": agent, "received_at": 1, "reasons": ["x"], "certificate": certificate,
+    });
+    let mut open = request.clone();
+    for (name, value) in [
+        ("credential", json!("token 07")),
+        ("capabilities", capabilities.clone()),
+        ("validity_seconds", json!(1)),
+        ("score", json!(1)),
+        ("evidence", evidence.clone()),
+        ("human", json!("h")),
+    ] {
+        open[name] = value;
+    }
+    let mint = json!({
+        "agents": "agent://bank.example.com/*/*/*", "capabilities": capabilities, "max_validity_seconds": 1,
+        "replaces": true, "ttl_seconds": 1,
+    });
+    let entry = json!({
+        "serial": "40ab", "status": "abandoned", "sha256": hash, "cert_hash": hash, "agent": agent, "score": 1,
+        "signed_at": 1, "not_after": 2, "request": "07", "why": "x",
+    });
+    let log = json!({"url": "https://log.example/", "operator": "o", "key": octets});
+    let ca = json!({
+        "trust_domain": "bank.example.com", "organization": "Bank", "chain_pem": "x", "logs": [log],
+        "min_validity_seconds": 1, "default_validity_seconds": 2, "max_validity_seconds": 3, "oid_arc": "1.2",
+    });
+    let problem = Problem::new(Token::Policy, "x").of([Subproblem::reason("score", "too low")]);
+    vec![
+        ("EnrolRequest", read::<EnrolRequest>(&enrol)),
+        ("Evidence", read::<EvidenceForm>(&evidence)),
+        ("Principal", read::<PrincipalForm>(&principal)),
+        ("Request", read::<RequestAnswer>(&request)),
+        ("Certificate", read::<CertificateAnswer>(&certificate)),
+        ("Sat", read::<SatAnswer>(&certificate["sats"][0])),
+        ("MintTokenRequest", read::<MintTokenRequest>(&mint)),
+        ("MintedToken", read::<MintTokenAnswer>(&json!({"id": "07", "token": "x", "expires_at": 1}))),
+        ("OpenRequest", read::<OpenRequest>(&open)),
+        ("Requests", read::<RequestsAnswer>(&json!({"requests": [open], "next": "1-07"}))),
+        ("DenyRequest", read::<DenyRequest>(&json!({"why": "x"}))),
+        ("CertificateEntry", read::<CertificateEntry>(&entry)),
+        ("Certificates", read::<CertificatesAnswer>(&json!({"certificates": [entry], "next": "1-07"}))),
+        ("Audit", read::<AuditAnswer>(&json!({"rows_total": 1, "head": hash, "start": 0, "rows": ["{}"]}))),
+        ("Ca", read::<CaDescriptor>(&ca)),
+        ("Log", read::<LogAnswer>(&log)),
+        ("Capability", capabilities[0].clone()),
+        ("SpendLimit", capabilities[0]["spend_limit"].clone()),
+        ("RateLimit", capabilities[0]["rate_limit"].clone()),
+        ("AttenuationRules", principal["rules"].clone()),
+        ("Problem", serde_json::to_value(problem).unwrap()),
+    ]
+}
+
 #[test]
 fn the_schemas_are_those_of_the_types() {
-    let document = described();
+    // Values inside of others, and what only a server makes: the test below has those.
+    let inside = ["Hash", "LeafIndex", "TreeSize", "EntryType", "Log"];
+    fit(&described(), samples(), &inside);
+    let inside = [
+        "AgentUri",
+        "Hex",
+        "Hex32",
+        "Cursor",
+        "Count",
+        "Seconds",
+        "Score",
+        "TrustTier",
+        "AttestationMethod",
+        "RequestStatus",
+        "Capabilities",
+    ];
+    fit(&described_ca(), ca_samples(), &inside);
+}
+
+fn fit(document: &Value, samples: Vec<(&'static str, Value)>, inside: &[&'static str]) {
     let mut named = BTreeSet::new();
-    for (name, value) in samples() {
+    for (name, value) in samples {
         let schema = &document["components"]["schemas"][name];
-        let found = faults(&document, schema, &value, name);
+        let found = faults(document, schema, &value, name);
         assert!(found.is_empty(), "{found:?}");
         let members: BTreeSet<_> = object(&value).keys().collect();
         let properties: BTreeSet<_> = object(&schema["properties"]).keys().collect();
         assert_eq!(members, properties, "{name}");
         named.insert(name);
     }
-    // Values inside of others, and what only a server makes: the test below has those.
-    named.extend(["Octets", "Hash", "Moment", "LeafIndex", "TreeSize", "EntryType", "Log", "Check", "Readiness"]);
+    named.extend(["Octets", "Moment", "Subproblem", "Check", "Readiness"]);
+    named.extend(inside);
     assert_eq!(named, object(&document["components"]["schemas"]).keys().map(String::as_str).collect());
 }
 

@@ -2,14 +2,22 @@
 //!
 //! Times are milliseconds since 1970, octets base64, hashes and serial numbers lower-case hex.
 
+mod query;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::query::{
+    AuditQuery, CertificatesQuery, Cursor, DEFAULT_PAGE, MAX_CERTIFICATES, MAX_REQUESTS, MAX_ROWS, RequestsQuery,
+};
 use super::base64::B64;
+use super::json::object;
+use super::problem::Problem;
 use crate::apki::AgentUri;
 use crate::apki::attestation::AttestationMethod;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::delegation::AttenuationRules;
 use crate::apki::extension::{AsciiText, Text};
+use crate::apki::provenance::MAX_EVIDENCE;
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::time::UnixMillis;
 
@@ -34,6 +42,23 @@ pub struct EnrolRequest {
     /// The human behind the agent. A renewal keeps the one it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<PrincipalForm>,
+}
+
+impl EnrolRequest {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`Token::Malformed`](super::Token::Malformed).
+    pub fn from_json(body: &[u8]) -> Result<Self, Problem> {
+        let request: Self = object("a request for a certificate", body)?;
+        let attestation = request.evidence.as_ref().and_then(|evidence| evidence.attestation.as_ref());
+        match attestation.map_or(0, |octets| octets.0.len()) {
+            0..=MAX_EVIDENCE => Ok(request),
+            length => Err(Problem::malformed(format!(
+                "`evidence.attestation` has {length} octets, and {MAX_EVIDENCE} are the most that a certificate carries"
+            ))),
+        }
+    }
 }
 
 /// How an agent was built.
@@ -151,6 +176,20 @@ pub struct MintTokenRequest {
     pub ttl_seconds: u32,
 }
 
+impl MintTokenRequest {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`Token::Malformed`](super::Token::Malformed).
+    pub fn from_json(body: &[u8]) -> Result<Self, Problem> {
+        let request: Self = object("a request for an enrolment token", body)?;
+        if request.ttl_seconds == 0 {
+            return Err(Problem::malformed("`ttl_seconds` is 0: the token would never be good"));
+        }
+        Ok(request)
+    }
+}
+
 /// The answer: the only time that the secret is seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MintTokenAnswer {
@@ -194,6 +233,9 @@ pub struct OpenRequest {
     pub human: Option<Text>,
 }
 
+/// Longest reason for a denial, in octets.
+pub const MAX_WHY: usize = 1024;
+
 /// `POST /ca/v1/requests/{id}/deny`, for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,6 +243,24 @@ pub struct DenyRequest {
     /// Why, for the requester to read.
     #[serde(default)]
     pub why: String,
+}
+
+impl DenyRequest {
+    /// Reads a request body; an empty one gives no reason.
+    ///
+    /// # Errors
+    /// [`Token::Malformed`](super::Token::Malformed), also where the reason has more than
+    /// [`MAX_WHY`] octets.
+    pub fn from_json(body: &[u8]) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        let request: Self = object("a denial", body)?;
+        match request.why.len() {
+            0..=MAX_WHY => Ok(request),
+            length => Err(Problem::malformed(format!("`why` has {length} octets; {MAX_WHY} have to do"))),
+        }
+    }
 }
 
 /// `GET /ca/v1/certificates`, for operators: newest first.
@@ -320,5 +380,36 @@ impl Serialize for Hex32 {
 impl<'de> Deserialize<'de> for Hex32 {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Token;
+
+    #[test]
+    fn bodies_that_are_no_form_are_malformed() {
+        let long = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, vec![0; MAX_EVIDENCE + 1]);
+        let evidence = |attestation: &str| {
+            format!(
+                r#"{{"csr":"AA==","evidence":{{"model_family":"","model_version":"","framework":"","organization":"","attestation":"{attestation}"}}}}"#
+            )
+        };
+        let wrong =
+            ["", "[]", "null", "{}", r#"["AA=="]"#, r#"{"csr":"AA"}"#, r#"{"csr":"AA==","x":1}"#, &evidence(&long)];
+        for body in wrong {
+            let problem = EnrolRequest::from_json(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.token(), Some(Token::Malformed));
+            assert!(problem.detail.len() < 300);
+        }
+        assert!(EnrolRequest::from_json(evidence("AA==").as_bytes()).is_ok());
+        for body in [r#"{"agents":"x"}"#, r#"{"agents":"x","ttl_seconds":0}"#, r#"{"agents":"x","ttl_seconds":-1}"#] {
+            assert!(MintTokenRequest::from_json(body.as_bytes()).is_err(), "{body}");
+        }
+        assert!(MintTokenRequest::from_json(br#"{"agents":"x","ttl_seconds":1}"#).is_ok());
+        assert_eq!(DenyRequest::from_json(b""), Ok(DenyRequest::default()));
+        let why = format!(r#"{{"why":"{}"}}"#, "x".repeat(MAX_WHY + 1));
+        assert!(DenyRequest::from_json(why.as_bytes()).is_err() && DenyRequest::from_json(b"x").is_err());
     }
 }

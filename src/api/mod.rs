@@ -1,5 +1,6 @@
-//! What travels over HTTP between a log and its readers (protocol section 5): JSON bodies, query
-//! parameters and problem documents, for servers and clients alike.
+//! What travels over HTTP between a log and its readers (protocol section 5), and between a CA and its
+//! agents and operators ([`ca`]): JSON bodies, query parameters and problem documents, for servers and
+//! clients alike.
 //!
 //! The server reads requests with [`SubmitEntryRequest::from_json`] and its kin, which end in a
 //! [`Problem`] that can be sent as it is. Answers are plain serde structs whose members bear the
@@ -7,6 +8,7 @@
 
 mod base64;
 pub mod ca;
+mod json;
 mod log;
 mod problem;
 mod query;
@@ -17,7 +19,7 @@ pub use self::log::{
     AnchorsResponse, ConsistencyResponse, EntriesResponse, EntryResponse, LogDescriptor, ProofAndHeadResponse,
     ProofResponse, SthResponse,
 };
-pub use self::problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType, Token, URN_PREFIX};
+pub use self::problem::{ACME_PREFIX, PROBLEM_MEDIA_TYPE, Problem, ProblemType, Subproblem, Token, URN_PREFIX};
 pub use self::query::{CertHashQuery, ConsistencyQuery, EntriesQuery, MAX_ENTRIES_PER_ANSWER, ProofQuery};
 pub use self::submit::{
     MAX_BATCH_ENTRIES, MAX_CHAIN_READ, SubmitEntriesRequest, SubmitEntriesResponse, SubmitEntryRequest,

@@ -1,12 +1,16 @@
-//! Problem documents (RFC 9457) with the error tokens of RFC 9162 and ours (protocol section 5).
+//! Problem documents (RFC 9457) with the error tokens of RFC 9162 (protocol section 5), those of RFC
+//! 8555 for what a CA refuses, and ours.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What stands before a token in a problem's `type` (RFC 9162 section 5).
+/// What stands before a token in a problem's `type`: before those of RFC 9162 section 5, and ours.
 pub const URN_PREFIX: &str = "urn:ietf:params:trans:error:";
+
+/// What stands before a token that RFC 8555 section 6.7 registers.
+pub const ACME_PREFIX: &str = "urn:ietf:params:acme:error:";
 
 /// The media type of a problem document (RFC 9457 section 3).
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -67,32 +71,55 @@ tokens! {
     StartUnknown = "startUnknown", 400, "The first entry asked for is unknown";
     /// `end` is less than `start`.
     EndBeforeStart = "endBeforeStart", 400, "The end lies before the start";
+    /// The certification request is none that can be read, or its signature does not verify.
+    BadCsr = "badCSR", 400, "The certification request is not acceptable";
+    /// The key to be certified is of a kind that is not certified.
+    BadPublicKey = "badPublicKey", 400, "The public key is not acceptable";
+    /// No credential, or one that is not good for this.
+    Unauthorized = "unauthorized", 401, "The request lacks a good credential";
+    /// The certification request names somebody whom no certificate can name.
+    RejectedIdentifier = "rejectedIdentifier", 403, "The name is not one that is certified";
+    /// The registration authority decided against the application; the subproblems say why.
+    Policy = "policy", 403, "The registration authority refuses";
     /// The hash is not in the log, or in no signed head yet.
     HashUnknown = "hashUnknown", 404, "The hash is unknown";
     /// The path or the tile is not there.
     NotFound = "notFound", 404, "There is nothing here";
     /// The path answers to another method.
     MethodNotAllowed = "methodNotAllowed", 405, "The method is not allowed here";
-    /// The body is longer than the log reads.
+    /// The thing that the request is about is in no state for it.
+    Conflict = "conflict", 409, "This cannot be done with it any more, or not yet";
+    /// The body is longer than what is read.
     TooLarge = "tooLarge", 413, "The request is too large";
     /// The body is not JSON by its `Content-Type`, or is encoded.
     UnsupportedMediaType = "unsupportedMediaType", 415, "The request's media type is not supported";
-    /// This source or this anchor sends too much.
+    /// This source, this anchor or this token sends too much.
     RateLimited = "rateLimited", 429, "Too many requests";
-    /// The log failed; the fault is not in the request.
-    Internal = "internal", 500, "The log failed";
-    /// The queue before the sequencer is full.
-    Overloaded = "overloaded", 503, "The log is overloaded";
+    /// The server failed; the fault is not in the request.
+    Internal = "internal", 500, "The server failed";
+    /// Too few logs vouch for the certificate at the moment; none was issued.
+    LogsUnavailable = "logsUnavailable", 503, "Too few transparency logs answer";
+    /// There is too much to do.
+    Overloaded = "overloaded", 503, "The server is overloaded";
     /// The log answers readers but takes nothing in.
     ReadOnly = "readOnly", 503, "The log is read-only";
-    /// The log is going down.
-    Shutdown = "shutdown", 503, "The log is shutting down";
+    /// The server is going down.
+    Shutdown = "shutdown", 503, "The server is shutting down";
 }
 
 impl Token {
     /// The token of this name, or `None` where it is none of ours.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|token| token.as_str() == name)
+    }
+
+    /// What stands before the token in a problem's `type`. Nothing else in the crate decides it:
+    /// `malformed` and `rateLimited` are registered by RFC 8555 too, and have one prefix all the same.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::BadCsr | Self::BadPublicKey | Self::RejectedIdentifier | Self::Unauthorized => ACME_PREFIX,
+            _ => URN_PREFIX,
+        }
     }
 
     /// Whether an answer with this token carries `Retry-After` (protocol section 5: 429 and 503).
@@ -130,7 +157,10 @@ impl fmt::Display for ProblemType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known(token) => token.fmt(f),
-            Self::Other(uri) => f.write_str(uri.strip_prefix(URN_PREFIX).unwrap_or(uri)),
+            Self::Other(uri) => {
+                let name = [URN_PREFIX, ACME_PREFIX].iter().find_map(|prefix| uri.strip_prefix(prefix));
+                f.write_str(name.unwrap_or(uri))
+            }
         }
     }
 }
@@ -138,7 +168,7 @@ impl fmt::Display for ProblemType {
 impl Serialize for ProblemType {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Known(token) => serializer.collect_str(&format_args!("{URN_PREFIX}{token}")),
+            Self::Known(token) => serializer.collect_str(&format_args!("{}{token}", token.prefix())),
             Self::Other(uri) => serializer.serialize_str(uri),
         }
     }
@@ -147,7 +177,8 @@ impl Serialize for ProblemType {
 impl<'de> Deserialize<'de> for ProblemType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let uri = Cow::<'de, str>::deserialize(deserializer)?;
-        let token = uri.strip_prefix(URN_PREFIX).and_then(Token::from_name);
+        let of = |prefix| Token::from_name(uri.strip_prefix(prefix)?).filter(|token| token.prefix() == prefix);
+        let token = of(URN_PREFIX).or_else(|| of(ACME_PREFIX));
         Ok(token.map_or_else(|| Self::Other(uri.into_owned()), Self::Known))
     }
 }
@@ -167,10 +198,31 @@ pub struct Problem {
     /// The HTTP status; 0 where a document does not say.
     #[serde(default)]
     pub status: u16,
+    /// What it consists of, where that is several things (RFC 8555 section 6.7.1).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subproblems: Vec<Subproblem>,
     /// Seconds after which to try again. This is the `Retry-After` header and no member of the
     /// document.
     #[serde(skip)]
     pub retry_after_seconds: Option<u32>,
+}
+
+/// One of the things that a problem consists of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subproblem {
+    /// What it is, for programs.
+    #[serde(rename = "type")]
+    pub kind: ProblemType,
+    /// What it is, for people.
+    #[serde(default)]
+    pub detail: String,
+}
+
+impl Subproblem {
+    /// The reason that is known as `code`, which is no token of a problem.
+    pub fn reason(code: &str, detail: impl Into<String>) -> Self {
+        Self { kind: ProblemType::Other(format!("{URN_PREFIX}{code}")), detail: detail.into() }
+    }
 }
 
 impl Problem {
@@ -182,6 +234,7 @@ impl Problem {
             title: token.title().to_owned(),
             detail: detail.into(),
             status: token.status(),
+            subproblems: Vec::new(),
             retry_after_seconds: token.wants_retry_after().then_some(1),
         }
     }
@@ -190,6 +243,13 @@ impl Problem {
     #[must_use]
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// The same problem, which consists of these.
+    #[must_use]
+    pub fn of(mut self, subproblems: impl IntoIterator<Item = Subproblem>) -> Self {
+        self.subproblems.extend(subproblems);
         self
     }
 
@@ -220,13 +280,16 @@ mod tests {
     #[test]
     fn statuses_are_those_of_the_protocol() {
         let other = |t: &Token| match t.as_str() {
+            "unauthorized" => 401,
+            "rejectedIdentifier" | "policy" => 403,
             "hashUnknown" | "notFound" => 404,
             "methodNotAllowed" => 405,
+            "conflict" => 409,
             "tooLarge" => 413,
             "unsupportedMediaType" => 415,
             "rateLimited" => 429,
             "internal" => 500,
-            "overloaded" | "readOnly" | "shutdown" => 503,
+            "overloaded" | "readOnly" | "shutdown" | "logsUnavailable" => 503,
             _ => 400,
         };
         for token in Token::ALL {
@@ -253,6 +316,36 @@ mod tests {
         let again: Problem = serde_json::from_value(json).unwrap();
         assert_eq!(again.retry_after(7), problem);
         assert_eq!(problem.to_string(), "rateLimited: wait a while");
+    }
+
+    #[test]
+    fn what_rfc_8555_registers_has_its_prefix() {
+        let registered: Vec<_> = Token::ALL.iter().filter(|token| token.prefix() == ACME_PREFIX).collect();
+        let names: Vec<_> = registered.iter().map(|token| token.as_str()).collect();
+        assert_eq!(names, ["badCSR", "badPublicKey", "unauthorized", "rejectedIdentifier"]);
+        for token in Token::ALL {
+            let text = serde_json::to_string(&ProblemType::Known(*token)).unwrap();
+            assert_eq!(serde_json::from_str::<ProblemType>(&text).unwrap().token(), Some(*token));
+        }
+        // A token behind the other prefix is none of ours, and stays what it is.
+        for uri in ["urn:ietf:params:acme:error:malformed", "urn:ietf:params:trans:error:badCSR"] {
+            let kind: ProblemType = serde_json::from_value(uri.into()).unwrap();
+            assert_eq!((kind.token(), serde_json::to_value(&kind).unwrap()), (None, uri.into()));
+            assert!(!kind.to_string().contains(':'));
+        }
+    }
+
+    #[test]
+    fn a_refusal_lists_its_reasons() {
+        let reasons = [Subproblem::reason("validity", "too long"), Subproblem::reason("score", "too low")];
+        let problem = Problem::new(Token::Policy, "too long; too low").of(reasons);
+        let json = serde_json::to_value(&problem).unwrap();
+        let expected = serde_json::json!([
+            {"type": "urn:ietf:params:trans:error:validity", "detail": "too long"},
+            {"type": "urn:ietf:params:trans:error:score", "detail": "too low"},
+        ]);
+        assert_eq!(json["subproblems"], expected);
+        assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
     }
 
     #[test]

@@ -133,7 +133,10 @@ impl CertHashQuery {
 }
 
 /// The decoded values of the parameters `names`, in that order.
-fn parameters<'a, const N: usize>(raw: &'a str, names: [&str; N]) -> Result<[Option<Cow<'a, str>>; N], Problem> {
+pub(super) fn parameters<'a, const N: usize>(
+    raw: &'a str,
+    names: [&str; N],
+) -> Result<[Option<Cow<'a, str>>; N], Problem> {
     let mut values = [const { None }; N];
     for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -178,7 +181,7 @@ fn required<'a>(name: &str, value: Option<Cow<'a, str>>) -> Result<Cow<'a, str>,
 }
 
 /// A decimal integer in its one spelling.
-fn number(name: &str, text: &str) -> Result<u64, Problem> {
+pub(super) fn number(name: &str, text: &str) -> Result<u64, Problem> {
     let canonical = text.bytes().all(|c| c.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let value = if canonical { text.parse().ok() } else { None };
     value.ok_or_else(|| {

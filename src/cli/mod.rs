@@ -2,8 +2,9 @@
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
 mod agent;
-mod ca;
+pub mod ca;
 mod dev;
+mod duration;
 mod files;
 mod log;
 mod output;

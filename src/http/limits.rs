@@ -1,5 +1,5 @@
-//! Admission control in front of the log: a token bucket per source address and one per anchor,
-//! and each source's share of what there is only so much of.
+//! Admission control in front of a server: a token bucket per source address and one per anchor or
+//! enrolment token, and each source's share of what there is only so much of.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,9 +18,9 @@ use crate::api::{Problem, Token};
 /// A rate and how much of it may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Submissions per second in the long run.
+    /// Requests per second in the long run.
     pub per_second: NonZeroU32,
-    /// Submissions at once.
+    /// Requests at once.
     pub burst: NonZeroU32,
 }
 
@@ -78,7 +78,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
 
     fn refuse(&self, wait: Duration) -> Failure {
         let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
-        let detail = format!("{} sends more than this log takes; wait {seconds} s", self.whose);
+        let detail = format!("{} sends too much; wait {seconds} s", self.whose);
         Failure(Problem::new(Token::RateLimited, detail).retry_after(seconds))
     }
 }

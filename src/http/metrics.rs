@@ -46,7 +46,7 @@ impl Metrics {
         let registry = Registry::new_custom(Some("atl".into()), None)?;
         let register = &registry;
         Ok(Self {
-            submissions: counters(register, "submissions_total", "Submissions by result", "result")?,
+            submissions: counters(register, "submissions_total", "Submissions by result", &["result"])?,
             submission_seconds: histogram(
                 register,
                 "submission_seconds",
@@ -60,8 +60,14 @@ impl Metrics {
             head_size: gauge(register, "head_tree_size", "Entries that the last signed head covers")?,
             head_age: float_gauge(register, "head_age_seconds", "Seconds since the last head was signed")?,
             head_seconds: histogram(register, "head_seconds", "Duration of proving and signing a head", SECONDS)?,
-            read_seconds: histograms(register, "read_seconds", "Duration of reading an answer, by call", "call")?,
-            turned_away: counters(register, "turned_away_total", "Requests over a limit, by bucket", "bucket")?,
+            read_seconds: histograms(
+                register,
+                "read_seconds",
+                "Duration of reading an answer, by call",
+                "call",
+                SECONDS,
+            )?,
+            turned_away: counters(register, "turned_away_total", "Requests over a limit, by bucket", &["bucket"])?,
             disk_available: gauge(register, "disk_available_bytes", "Octets left on the disk")?,
             read_only: gauge(register, "read_only", "1 while the log takes nothing in")?,
             registry,
@@ -77,9 +83,7 @@ impl Metrics {
 
     /// All of them in the text format.
     pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
-        let mut out = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
-        Ok(out)
+        render(&self.registry)
     }
 }
 
@@ -96,6 +100,13 @@ impl Observer for Metrics {
         self.head_size.set(size);
         self.tree_size.set(size.max(self.tree_size.get()));
     }
+}
+
+/// Everything that is registered, in the text format.
+pub(super) fn render(registry: &Registry) -> Result<Vec<u8>, prometheus::Error> {
+    let mut out = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut out)?;
+    Ok(out)
 }
 
 /// A number as a gauge holds it.
@@ -115,8 +126,14 @@ fn float_gauge(registry: &Registry, name: &str, help: &str) -> Result<Gauge, pro
     Ok(metric)
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {
-    let metric = IntCounterVec::new(Opts::new(name, help), &[label])?;
+/// Counters, one for each value of the labels.
+pub(super) fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, prometheus::Error> {
+    let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
@@ -127,8 +144,15 @@ fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Re
     Ok(metric)
 }
 
-fn histograms(registry: &Registry, name: &str, help: &str, label: &str) -> Result<HistogramVec, prometheus::Error> {
-    let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), &[label])?;
+/// Histograms, one for each value of the label.
+pub(super) fn histograms(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+    buckets: &[f64],
+) -> Result<HistogramVec, prometheus::Error> {
+    let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &[label])?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }

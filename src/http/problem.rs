@@ -4,7 +4,8 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::api::{PROBLEM_MEDIA_TYPE, Problem, Token};
+use crate::api::{PROBLEM_MEDIA_TYPE, Problem, Subproblem, Token};
+use crate::ca::service::{self as ca, CaError, CsrFault};
 use crate::log::admission;
 use crate::log::store::StoreError;
 use crate::log::view::ViewError;
@@ -85,6 +86,47 @@ impl From<ViewError> for Failure {
     }
 }
 
+impl From<CaError> for Failure {
+    fn from(error: CaError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CaError::Csr { fault, .. } => Self::new(
+                match fault {
+                    CsrFault::Malformed | CsrFault::Signature => Token::BadCsr,
+                    CsrFault::PublicKey => Token::BadPublicKey,
+                    CsrFault::Identifier => Token::RejectedIdentifier,
+                },
+                detail,
+            ),
+            CaError::Refusal(refusal) => match refusal {
+                ca::Refusal::Unauthorized(_) => Self::new(Token::Unauthorized, detail),
+                ca::Refusal::Refused(reasons) => Self(Problem::new(Token::Policy, detail).of(subproblems(&reasons))),
+                ca::Refusal::NotFound(_) => Self::new(Token::NotFound, detail),
+                ca::Refusal::Conflict(_) => Self::new(Token::Conflict, detail),
+            },
+            CaError::Logs { retry_after, .. } => {
+                let seconds = u32::try_from(retry_after.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+                Self(Problem::new(Token::LogsUnavailable, detail).retry_after(seconds.max(RETRY_SECONDS)))
+            }
+            CaError::Overloaded => Self::new(Token::Overloaded, detail),
+            CaError::Stopped => Self::new(Token::Shutdown, detail),
+            // What failed inside is for the operator to know, not for the requester.
+            CaError::Internal(why) => {
+                tracing::error!(%why, "the CA failed at a request");
+                Self::new(Token::Internal, "the CA failed, and issued nothing; its operator is told")
+            }
+        }
+    }
+}
+
+/// The reasons of a refusal, by the names that the journal has for them.
+fn subproblems(reasons: &ca::Refusals) -> impl Iterator<Item = Subproblem> {
+    reasons.0.iter().map(|reason| {
+        let code = serde_json::to_value(reason.code).unwrap_or_default();
+        Subproblem::reason(code.as_str().unwrap_or_default(), reason.detail.as_str())
+    })
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -93,6 +135,10 @@ impl IntoResponse for Failure {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.0.token() == Some(Token::Unauthorized) {
+            // RFC 9110 section 15.5.2; who asks for another credential puts its own in this place.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.0.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -103,6 +149,52 @@ impl IntoResponse for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_error_of_the_ca_has_its_token() {
+        let (detail, wait) = (String::new(), std::time::Duration::from_millis(1500));
+        let csr = |fault| CaError::Csr { fault, detail: "x".into() };
+        let cases = [
+            (csr(CsrFault::Malformed), "badCSR", 400),
+            (csr(CsrFault::PublicKey), "badPublicKey", 400),
+            (csr(CsrFault::Identifier), "rejectedIdentifier", 403),
+            (ca::Refusal::Unauthorized("x".into()).into(), "unauthorized", 401),
+            (ca::Refusal::NotFound("x").into(), "notFound", 404),
+            (ca::Refusal::Conflict("x".into()).into(), "conflict", 409),
+            (CaError::Logs { detail, retry_after: wait }, "logsUnavailable", 503),
+            (CaError::Overloaded, "overloaded", 503),
+            (CaError::Stopped, "shutdown", 503),
+            (CaError::Internal("the secret place".into()), "internal", 500),
+        ];
+        for (error, token, status) in cases {
+            let problem = Failure::from(error).0;
+            assert_eq!((problem.token().map(Token::as_str), problem.status), (Some(token), status));
+            assert!(!problem.detail.contains("secret"));
+            if token == "logsUnavailable" {
+                assert_eq!(problem.retry_after_seconds, Some(2));
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_all_its_reasons() {
+        let reason = |code, detail: &str| ca::Reason { code, detail: detail.into() };
+        let reasons = vec![reason(ca::ReasonCode::TrustDomain, "not ours"), reason(ca::ReasonCode::Score, "too low")];
+        let problem = Failure::from(CaError::from(ca::Refusal::Refused(ca::Refusals(reasons)))).0;
+        assert_eq!((problem.status, problem.detail.as_str()), (403, "not ours; too low"));
+        let expected = [Subproblem::reason("trustDomain", "not ours"), Subproblem::reason("score", "too low")];
+        assert_eq!(problem.subproblems, expected);
+    }
+
+    #[test]
+    fn who_has_no_credential_is_told_which() {
+        let status = |token| {
+            let response = Failure::new(token, "x").into_response();
+            (response.status().as_u16(), response.headers().contains_key(header::WWW_AUTHENTICATE))
+        };
+        assert_eq!(status(Token::Unauthorized), (401, true));
+        assert_eq!(status(Token::Policy), (403, false));
+    }
 
     #[test]
     fn a_clock_that_must_catch_up_is_given_the_time() {

@@ -40,6 +40,18 @@ const MAX_STREAMS: u32 = 256;
 /// How long requests under way have at the end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The certificate (DER) that a client presented in its TLS handshake, and whose key it proved to
+/// hold. A request that came over such a connection has it as an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCertificate(pub Arc<[u8]>);
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+struct Peer {
+    address: SocketAddr,
+    certificate: Option<PeerCertificate>,
+}
+
 /// Serves `router` on `listener` until `stop` turns true, then lets requests under way finish.
 /// Beyond `max_connections` at once, connections wait in the kernel's queue.
 pub async fn serve(
@@ -102,9 +114,14 @@ async fn connection(
     // Answers are small and whole: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let stream = Timely::new(stream, PATIENCE.stall);
-    let Some(acceptor) = tls else { return http(stream, peer, router, watcher, PATIENCE).await };
+    let mut who = Peer { address: peer, certificate: None };
+    let Some(acceptor) = tls else { return http(stream, who, router, watcher, PATIENCE).await };
     match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, peer, router, watcher, PATIENCE).await,
+        Ok(Ok(stream)) => {
+            let presented = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            who.certificate = presented.map(|der| PeerCertificate(Arc::from(der.as_ref())));
+            http(stream, who, router, watcher, PATIENCE).await;
+        }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
@@ -112,16 +129,20 @@ async fn connection(
 
 async fn http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
+    who: Peer,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
     patience: Patience,
 ) {
+    let Peer { address: peer, certificate } = who;
     let activity = Activity::default();
     let heard = activity.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let in_flight = heard.begin();
         request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let router = router.clone();
         async move {
             let answer = answer(router, request.map(Body::new)).await;
@@ -168,8 +189,8 @@ mod tests {
         let (client, server) = tokio::io::duplex(1 << 20);
         let router = Router::new().route("/", get(move || async move { vec![b'x'; body] }));
         let graceful = GracefulShutdown::new();
-        let peer = ([192, 0, 2, 1], 1).into();
-        let task = tokio::spawn(http(server, peer, router, graceful.watcher(), patience));
+        let who = Peer { address: ([192, 0, 2, 1], 1).into(), certificate: None };
+        let task = tokio::spawn(http(server, who, router, graceful.watcher(), patience));
         // Dropped, it would end the connection.
         (client, task, graceful)
     }

@@ -14,7 +14,7 @@ use crate::ca::serial::Serial;
 impl Form {
     /// Reads the certification request, and with it the form.
     pub(super) fn into_application(self) -> Result<Application, CaError> {
-        let csr = |e: CsrError| CaError::Csr(e.to_string());
+        let csr = |e: CsrError| CaError::Csr { fault: e.fault(), detail: e.to_string() };
         let request = SigningRequest::from_der(&self.csr).map_err(csr)?;
         let name = request.agent_name().map_err(csr)?;
         let attested = self.evidence.as_ref().and_then(|evidence| evidence.attestation.as_ref());

@@ -33,9 +33,10 @@ pub use self::parts::{NoRandomness, Parts, Random, Settings, StartError, SystemR
 pub use self::view::{Answered, AuditPage, CertificateView, IssuedView, OpenView, SatView};
 pub use super::application::{Evidence, Octets, Principal};
 pub use super::authority::Refusal;
+pub use super::csr::CsrFault;
 pub use super::ports::{CertificateSearch, Place};
 pub use super::record::{Reason, ReasonCode, Refusals};
-pub use super::request::RequestId;
+pub use super::request::{Credential, RequestId};
 pub use super::serial::Serial;
 pub use super::token::{TokenId, TokenScope, TokenSecret, UriPattern};
 use crate::apki::capabilities::Capabilities;
@@ -62,8 +63,13 @@ pub struct Form {
 #[derive(Debug, Error)]
 pub enum CaError {
     /// The certification request is not acceptable.
-    #[error("the certification request: {0}")]
-    Csr(String),
+    #[error("{detail}")]
+    Csr {
+        /// What kind of fault it has, for programs.
+        fault: CsrFault,
+        /// What is wrong with it, for people.
+        detail: String,
+    },
     /// It was decided against.
     #[error("{0}")]
     Refusal(#[from] Refusal),
@@ -310,7 +316,7 @@ impl CaError {
     /// What measurements call it.
     const fn name(&self) -> &'static str {
         match self {
-            Self::Csr(_) => "csr",
+            Self::Csr { .. } => "csr",
             Self::Refusal(Refusal::Unauthorized(_)) => "unauthorized",
             Self::Refusal(Refusal::Refused(_)) => "refused",
             Self::Refusal(Refusal::NotFound(_)) => "not_found",

@@ -8,7 +8,7 @@ mod files;
 mod inspect;
 mod renew;
 mod show;
-mod tls;
+pub mod tls;
 mod watch;
 mod words;
 

@@ -17,7 +17,7 @@ use crate::cli::output::{CliError, Context, print_json, print_rows};
 use crate::cli::runtime;
 use crate::client::AuditQuery;
 use crate::config::CaConfig;
-use crate::storage::ca::RocksCaStore;
+use crate::storage::ca::rocks::RocksCaStore;
 
 /// Rows that are asked for at a time.
 const PAGE: u32 = 500;

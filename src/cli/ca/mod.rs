@@ -1,10 +1,16 @@
-//! `atl ca ...`
+//! `atl ca ...`: a CA set up, put together, and operated.
 
+pub mod audit;
 mod authority;
 mod certificate;
 pub mod init;
 pub mod keyfile;
+mod operator;
+pub mod requests;
 pub mod root;
+pub mod submitter;
+pub mod tls;
+pub mod token;
 
 use clap::Subcommand;
 
@@ -17,6 +23,15 @@ pub enum CaCommand {
     /// The ceremonies of the offline root key.
     #[command(subcommand)]
     Root(root::RootCommand),
+    /// Mint and withdraw enrolment tokens.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// What waits for an operator.
+    #[command(subcommand)]
+    Requests(requests::RequestsCommand),
+    /// The journal: export it, follow its chain.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
 }
 
 /// Runs one.
@@ -24,5 +39,8 @@ pub fn run(command: CaCommand) -> Result<(), CliError> {
     match command {
         CaCommand::Init(args) => init::run(&args),
         CaCommand::Root(command) => root::run(command),
+        CaCommand::Token(command) => token::run(&command),
+        CaCommand::Requests(command) => requests::run(&command),
+        CaCommand::Audit(command) => audit::run(&command),
     }
 }

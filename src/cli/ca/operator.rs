@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use crate::apki::Certificate;
+use crate::apki::chain::Anchors;
 use crate::cli::agent::tls;
 use crate::cli::log::remote::certificate_file;
 use crate::cli::output::{CliError, Context};
@@ -41,13 +41,15 @@ impl OperatorArgs {
     pub fn open(&self) -> Result<Operator, CliError> {
         let config = CaConfig::load(&self.dir.join("ca.toml")).map_err(|e| CliError::new(e.to_string()))?;
         let file = self.operator_token.clone().unwrap_or_else(|| self.dir.join("operator-admin.token"));
-        let token = Zeroizing::new(fs::read_to_string(&file).context(format_args!(
-            "{} (the operator's token; --operator-token names another file)",
-            file.display()
-        ))?);
-        let roots: Vec<Certificate> = certificate_file(&config.root_certificate)?;
+        let token =
+            Zeroizing::new(fs::read_to_string(&file).context(format_args!(
+                "{} (the operator's token; --operator-token names another file)",
+                file.display()
+            ))?);
+        let roots = certificate_file(&config.root_certificate)?;
+        let roots = Anchors::new(roots).context(config.root_certificate.display())?;
         let url = self.url.clone().unwrap_or_else(|| format!("https://{}", reachable(config.listen)));
-        let http = tls::http_client(Some(roots), None)?;
+        let http = tls::http_client(Some(roots), None).context("TLS")?;
         let ca = CaClient::with_http(&url, http).map_err(failed)?;
         Ok(Operator { ca, token: Zeroizing::new(token.trim().to_owned()) })
     }
@@ -85,9 +87,12 @@ mod tests {
 
     #[test]
     fn a_server_on_all_addresses_is_called_on_the_loopback() {
-        for (listen, called) in
-            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:2", "[::1]:2"), ("192.0.2.1:3", "192.0.2.1:3"), ("[::1]:4", "[::1]:4")]
-        {
+        for (listen, called) in [
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:2", "[::1]:2"),
+            ("192.0.2.1:3", "192.0.2.1:3"),
+            ("[::1]:4", "[::1]:4"),
+        ] {
             assert_eq!(reachable(listen.parse().unwrap()), called.parse().unwrap());
         }
     }

@@ -126,7 +126,9 @@ fn in_words(capability: &Capability) -> String {
         text.extend(amount("in a period", limit.max_per_period.map(|a| a.get())));
         text.extend(limit.period_seconds.map(|seconds| format!(" of {seconds} s")));
     }
-    text.extend(capability.rate_limit.map(|rate| format!(", {} calls in {} s", rate.max_requests, rate.period_seconds)));
+    text.extend(
+        capability.rate_limit.map(|rate| format!(", {} calls in {} s", rate.max_requests, rate.period_seconds)),
+    );
     text
 }
 

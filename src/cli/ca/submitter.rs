@@ -39,7 +39,11 @@ fn submit_error(error: &ClientError) -> SubmitError {
 }
 
 impl LogSubmitter for HttpLog {
-    fn submit<'a>(&'a self, precertificate: &'a [u8], chain: &'a [Vec<u8>]) -> Answer<'a, Result<Vec<u8>, SubmitError>> {
+    fn submit<'a>(
+        &'a self,
+        precertificate: &'a [u8],
+        chain: &'a [Vec<u8>],
+    ) -> Answer<'a, Result<Vec<u8>, SubmitError>> {
         Box::pin(self.send(precertificate, chain))
     }
 

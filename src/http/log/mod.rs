@@ -1,7 +1,5 @@
 //! The log's HTTP API (protocol section 5).
 
-mod body;
-mod cache;
 mod kept;
 mod ops;
 mod read;
@@ -16,12 +14,14 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
-use body::Intake;
 use kept::Kept;
 use tokio::sync::{Semaphore, watch};
 
+use super::body::Intake;
+use super::cache;
 use super::limits::{Buckets, Rate};
 use super::metrics::{Metrics, level};
+use super::ops::healthz;
 use super::problem::Failure;
 use crate::api::{LogDescriptor, Token};
 use crate::keys::Signer;
@@ -110,7 +110,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<LogService>>); 16] {
         ("/checkpoint", get(tiles::checkpoint)),
         ("/tile/{*path}", get(tiles::tile)),
         ("/issuer/{fingerprint}", get(tiles::issuer)),
-        ("/healthz", get(ops::healthz)),
+        ("/healthz", get(healthz)),
         ("/readyz", get(ops::readyz)),
         ("/openapi.json", get(ops::openapi)),
     ]

@@ -1,17 +1,17 @@
-//! For operators: liveness, readiness, metrics, and the description of the API.
+//! For operators: readiness, metrics, and the description of the API.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use axum::http::HeaderValue;
+use axum::response::Response;
 
 use super::{LogService, cache};
 use crate::api::Token;
 use crate::http::metrics::level;
+use crate::http::ops::{self, Check};
 use crate::http::problem::Failure;
 
 type Service = State<Arc<LogService>>;
@@ -19,29 +19,9 @@ type Service = State<Arc<LogService>>;
 /// A head older than this many intervals means that signing is stuck.
 const STALE_INTERVALS: u64 = 3;
 
-/// One thing that must hold for the log to be ready.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    ok: bool,
-    detail: String,
-}
-
-/// `GET /healthz`: the process answers.
-pub async fn healthz() -> Response {
-    cache::octets(cache::NEVER, HeaderValue::from_static("text/plain; charset=utf-8"), b"ok\n".to_vec())
-}
-
 /// `GET /readyz`: the log could take a submission now. 503 with the reasons where it could not.
 pub async fn readyz(State(service): Service) -> Response {
-    let checks = service.checks().await;
-    let ready = checks.iter().all(|check| check.ok);
-    let mut response = cache::json(cache::NEVER, &serde_json::json!({ "ready": ready, "checks": checks }));
-    if !ready {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().insert(axum::http::header::RETRY_AFTER, HeaderValue::from_static("5"));
-    }
-    response
+    ops::readiness(&service.checks().await)
 }
 
 /// `GET /metrics`
@@ -49,19 +29,14 @@ pub async fn metrics(State(service): Service) -> Response {
     let metrics = &service.parts.metrics;
     metrics.queue_depth.set(level(service.parts.sequencer.queued() as u64));
     metrics.head_age.set(service.head_age_ms() as f64 / 1000.0);
-    match metrics.render() {
-        Ok(text) => {
-            cache::octets(cache::NEVER, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"), text)
-        }
-        Err(error) => Failure::new(Token::Internal, error.to_string()).into_response(),
-    }
+    ops::metrics(metrics.render())
 }
 
 /// `GET /openapi.json`
 pub async fn openapi() -> Response {
     // Written once: it is large, and everybody may ask for it.
     static DOCUMENT: LazyLock<Bytes> =
-        LazyLock::new(|| serde_json::to_vec(&crate::http::openapi::document()).unwrap_or_default().into());
+        LazyLock::new(|| serde_json::to_vec(&crate::http::openapi::log::document()).unwrap_or_default().into());
     cache::octets(cache::HOUR, HeaderValue::from_static("application/json"), DOCUMENT.clone())
 }
 

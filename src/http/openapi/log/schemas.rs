@@ -1,20 +1,11 @@
-//! The JSON in requests and answers, as schemas. The types themselves are in [`crate::api`].
+//! The JSON in a log's requests and answers, as schemas. The types themselves are in [`crate::api`].
 
-use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, SchemaFormat, SchemaType};
-use utoipa::openapi::{Ref, RefOr, Schema, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder};
+use utoipa::openapi::{Schema, Type};
 
-use crate::api::{MAX_BATCH_ENTRIES, MAX_ENTRIES_PER_ANSWER, Token, URN_PREFIX};
-
-type Part = RefOr<Schema>;
-
-/// Whether a member is always there.
-#[derive(Clone, Copy, PartialEq)]
-enum Presence {
-    Always,
-    Sometimes,
-}
-
-use Presence::{Always, Sometimes};
+use crate::api::{MAX_BATCH_ENTRIES, MAX_ENTRIES_PER_ANSWER};
+use crate::http::openapi::schema::Presence::{Always, Sometimes};
+use crate::http::openapi::schema::{list, named, object, octets, reference, text, whole};
 
 /// Every named schema.
 pub(super) fn all() -> Vec<(&'static str, Schema)> {
@@ -29,7 +20,6 @@ pub(super) fn all() -> Vec<(&'static str, Schema)> {
 fn values() -> Vec<(&'static str, Schema)> {
     let text = |about: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(about));
     vec![
-        ("Octets", text("Octets in base64 with padding.").content_encoding("base64").build().into()),
         (
             "Hash",
             text("32 octets of SHA-256 in base64 with padding.")
@@ -38,7 +28,6 @@ fn values() -> Vec<(&'static str, Schema)> {
                 .build()
                 .into(),
         ),
-        ("Moment", whole("Milliseconds since the Unix epoch.").into()),
         ("LeafIndex", whole("The place of an entry, from 0.").into()),
         ("TreeSize", whole("A number of entries.").into()),
         (
@@ -125,7 +114,7 @@ fn reading() -> Vec<(&'static str, Schema)> {
     ]
 }
 
-/// Members of what the log says of itself, and of problems.
+/// Members of what the log says of itself.
 fn describing() -> Vec<(&'static str, Schema)> {
     let anchors = [
         ("certificates", Always, list("Octets", "DER of each accepted anchor.")),
@@ -147,73 +136,8 @@ fn describing() -> Vec<(&'static str, Schema)> {
         ("signature_algorithm", Always, text("Ed25519.")),
         ("oid_arc", Always, text("The arc of the agent PKI extensions.")),
     ];
-    let types = Token::ALL.iter().map(|token| format!("{URN_PREFIX}{token}"));
-    let kind =
-        Object::builder().schema_type(Type::String).description(Some("What went wrong, for programs.")).examples(types);
-    let problem = [
-        ("type", Always, kind.into()),
-        ("title", Always, text("What went wrong, the same sentence for each type.")),
-        ("detail", Always, text("What is wrong with this request, and what to do about it.")),
-        ("status", Always, whole("The HTTP status.").into()),
-    ];
-    let check = [
-        ("name", Always, text("What was looked at.")),
-        ("ok", Always, boolean("Whether it holds.")),
-        ("detail", Always, text("What was found.")),
-    ];
-    let readiness = [
-        ("ready", Always, boolean("Whether the log could take a submission now.")),
-        ("checks", Always, list("Check", "What that depends on.")),
-    ];
     vec![
         ("Anchors", object("Whose certificates the log records.", anchors)),
         ("Log", object("What a reader needs to know about this log.", log)),
-        ("Problem", object("A problem document (RFC 9457).", problem)),
-        ("Check", object("One thing that must hold for the log to be ready.", check)),
-        ("Readiness", object("Whether the log is ready, and why not.", readiness)),
     ]
-}
-
-/// A non-negative whole number of up to 64 bits.
-pub(super) fn whole(about: &str) -> Object {
-    Object::builder()
-        .schema_type(Type::Integer)
-        .format(Some(SchemaFormat::Custom("uint64".into())))
-        .minimum(Some(0))
-        .description(Some(about))
-        .build()
-}
-
-/// The schema of this name.
-pub(super) fn reference(name: &str) -> Ref {
-    Ref::from_schema_name(name)
-}
-
-fn named(name: &str, about: &str) -> Part {
-    Ref::builder().ref_location_from_schema_name(name).description(Some(about)).into()
-}
-
-fn octets(about: &str) -> Part {
-    named("Octets", about)
-}
-
-fn text(about: &str) -> Part {
-    Object::builder().schema_type(Type::String).description(Some(about)).into()
-}
-
-fn boolean(about: &str) -> Part {
-    Object::builder().schema_type(Type::Boolean).description(Some(about)).into()
-}
-
-fn list(of: &str, about: &str) -> Part {
-    Array::builder().items(reference(of)).description(Some(about)).into()
-}
-
-fn object<'a>(about: &str, members: impl IntoIterator<Item = (&'a str, Presence, Part)>) -> Schema {
-    let start = Object::builder().schema_type(SchemaType::new(Type::Object)).description(Some(about));
-    let add = |object: ObjectBuilder, (name, presence, schema): (&str, Presence, Part)| {
-        let object = object.property(name, schema);
-        if presence == Always { object.required(name) } else { object }
-    };
-    members.into_iter().fold(start, add).build().into()
 }

@@ -1,16 +1,10 @@
-//! Every call: where it is, what it takes, what it answers (protocol section 5).
+//! Every call of a log: where it is, what it takes, what it answers (protocol section 5).
 
-use std::collections::BTreeMap;
-
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
-use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::Object;
-use utoipa::openapi::{
-    Content, Header, HttpMethod, RefOr, Required, Response, ResponseBuilder, Responses, Schema, Type,
-};
+use utoipa::openapi::{Required, Type};
 
-use super::schemas::{reference, whole};
-use crate::api::{PROBLEM_MEDIA_TYPE, Token};
+use crate::api::Token;
+use crate::http::openapi::call::{Call, FOREVER, NEVER, TEXT, operating};
 
 /// The groups of calls, each with what it is for.
 pub(super) const TAGS: &[(&str, &str)] = &[
@@ -20,126 +14,24 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     ("operate", "For whoever runs the log."),
 ];
 
-const JSON: &str = "application/json";
-const TEXT: &str = "text/plain; charset=utf-8";
 const OCTETS: &str = "application/octet-stream";
 
-const NEVER: &str = "no-store";
 const NEXT_HEAD: &str = "public, max-age=<seconds to the next head>";
-const FOREVER: &str = "public, max-age=31536000, immutable";
 const FOREVER_IF_WHOLE: &str =
     "public, max-age=31536000, immutable where the query fixes the answer for good, else no-store";
 const FOREVER_IF_KEPT: &str = "public, max-age=31536000, immutable; at most an hour on a log that prunes";
 const ENTRIES: &str = "public, max-age=31536000, immutable where every entry asked for is in the answer (at most an \
 hour on a log that prunes), else no-store";
-const HOUR: &str = "public, max-age=3600";
 
 /// What any reading of the store may end in.
 const STORE: [Token; 2] = [Token::Internal, Token::Overloaded];
-
-/// One method on one path.
-pub(super) struct Call {
-    pub(super) method: HttpMethod,
-    pub(super) path: &'static str,
-    id: &'static str,
-    tag: &'static str,
-    about: &'static str,
-    parameters: Vec<Parameter>,
-    body: Option<&'static str>,
-    /// Status, and what it means.
-    answers: Vec<(u16, &'static str)>,
-    media: &'static str,
-    schema: RefOr<Schema>,
-    cache: &'static str,
-    refusals: Vec<Token>,
-}
-
-impl Call {
-    fn get(path: &'static str, id: &'static str, tag: &'static str, about: &'static str) -> Self {
-        Self {
-            method: HttpMethod::Get,
-            path,
-            id,
-            tag,
-            about,
-            parameters: Vec::new(),
-            body: None,
-            answers: vec![(200, "The answer.")],
-            media: JSON,
-            schema: Object::with_type(Type::Object).into(),
-            cache: NEVER,
-            refusals: Vec::new(),
-        }
-    }
-
-    fn json(mut self, schema: &str, cache: &'static str) -> Self {
-        (self.schema, self.cache) = (reference(schema).into(), cache);
-        self
-    }
-
-    fn file(mut self, media: &'static str, cache: &'static str) -> Self {
-        (self.media, self.cache, self.schema) = (media, cache, Object::with_type(Type::String).into());
-        self
-    }
-
-    fn query(mut self, name: &str, schema: &str, required: Required, about: &str) -> Self {
-        let parameter = Parameter::builder()
-            .name(name)
-            .parameter_in(ParameterIn::Query)
-            .required(required)
-            .schema(Some(reference(schema)))
-            .description(Some(about));
-        self.parameters.push(parameter.build());
-        self
-    }
-
-    fn part(mut self, name: &str, schema: Object, about: &str) -> Self {
-        let parameter = Parameter::builder()
-            .name(name)
-            .parameter_in(ParameterIn::Path)
-            .required(Required::True)
-            .schema(Some(schema))
-            .description(Some(about));
-        self.parameters.push(parameter.build());
-        self
-    }
-
-    fn refuses(mut self, tokens: impl IntoIterator<Item = Token>) -> Self {
-        self.refusals.extend(tokens);
-        self
-    }
-
-    /// The call as OpenAPI has it.
-    pub(super) fn operation(self) -> Operation {
-        let mut responses = Responses::builder();
-        for (status, about) in &self.answers {
-            let content = Content::new(Some(self.schema.clone()));
-            let answer = Response::builder().description(*about).content(self.media, content);
-            responses = responses.response(status.to_string(), headers(answer, self.cache, *status));
-        }
-        for (status, tokens) in by_status(&self.refusals) {
-            responses = responses.response(status.to_string(), refusal(status, &tokens));
-        }
-        let body = self.body.map(|schema| {
-            let content = Content::new(Some(reference(schema)));
-            RequestBody::builder().content(JSON, content).required(Some(Required::True)).build()
-        });
-        Operation::builder()
-            .operation_id(Some(self.id))
-            .tag(self.tag)
-            .summary(Some(self.about))
-            .parameters(Some(self.parameters))
-            .request_body(body)
-            .responses(responses.build())
-            .build()
-    }
-}
 
 /// Every call.
 pub(super) fn all() -> Vec<Call> {
     let mut calls = submitting();
     calls.extend(reading());
     calls.extend(describing());
+    calls.extend(operating("Whether the log could take a submission now, with reasons."));
     calls.extend(files());
     calls.extend(tiles());
     calls
@@ -147,8 +39,7 @@ pub(super) fn all() -> Vec<Call> {
 
 fn submitting() -> Vec<Call> {
     let post = |path, id, about, body, answer| {
-        let mut call = Call::get(path, id, "submit", about).json(answer, NEVER);
-        (call.method, call.body) = (HttpMethod::Post, Some(body));
+        let call = Call::post(path, id, "submit", about).takes(body).json(answer, NEVER);
         call.refuses([Token::Malformed, Token::TooLarge, Token::UnsupportedMediaType, Token::RateLimited])
     };
     let one = post(
@@ -218,24 +109,11 @@ fn reading() -> Vec<Call> {
 }
 
 fn describing() -> Vec<Call> {
-    let operate = |path, id, about| Call::get(path, id, "operate", about);
-    let mut ready = operate("/readyz", "readyz", "Whether the log could take a submission now, with reasons.");
-    ready.answers = vec![(200, "It could."), (503, "It could not; the checks say why.")];
     vec![
         Call::get("/atl/v1/get-anchors", "getAnchors", "read", "Whose certificates the log records.")
             .json("Anchors", NEVER),
         Call::get("/atl/v1/log", "getLog", "read", "What the log says of itself: name, key, shard, intervals.")
             .json("Log", NEVER),
-        operate("/healthz", "healthz", "Whether the process answers.").file(TEXT, NEVER),
-        ready.json("Readiness", NEVER),
-        operate(
-            "/metrics",
-            "metrics",
-            "Measurements for Prometheus; not here where they have a listener of their own.",
-        )
-        .file("text/plain; version=0.0.4; charset=utf-8", NEVER)
-        .refuses([Token::Internal]),
-        Call { cache: HOUR, ..operate("/openapi.json", "openapi", "This document.") },
     ]
 }
 
@@ -293,35 +171,4 @@ fn tiles() -> Vec<Call> {
         }
     }
     calls
-}
-
-fn by_status(tokens: &[Token]) -> BTreeMap<u16, Vec<Token>> {
-    let mut statuses: BTreeMap<u16, Vec<Token>> = BTreeMap::new();
-    for token in tokens {
-        statuses.entry(token.status()).or_default().push(*token);
-    }
-    statuses
-}
-
-fn refusal(status: u16, tokens: &[Token]) -> Response {
-    let lines: Vec<_> = tokens.iter().map(|token| format!("`{token}`: {}.", token.title())).collect();
-    let content = Content::new(Some(reference("Problem")));
-    let answer = Response::builder().description(lines.join("\n\n")).content(PROBLEM_MEDIA_TYPE, content);
-    let answer = headers(answer, NEVER, status);
-    if tokens.contains(&Token::HashUnknown) {
-        return retry(answer, "Seconds to the head that covers the hash, where it is logged already.").build();
-    }
-    answer.build()
-}
-
-/// The headers that an answer of this status has.
-fn headers(answer: ResponseBuilder, cache: &str, status: u16) -> ResponseBuilder {
-    let header = Header::builder().schema(Some(Object::with_type(Type::String))).description(Some(cache)).build();
-    let answer = answer.header("Cache-Control", header);
-    if matches!(status, 429 | 503) { retry(answer, "Seconds to wait before the next try.") } else { answer }
-}
-
-fn retry(answer: ResponseBuilder, about: &str) -> ResponseBuilder {
-    let header = Header::builder().schema(Some(whole(about))).description(Some(about)).build();
-    answer.header("Retry-After", header)
 }

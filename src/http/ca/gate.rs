@@ -1,0 +1,179 @@
+//! Who may ask the CA what, how often, and with how much: all that can be said before the CA is asked.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use sha2::{Digest, Sha256};
+
+use super::metrics::CaMetrics;
+use crate::api::Token;
+use crate::api::ca::EnrolRequest;
+use crate::ca::service::{Evidence, Form, Octets, Principal, TokenId, TokenSecret};
+use crate::http::body::{Held, Intake};
+use crate::http::limits::{Buckets, Rate, source};
+use crate::http::problem::Failure;
+use crate::http::serve::PeerCertificate;
+
+/// Octets that a body may have: a CSR, the most evidence and some hundred capabilities fit in.
+const MAX_BODY: usize = 64 << 10;
+/// Bad credentials that a source may show: one a second, and some at once.
+const FAILURES: Rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN.saturating_add(19) };
+
+/// Somebody who may operate the CA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The name in the journal.
+    pub name: String,
+    /// SHA-256 of the token's text.
+    pub token_sha256: [u8; 32],
+}
+
+/// What every request passes first.
+pub struct Gate {
+    operators: Vec<Operator>,
+    per_source: Buckets<IpAddr>,
+    /// By the whole token: who knows no more than its public half cannot use up what it may do.
+    per_token: Buckets<(TokenId, [u8; 32])>,
+    failures: Buckets<IpAddr>,
+    intake: Intake,
+    metrics: Arc<CaMetrics>,
+}
+
+impl Gate {
+    /// A gate that nobody has passed yet.
+    pub fn new(operators: Vec<Operator>, per_source: Rate, per_token: Rate, metrics: Arc<CaMetrics>) -> Self {
+        Self {
+            operators,
+            per_source: Buckets::new(per_source, "this source address"),
+            per_token: Buckets::new(per_token, "the holder of this token"),
+            failures: Buckets::new(FAILURES, "this source address shows bad credentials and"),
+            intake: Intake::new(),
+            metrics,
+        }
+    }
+
+    /// Lets a request in that needs no credential.
+    pub fn enter(&self, peer: IpAddr) -> Result<(), Failure> {
+        self.per_source.take(&source(peer), 1).inspect_err(|_| self.metrics.turned_away("source"))
+    }
+
+    /// Lets an operator in; who it is.
+    pub fn operator(&self, peer: IpAddr, headers: &HeaderMap) -> Result<&str, Failure> {
+        self.enter(peer)?;
+        self.settle(peer, bearer(headers, "an operator's token").and_then(|token| self.known(token)))
+    }
+
+    /// Reads an application that comes with an enrolment token. The token is looked at before the body
+    /// is read: to stall with one is not free.
+    pub async fn enrolment(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(TokenSecret, Form), Failure> {
+        self.enter(peer)?;
+        let secret = bearer(headers, "an enrolment token")
+            .and_then(|text| text.parse::<TokenSecret>().map_err(|e| Failure::new(Token::Unauthorized, e.to_string())));
+        let secret = self.settle(peer, secret)?;
+        let bucket = (secret.id, secret.secret_hash());
+        self.per_token.take(&bucket, 1).inspect_err(|_| self.metrics.turned_away("token"))?;
+        Ok((secret, self.form(peer, headers, body).await?))
+    }
+
+    /// Reads an application that comes over a connection with a client certificate.
+    pub async fn renewal(
+        &self,
+        peer: IpAddr,
+        certificate: Option<PeerCertificate>,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(PeerCertificate, Form), Failure> {
+        self.enter(peer)?;
+        let missing = || {
+            let detail = "a renewal comes over TLS with the agent's current certificate as the client's; one whose \
+                          certificate has ended enrols again with a token";
+            Failure::new(Token::Unauthorized, detail)
+        };
+        let certificate = self.settle(peer, certificate.ok_or_else(missing))?;
+        Ok((certificate, self.form(peer, headers, body).await?))
+    }
+
+    /// Reads a body of JSON.
+    pub async fn body(&self, peer: IpAddr, headers: &HeaderMap, body: Body) -> Result<Held, Failure> {
+        self.intake.json(peer, headers, body, MAX_BODY).await
+    }
+
+    /// Counts a bad credential against its source; once there were too many, all that it hears is to
+    /// wait. Who has a good one is not held up by others behind the same address.
+    pub fn settle<T>(&self, peer: IpAddr, outcome: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(Failure(problem)) = &outcome
+            && problem.token() == Some(Token::Unauthorized)
+        {
+            self.failures.take(&source(peer), 1).inspect_err(|_| self.metrics.turned_away("failures"))?;
+        }
+        outcome
+    }
+
+    /// Forgets buckets that are full again.
+    pub fn forget_idle(&self) {
+        self.per_source.forget_idle();
+        self.per_token.forget_idle();
+        self.failures.forget_idle();
+    }
+
+    async fn form(&self, peer: IpAddr, headers: &HeaderMap, body: Body) -> Result<Form, Failure> {
+        let body = self.body(peer, headers, body).await?;
+        Ok(form(EnrolRequest::from_json(&body)?))
+    }
+
+    /// The operator with this token. All are compared with, each in a time that says nothing.
+    fn known(&self, token: &str) -> Result<&str, Failure> {
+        let hash = Sha256::digest(token);
+        let found = self.operators.iter().fold(None, |found, operator| {
+            let same = verify_slices_are_equal(&operator.token_sha256, &hash).is_ok();
+            if same { Some(operator) } else { found }
+        });
+        let unknown = || Failure::new(Token::Unauthorized, "the token is not that of an operator of this CA");
+        found.map(|operator| operator.name.as_str()).ok_or_else(unknown)
+    }
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1), of which there is one.
+fn bearer<'a>(headers: &'a HeaderMap, what: &str) -> Result<&'a str, Failure> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (given.next(), given.next()) else {
+        return Err(Failure::new(Token::Unauthorized, format!("send {what} as `Authorization: Bearer <token>`, once")));
+    };
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.trim().split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
+    });
+    token.ok_or_else(|| Failure::new(Token::Unauthorized, "the Authorization header does not read `Bearer <token>`"))
+}
+
+fn form(request: EnrolRequest) -> Form {
+    let EnrolRequest { csr, evidence, capabilities, validity_seconds, principal } = request;
+    let evidence = evidence.map(|evidence| Evidence {
+        model_family: evidence.model_family,
+        model_version: evidence.model_version,
+        framework: evidence.framework,
+        organization: evidence.organization,
+        build_hash: evidence.build_hash.map(|hash| hash.0),
+        attestation: evidence.attestation.map(|octets| Octets(octets.0)),
+        evidence_uri: evidence.evidence_uri,
+    });
+    let principal = principal.map(|principal| Principal {
+        human: principal.human,
+        max_depth: principal.max_depth,
+        rules: principal.rules,
+    });
+    Form { csr: csr.0, evidence, capabilities, validity_seconds, principal }
+}
+
+#[cfg(test)]
+#[path = "gate/tests.rs"]
+mod tests;

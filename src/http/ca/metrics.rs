@@ -1,0 +1,95 @@
+//! What a CA tells Prometheus.
+
+use std::time::Duration;
+
+use prometheus::{HistogramVec, IntCounterVec, Registry};
+
+use crate::ca::service::Observer;
+use crate::http::metrics::{counters, histograms, render};
+
+/// Up to what a log that is slow, and asked again, may take.
+const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Every metric of one CA.
+pub struct CaMetrics {
+    registry: Registry,
+    applications: IntCounterVec,
+    issuance_seconds: HistogramVec,
+    log_seconds: HistogramVec,
+    log_answers: IntCounterVec,
+    turned_away: IntCounterVec,
+}
+
+impl CaMetrics {
+    /// Metrics at zero.
+    ///
+    /// # Errors
+    /// Where two of them have one name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new_custom(Some("atl_ca".into()), None)?;
+        let register = &registry;
+        let kind_and_result = ["kind", "result"];
+        let about = "Applications by kind and by result: that of the service, or the error token";
+        Ok(Self {
+            applications: counters(register, "applications_total", about, &kind_and_result)?,
+            issuance_seconds: histograms(register, "issuance_seconds", "Phases of an issuance", "phase", SECONDS)?,
+            log_seconds: histograms(register, "log_seconds", "Submission to answer of a log", "log", SECONDS)?,
+            log_answers: counters(register, "log_answers_total", "What logs answered", &["log", "result"])?,
+            turned_away: counters(register, "turned_away_total", "Requests over a limit, by bucket", &["bucket"])?,
+            registry,
+        })
+    }
+
+    /// A request was over a limit: `source`, `token`, or `failures`.
+    pub fn turned_away(&self, bucket: &'static str) {
+        self.turned_away.with_label_values(&[bucket]).inc();
+    }
+
+    /// All of them in the text format.
+    ///
+    /// # Errors
+    /// Where a value cannot be written.
+    pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
+        render(&self.registry)
+    }
+}
+
+impl Observer for CaMetrics {
+    fn answered(&self, kind: &'static str, result: &'static str) {
+        self.applications.with_label_values(&[kind, result]).inc();
+    }
+
+    fn phase(&self, phase: &'static str, took: Duration) {
+        self.issuance_seconds.with_label_values(&[phase]).observe(took.as_secs_f64());
+    }
+
+    fn log(&self, url: &str, result: &'static str, took: Duration) {
+        self.log_answers.with_label_values(&[url, result]).inc();
+        self.log_seconds.with_label_values(&[url]).observe(took.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_observed_is_told() {
+        let metrics = CaMetrics::new().unwrap();
+        metrics.answered("enrol", "valid");
+        metrics.phase("sign", Duration::from_millis(3));
+        metrics.log("https://log.example/", "sat", Duration::from_millis(30));
+        metrics.turned_away("source");
+        let text = String::from_utf8(metrics.render().unwrap()).unwrap();
+        for line in [
+            r#"atl_ca_applications_total{kind="enrol",result="valid"} 1"#,
+            r#"atl_ca_issuance_seconds_count{phase="sign"} 1"#,
+            r#"atl_ca_log_seconds_bucket{log="https://log.example/",le="0.025"} 0"#,
+            r#"atl_ca_log_seconds_bucket{log="https://log.example/",le="0.05"} 1"#,
+            r#"atl_ca_log_answers_total{log="https://log.example/",result="sat"} 1"#,
+            r#"atl_ca_turned_away_total{bucket="source"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}
