@@ -4,6 +4,8 @@ mod authority;
 mod certificate;
 pub mod init;
 pub mod keyfile;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server decides by it"))]
+pub mod policy;
 pub mod root;
 
 use clap::Subcommand;
