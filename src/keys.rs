@@ -108,6 +108,25 @@ impl fmt::Debug for LogId {
     }
 }
 
+/// The subjectKeyIdentifier of certificates for the key in this DER SubjectPublicKeyInfo, of whatever
+/// algorithm: the leftmost 160 bits of SHA-256 over the octets of the key itself (RFC 7093 section 2,
+/// method 1).
+///
+/// # Errors
+/// [`KeyError::Malformed`] where `spki_der` is not a SubjectPublicKeyInfo.
+pub fn key_identifier(spki_der: &[u8]) -> Result<[u8; 20], KeyError> {
+    let malformed = |e: der::Error| KeyError::Malformed(e.to_string());
+    let info = SubjectPublicKeyInfoRef::from_der(spki_der).map_err(malformed)?;
+    let hash = Sha256::digest(key_octets(&info)?);
+    let mut identifier = [0; 20];
+    identifier.copy_from_slice(&hash[..20]);
+    Ok(identifier)
+}
+
+fn key_octets<'a>(info: &SubjectPublicKeyInfoRef<'a>) -> Result<&'a [u8], KeyError> {
+    info.subject_public_key.as_bytes().ok_or_else(|| KeyError::Malformed("the key has unused bits".into()))
+}
+
 /// A public key that signatures are checked with, parsed once.
 #[derive(Clone, Debug)]
 pub struct PublicKey {
@@ -129,8 +148,7 @@ impl PublicKey {
         if info.to_der().map_err(malformed)? != der {
             return Err(KeyError::Malformed("not strict DER".into()));
         }
-        let octets = info.subject_public_key.as_bytes();
-        let octets = octets.ok_or_else(|| KeyError::Malformed("the key has unused bits".into()))?;
+        let octets = key_octets(&info)?;
         let kind = match Self::algorithm_of(&info.algorithm)? {
             SignatureAlgorithm::Ed25519 => {
                 let point = octets.try_into().map_err(|_| KeyError::Malformed("an Ed25519 key is 32 octets".into()))?;
@@ -188,18 +206,6 @@ impl PublicKey {
             Kind::Ed25519(key) => Some(key.as_bytes()),
             Kind::P256(_) => None,
         }
-    }
-
-    /// The subjectKeyIdentifier of certificates for this key: the leftmost 160 bits of SHA-256 over
-    /// the octets of the key itself (RFC 7093 section 2, method 1).
-    pub fn key_identifier(&self) -> [u8; 20] {
-        let hash = match &self.kind {
-            Kind::Ed25519(key) => Sha256::digest(key.as_bytes()),
-            Kind::P256(key) => Sha256::digest(key.as_ref().as_ref()),
-        };
-        let mut identifier = [0; 20];
-        identifier.copy_from_slice(&hash[..20]);
-        identifier
     }
 
     /// The identifier of a log with this key.
@@ -314,10 +320,23 @@ mod tests {
     }
 
     #[test]
+    fn only_a_public_key_has_an_identifier() {
+        let spki = Ed25519Signer::from_seed(&[7; 32]).unwrap().public_key().spki_der().to_vec();
+        // X25519 (RFC 8410): nobody verifies with it, but whoever certified it named it so.
+        let other = [&spki[..8], &[0x6e], &spki[9..]].concat();
+        assert_eq!(key_identifier(&other), key_identifier(&spki));
+        let unused_bits = [&spki[..11], &[0x01], &spki[12..43], &[0x02]].concat();
+        let longer = [&spki[..], &[0]].concat();
+        for bad in [&[][..], &[0x30, 0x00], &spki[..43], &longer, &unused_bits] {
+            assert!(matches!(key_identifier(bad), Err(KeyError::Malformed(_))), "{}", hex::encode(bad));
+        }
+    }
+
+    #[test]
     fn identifiers_are_those_of_the_rfcs() {
         let signer = Ed25519Signer::from_seed(&[7; 32]).unwrap();
         let octets = signer.public_key().ed25519_octets().unwrap();
-        assert_eq!(signer.public_key().key_identifier()[..], Sha256::digest(octets)[..20]);
+        assert_eq!(key_identifier(signer.public_key().spki_der()).unwrap()[..], Sha256::digest(octets)[..20]);
         for algorithm in [SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256] {
             let der = algorithm.algorithm_identifier_der();
             let read = AlgorithmIdentifierRef::from_der(der).unwrap();

@@ -181,6 +181,7 @@ fn files_configuration_and_token() {
         ("ca/root/root-key.pem", 0o600),
         ("ca/intermediate-key.pem", 0o600),
         ("ca/operator-admin.token", 0o600),
+        ("ca/principal-salt", 0o600),
         ("ca/intermediate.pem", 0o644),
         ("ca/root.pem", 0o644),
         ("ca/ca.toml", 0o644),
@@ -192,6 +193,11 @@ fn files_configuration_and_token() {
     assert_eq!((config.trust_domain.as_str(), config.listen.port()), (DOMAIN, 443));
     assert_eq!(config.issuer_key, place.path("ca/intermediate-key.pem"));
     assert!(config.name_constraint);
+    assert_eq!(config.certificates.principal_salt_file, place.path("ca/principal-salt"));
+    let salt = place.read("ca/principal-salt");
+    let digits = salt.strip_suffix('\n').unwrap();
+    assert!(digits.len() == 64 && digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')), "{salt:?}");
+    assert!(!said.contains(digits) && said.contains("principal-salt"), "{said}");
     let logs: Vec<_> = config.logs.iter().map(|log| (log.url.as_str(), log.operator.as_str())).collect();
     assert_eq!(logs, [("https://a.example/2026h2", "a.example"), ("http://127.0.0.1:8081", "Log Ltd")]);
     assert_eq!(config.public_names.len(), 2);
@@ -340,9 +346,9 @@ fn requests_and_roots_that_do_not_hold_are_refused() {
         message
     };
     place.csr(&["EC", "-pkeyopt", "ec_paramgen_curve:P-384"]);
-    assert!(refused(&[]).contains("issuing.csr: its key cannot be used (make it P-256 or Ed25519)"));
+    assert!(refused(&[]).contains("issuing.csr: the public key cannot be certified"));
     place.csr(&["RSA"]);
-    assert!(refused(&[]).contains("issuing.csr: its key cannot be used"));
+    assert!(refused(&[]).contains("neither Ed25519 nor EC P-256"));
     assert!(refused(&["--years", "6"]).contains("1..=5"));
 
     place.csr(&["ed25519"]);
@@ -355,9 +361,9 @@ fn requests_and_roots_that_do_not_hold_are_refused() {
         der::pem::encode_string("CERTIFICATE REQUEST", der::pem::LineEnding::LF, &der).unwrap(),
     )
     .unwrap();
-    assert!(refused(&[]).contains("issuing.csr: its signature does not prove"));
+    assert!(refused(&[]).contains("issuing.csr: the request is not signed by its own key"));
     fs::write(place.path("issuing.csr"), place.read("ca/root.pem")).unwrap();
-    assert!(refused(&[]).contains("issuing.csr: there is no PEM certification request"));
+    assert!(refused(&[]).contains("issuing.csr: the PEM block is `CERTIFICATE` where"));
 
     place.csr(&["ed25519"]);
     fs::write(place.path("wrong"), "correct house battery\n").unwrap();

@@ -17,7 +17,7 @@ use crate::apki::chain::{Issuer, IssuerError};
 use crate::apki::precertificate::{PoisonError, Precertificate, RecoverError, certificate_der, recover};
 use crate::apki::trust_score::Score;
 use crate::apki::{ExtensionError, oid};
-use crate::keys::{SignError, Signer};
+use crate::keys::{SignError, SignatureAlgorithm, Signer};
 use crate::log::entry::CertHash;
 use crate::log::sat::{BadSat, SatList, SignedAgentTimestamp};
 use crate::time::UnixMillis;
@@ -132,6 +132,11 @@ impl IssuingCa {
     /// The certificates above it, its issuer first, the root last.
     pub fn chain(&self) -> &[Certificate] {
         &self.chain
+    }
+
+    /// The algorithm of the signatures.
+    pub const fn algorithm(&self) -> SignatureAlgorithm {
+        self.issuer.key().algorithm()
     }
 
     /// Signs a TBSCertificate, and looks whether it did.

@@ -9,7 +9,7 @@ mod template;
 use thiserror::Error;
 
 pub use self::service::{HostName, ServiceProfile};
-pub use self::template::{Bearer, Statement, Template, key_identifier};
+pub use self::template::{Bearer, Statement, Template};
 pub(super) use self::template::{CLIENT_AND_SERVER, DIGITAL_SIGNATURE, VERSION_3, authority_value, name_value};
 use crate::apki::attestation::{Attestation, AttestationMethod};
 use crate::apki::capabilities::Capabilities;
@@ -19,9 +19,9 @@ use crate::apki::extension::{AsciiText, Text};
 use crate::apki::moment::Moment;
 use crate::apki::provenance::Provenance;
 use crate::apki::trust_score::TrustScore;
-use crate::apki::{AgentUri, DerError, ExtensionError};
+use crate::apki::{AgentUri, ExtensionError};
 use crate::ca::serial::Serial;
-use crate::keys::{PublicKey, SignatureAlgorithm};
+use crate::keys::{KeyError, PublicKey, SignatureAlgorithm};
 
 /// Shortest validity, in seconds (draft 5.1).
 pub const MIN_VALIDITY_SECONDS: u64 = 5 * 60;
@@ -51,8 +51,8 @@ pub enum ProfileError {
     #[error("`{0}` is not a SPIFFE ID: it starts with `spiffe://` and has at most 2048 visible ASCII characters")]
     Spiffe(String),
     /// The subject's key has no octets to make an identifier from.
-    #[error("the public key is not a SubjectPublicKeyInfo: {0}")]
-    Key(#[from] DerError),
+    #[error("{0}")]
+    Key(#[from] KeyError),
     /// An extension that cannot be written.
     #[error("{0}")]
     Extension(#[from] ExtensionError),

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::profile::{AttestationFacts, Profile, key_identifier};
+use super::profile::{AttestationFacts, Profile};
 use super::serial::Serial;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::moment::Moment;
@@ -17,7 +17,7 @@ use crate::apki::testing::values::{attestation, capability, delegation, provenan
 use crate::apki::testing::{key, name, validity};
 use crate::apki::tlv::{self, encode};
 use crate::apki::{AgentUri, Certificate, oid, precertificate};
-use crate::keys::{PublicKey, SignError, SignatureAlgorithm, Signer};
+use crate::keys::{PublicKey, SignError, SignatureAlgorithm, Signer, key_identifier};
 use crate::time::UnixMillis;
 
 /// 2026-04-10T12:00:00Z

@@ -16,6 +16,7 @@ use super::output::{CliError, Context};
 use crate::config::{RateLimit, TlsFiles};
 use crate::http::limits::Rate;
 use crate::http::serve::MAX_CONNECTIONS;
+use crate::keys::RandomSource;
 
 /// Files that the database and everything else but connections may have open.
 const OWN_FILES: u64 = 768;
@@ -69,6 +70,11 @@ impl Tls {
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(server)))
     }
+}
+
+/// The machine's randomness, for keys that need some to sign.
+pub fn random_source() -> RandomSource {
+    Arc::new(aws_lc_rs::rand::SystemRandom::new())
 }
 
 /// The cryptography of every TLS connection here.

@@ -93,6 +93,10 @@ pub struct CertificateRules {
     pub computation_method: Text,
     /// How the humanPrincipal stands in a certificate. Default: hashed.
     pub human_principal: HumanPrincipal,
+    /// The file of the salt, read only where `human_principal` is hashed. Default: `principal-salt`.
+    pub principal_salt_file: PathBuf,
+    /// The most delegations below an agent (maxDelegationDepth, draft 5.4). Default: 5.
+    pub max_delegation_depth: u8,
     /// Which key a renewal may have. Default: any.
     pub renewal_key: RenewalKey,
     /// Whether a `spiffe://` name stands beside the agent URI (draft 4.3). Default: false.
@@ -164,8 +168,10 @@ pub struct Registry {
 /// What is known of an organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organization {
-    /// Its name, as requests give it.
-    pub name: Text,
+    /// The `org` segment of its agents' URIs, 1 to 64 of `[A-Za-z0-9_-]`. An enrolment token vouches
+    /// for the URI; what an agent's evidence says of its organisation is its own word and earns
+    /// nothing here.
+    pub name: String,
     /// Its points in the initial score, 0 to 20 (draft 7.1 step 5).
     pub reputation: u8,
 }

@@ -109,6 +109,7 @@ impl From<CaError> for Failure {
                 Self(Problem::new(Token::LogsUnavailable, detail).retry_after(seconds.max(RETRY_SECONDS)))
             }
             CaError::Overloaded => Self::new(Token::Overloaded, detail),
+            CaError::ReadOnly => Self::new(Token::ReadOnly, detail),
             CaError::Stopped => Self::new(Token::Shutdown, detail),
             // What failed inside is for the operator to know, not for the requester.
             CaError::Internal(why) => {
@@ -163,6 +164,7 @@ mod tests {
             (ca::Refusal::Conflict("x".into()).into(), "conflict", 409),
             (CaError::Logs { detail, retry_after: wait }, "logsUnavailable", 503),
             (CaError::Overloaded, "overloaded", 503),
+            (CaError::ReadOnly, "readOnly", 503),
             (CaError::Stopped, "shutdown", 503),
             (CaError::Internal("the secret place".into()), "internal", 500),
         ];

@@ -12,10 +12,10 @@ use crate::apki::precertificate::Precertificate;
 use crate::apki::{ExtensionError, oid};
 use crate::ca::profile::{
     CLIENT_AND_SERVER, DIGITAL_SIGNATURE, MAX_VALIDITY_SECONDS, MIN_VALIDITY_SECONDS, Profile, authority_value,
-    key_identifier, name_value,
+    name_value,
 };
 use crate::ca::serial::Serial;
-use crate::keys::PublicKey;
+use crate::keys::{PublicKey, key_identifier};
 use crate::time::UnixMillis;
 
 macro_rules! rules {

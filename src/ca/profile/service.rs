@@ -3,15 +3,15 @@
 
 use std::net::IpAddr;
 
+use super::ProfileError;
 use super::template::{DIGITAL_SIGNATURE, VERSION_3, authority_value};
-use super::{ProfileError, key_identifier};
 use crate::apki::certificate::Certificate;
 use crate::apki::moment::Moment;
 use crate::apki::oid;
 use crate::apki::precertificate::{EXTENSIONS, extension_der};
 use crate::apki::tlv::{self, encode};
 use crate::ca::serial::Serial;
-use crate::keys::{PublicKey, SignatureAlgorithm};
+use crate::keys::{PublicKey, SignatureAlgorithm, key_identifier};
 
 const DNS_NAME: u8 = 0x82;
 const IP_ADDRESS: u8 = 0x87;

@@ -8,11 +8,11 @@ use crate::apki::delegation::Delegation;
 use crate::apki::moment::Moment;
 use crate::apki::precertificate::{EXTENSIONS, extension_der, poison_der};
 use crate::apki::provenance::Provenance;
-use crate::apki::tlv::{self, Reader, encode};
+use crate::apki::tlv::{self, encode};
 use crate::apki::trust_score::TrustScore;
-use crate::apki::{AgentExtension, AgentUri, DerError, ExtensionError, oid};
+use crate::apki::{AgentExtension, AgentUri, ExtensionError, oid};
 use crate::ca::serial::Serial;
-use crate::keys::SignatureAlgorithm;
+use crate::keys::{SignatureAlgorithm, key_identifier};
 
 const URI_NAME: u8 = 0x86;
 const KEY_IDENTIFIER: u8 = 0x80;
@@ -159,19 +159,4 @@ pub(in crate::ca) fn name_value(name: &AgentUri, spiffe: Option<&str>) -> Result
 /// The value of authorityKeyIdentifier: the issuer's key identifier alone.
 pub(in crate::ca) fn authority_value(key_identifier: &[u8]) -> Vec<u8> {
     encode(tlv::SEQUENCE, &[&encode(KEY_IDENTIFIER, &[key_identifier])])
-}
-
-/// The leftmost 160 bits of SHA-256 over the octets of the key itself (RFC 7093 section 2, method 1).
-///
-/// # Errors
-/// [`DerError`] where `spki_der` is not a SubjectPublicKeyInfo.
-pub fn key_identifier(spki_der: &[u8]) -> Result<[u8; 20], DerError> {
-    let mut fields = Reader::new(spki_der).enter(tlv::SEQUENCE)?;
-    fields.expect(tlv::SEQUENCE)?;
-    let key = fields.expect(tlv::BIT_STRING)?.content.of(spki_der);
-    fields.finish()?;
-    let hash = Sha256::digest(tlv::whole_octets(key)?);
-    let mut identifier = [0; 20];
-    identifier.copy_from_slice(&hash[..20]);
-    Ok(identifier)
 }

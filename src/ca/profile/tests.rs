@@ -1,13 +1,12 @@
 //! What goes into a certificate comes out of the parser again, and nothing besides.
 
 use proptest::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::apki::oid;
 use crate::apki::precertificate::{Precertificate, extension_der};
 use crate::apki::testing::key;
-use crate::ca::tests::{NOON, P256, issuer, key_pairs, moment, profile, shopper, sign};
+use crate::ca::tests::{NOON, issuer, key_pairs, moment, profile, shopper, sign};
 use crate::keys::Signer;
 use crate::time::UnixMillis;
 
@@ -74,16 +73,6 @@ fn is_the_profile_of_the_draft() {
         let usages = certificate.extension(&oid::EXTENDED_KEY_USAGE).unwrap().value;
         assert_eq!(hex::encode(usages), "301406082b0601050507030206082b06010505070301");
     }
-}
-
-#[test]
-fn key_identifiers_are_of_the_key_s_own_octets() {
-    for public in [key(3).public_key().clone(), P256::generate().public_key().clone()] {
-        let spki = public.spki_der();
-        let octets = &spki[spki.len() - if spki.len() == 44 { 32 } else { 65 }..];
-        assert_eq!(key_identifier(spki).unwrap(), Sha256::digest(octets)[..20]);
-    }
-    assert!(key_identifier(&[0x30, 0x00]).is_err());
 }
 
 #[test]

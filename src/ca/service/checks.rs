@@ -1,5 +1,6 @@
 //! Whether the CA could issue now, part by part.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
@@ -7,8 +8,6 @@ use super::logs::Health;
 use super::{CaError, Check};
 use crate::apki::trust_score::Score;
 use crate::ca::issuance::SatRule;
-
-use std::sync::Arc;
 
 impl Health {
     /// Whether these logs could give a certificate with this score its timestamps.
@@ -26,7 +25,7 @@ impl Health {
 impl Core {
     /// Looks at each part.
     pub(super) async fn checks(self: &Arc<Self>) -> Vec<Check> {
-        vec![self.writer(), self.key(), self.kept().await, self.timestamps().await, self.issuer()]
+        vec![self.writer(), self.key(), self.kept().await, self.timestamps().await, self.issuer(), self.disk()]
     }
 
     fn writer(&self) -> Check {
@@ -34,6 +33,13 @@ impl Core {
             Some(why) => failed("writer", why),
             None if self.is_stopping() => failed("writer", "the CA is shutting down".into()),
             None => fine("writer", "it writes".into()),
+        }
+    }
+
+    fn disk(&self) -> Check {
+        match self.disk_low.load(std::sync::atomic::Ordering::Relaxed) {
+            false => fine("disk", "there is room".into()),
+            true => failed("disk", "below the low watermark: nothing is issued".into()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What all of the service's files share: the parts, put together and looked at once.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
@@ -42,6 +43,8 @@ pub(super) struct Core {
     pub(super) flights: Arc<Flights>,
     pub(super) issuances: Arc<Semaphore>,
     pub(super) stopping: watch::Sender<bool>,
+    /// The disk has too little room left to take anything in.
+    pub(super) disk_low: AtomicBool,
     random: Arc<dyn Random>,
 }
 
@@ -65,6 +68,7 @@ impl Core {
             flights: Arc::default(),
             issuances: Arc::new(Semaphore::new(settings.max_issuances)),
             stopping: watch::Sender::new(false),
+            disk_low: AtomicBool::new(false),
             store,
             ca,
             linter,

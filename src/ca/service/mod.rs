@@ -10,6 +10,7 @@ mod core;
 mod form;
 mod issuing;
 mod logs;
+mod own;
 mod parts;
 mod profile;
 mod queue;
@@ -22,6 +23,7 @@ mod writer;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -85,6 +87,9 @@ pub enum CaError {
     /// The CA has too much to do.
     #[error("the CA has too much to do at the moment; try again")]
     Overloaded,
+    /// The disk has too little room left. What was issued is still answered for.
+    #[error("the CA's disk is nearly full, and it issues nothing until there is room")]
+    ReadOnly,
     /// The CA does not take anything in any more.
     #[error("the CA is shutting down")]
     Stopped,
@@ -261,6 +266,13 @@ impl CaService {
         self.core.checks().await
     }
 
+    /// Takes in no new request while the disk has too little room.
+    pub fn set_disk_low(&self, low: bool) {
+        if self.core.disk_low.swap(low, Relaxed) != low {
+            tracing::warn!(read_only = low, "the disk crossed its low watermark");
+        }
+    }
+
     /// Resolves when the CA has stopped by itself, with the reason: a write that failed, a store that is
     /// damaged.
     pub async fn ended(&self) -> String {
@@ -298,6 +310,10 @@ impl CaService {
     }
 
     async fn tell(&self, command: Command) -> Result<Option<Request>, CaError> {
+        let grows = matches!(command, Command::MintToken { .. } | Command::Enrol { .. } | Command::Renew { .. });
+        if grows && self.core.disk_low.load(Relaxed) {
+            return Err(CaError::ReadOnly);
+        }
         if self.core.is_stopping() { Err(CaError::Stopped) } else { self.core.queue.ask(command).await }
     }
 
@@ -323,6 +339,7 @@ impl CaError {
             Self::Refusal(Refusal::Conflict(_)) => "conflict",
             Self::Logs { .. } => "logs",
             Self::Overloaded => "overloaded",
+            Self::ReadOnly => "read_only",
             Self::Stopped => "stopped",
             Self::Internal(_) => "internal",
         }

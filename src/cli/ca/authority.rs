@@ -4,25 +4,22 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ::der::{Decode, Encode, Tag, Tagged, asn1::ObjectIdentifier};
+use ::der::{Decode, Tag, Tagged, asn1::ObjectIdentifier};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue, IsCa, Issuer,
     KeyIdMethod, KeyUsagePurpose, PublicKeyData, SerialNumber, date_time_ymd,
 };
-use sha2::{Digest, Sha256};
 use spki::SubjectPublicKeyInfoRef;
-use x509_cert::ext::pkix::NameConstraints;
-use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
-use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 
 use super::certificate::read_certificate;
 use super::keyfile::{PassphraseArgs, PrivateKey};
+use crate::apki::certificate::uri_name_constraint_der;
 use crate::apki::chain::{self, Anchors, IssuerPath};
 use crate::apki::{Certificate, oid};
 use crate::cli::output::{CliError, Context};
 use crate::cli::random;
-use crate::keys::{PublicKey, SignatureAlgorithm};
+use crate::keys::{PublicKey, SignatureAlgorithm, key_identifier};
 use crate::time::UnixMillis;
 
 /// The file of a root key in its directory.
@@ -105,7 +102,7 @@ impl Root {
             vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         if let Some(host) = wanted.permitted_host {
             let mut constraint =
-                CustomExtension::from_oid_content(&arcs(&oid::NAME_CONSTRAINTS), permitted_uris(host)?);
+                CustomExtension::from_oid_content(&arcs(&oid::NAME_CONSTRAINTS), uri_name_constraint_der(host));
             constraint.set_criticality(true);
             params.custom_extensions.push(constraint);
         }
@@ -147,7 +144,8 @@ impl Root {
         IssuerPath::find(made, vec![root.clone()], &anchors, 2).context("it does not chain to its root")?;
         chain::Issuer::new(made.clone()).context("it cannot issue")?;
         let constraint = made.extension(&oid::NAME_CONSTRAINTS).map(|e| (e.critical, e.value.to_vec()));
-        let wanted = host.map(|host| permitted_uris(host).map(|der| (true, der))).transpose()?;
+        let wanted = host.map(|host| (true, uri_name_constraint_der(host)));
+        let identifier = key_identifier(made.spki_der()).context("its key")?;
         let path_length = made.basic_constraints().context("basicConstraints")?.and_then(|c| c.path_length);
         let digital_signature = made.key_usage().context("keyUsage")?.is_some_and(|usage| usage.digital_signature());
         let facts = [
@@ -155,7 +153,7 @@ impl Root {
             ("its pathLenConstraint", path_length == Some(0)),
             ("its keyUsage", digital_signature),
             ("its authorityKeyIdentifier", made.authority_key_identifier() == root.subject_key_identifier()),
-            ("its subjectKeyIdentifier", made.subject_key_identifier() == Some(&key_identifier(made.spki_der())?[..])),
+            ("its subjectKeyIdentifier", made.subject_key_identifier() == Some(&identifier[..])),
             ("its serial number", made.serial().len() == 20 && made.serial()[0] & 0x80 == 0),
             ("its end", made.not_before() < made.not_after() && made.not_after() <= root.not_after()),
         ];
@@ -169,7 +167,7 @@ impl Root {
 /// The name of an organisation's intermediate: it tells keys apart, and a renewal that keeps the
 /// key keeps it.
 pub fn new_name(organization: &str, key: &PublicKey) -> Result<DistinguishedName, CliError> {
-    let short = hex::encode(&key_identifier(key.spki_der())?[..4]);
+    let short = hex::encode(&key_identifier(key.spki_der()).context("the intermediate's key")?[..4]);
     Ok(named(organization, &format!("Agent Issuing CA {short}")))
 }
 
@@ -216,7 +214,8 @@ fn params(
     params.not_before = epoch + since(not_before);
     params.not_after = epoch + since(not_after);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
-    params.key_identifier_method = KeyIdMethod::PreSpecified(key_identifier(key.spki_der())?.to_vec());
+    let identifier = key_identifier(key.spki_der()).context("the public key")?;
+    params.key_identifier_method = KeyIdMethod::PreSpecified(identifier.to_vec());
     Ok(params)
 }
 
@@ -228,23 +227,6 @@ fn named(organization: &str, role: &str) -> DistinguishedName {
     name.push(DnType::OrganizationName, organization);
     name.push(DnType::CommonName, format!("{} {role}", short.trim_end()));
     name
-}
-
-/// RFC 7093 section 2 method 1: the first 160 bits of SHA-256 over the subjectPublicKey's octets.
-fn key_identifier(spki: &[u8]) -> Result<[u8; 20], CliError> {
-    let info = SubjectPublicKeyInfoRef::from_der(spki).context("the public key")?;
-    let hash = Sha256::digest(info.subject_public_key.raw_bytes());
-    let mut identifier = [0; 20];
-    identifier.copy_from_slice(&hash[..20]);
-    Ok(identifier)
-}
-
-/// nameConstraints that permit the URIs of one host (RFC 5280 section 4.2.1.10).
-fn permitted_uris(host: &str) -> Result<Vec<u8>, CliError> {
-    let base = ::der::asn1::Ia5String::new(host).context("the trust domain")?;
-    let base = GeneralName::UniformResourceIdentifier(base);
-    let permitted_subtrees = Some(vec![GeneralSubtree { base, minimum: 0, maximum: None }]);
-    NameConstraints { permitted_subtrees, excluded_subtrees: None }.to_der().context("the name constraint")
 }
 
 /// The whole second that a certificate made now is valid from.
@@ -376,12 +358,5 @@ mod tests {
         let other = Root::generate(PrivateKey::generate(KeyKind::P256).unwrap(), "Example Bank", 10, LEAP_DAY).unwrap();
         assert!(other.accepts(&made, Some("a.example")).unwrap_err().to_string().contains("does not chain"));
         assert!(root.accepts(root.certificate(), None).is_err());
-    }
-
-    /// RFC 5280 section 4.2.1.10: permittedSubtrees [0], one GeneralSubtree, URI [6].
-    #[test]
-    fn the_name_constraint_is_this_der() {
-        let expected = [&[0x30, 0x0f, 0xa0, 0x0d, 0x30, 0x0b, 0x86, 0x09][..], b"a.example"].concat();
-        assert_eq!(permitted_uris("a.example").unwrap(), expected);
     }
 }

@@ -32,6 +32,9 @@ use crate::time::{Clock, SystemClock};
 /// server never reads it: move that directory to a place that no network reaches, and bring it back
 /// for `atl ca root`. Nothing that exists is overwritten.
 ///
+/// Back up the rest, DIR/principal-salt too: it is mixed into the hashes by which certificates name the
+/// human behind an agent, and without it the same human gets another one.
+///
 /// Example:
 ///   atl ca init --dir myca --trust-domain agents.example.com --organization "Example Bank" \
 ///     --log https://log.example.com/2026h2+log.example.com/2026h2+aa31d49b+AfOJ...,operator="Log Ltd"
@@ -94,6 +97,7 @@ pub fn run(args: &InitArgs) -> Result<(), CliError> {
         ("root key, to lock away", format!("{}/{ROOT_KEY_FILE}", shown("root"))),
         ("intermediate", shown("intermediate.pem")),
         ("intermediate key", shown("intermediate-key.pem")),
+        ("salt of human principals", shown("principal-salt")),
         ("token of the operator `admin`", shown("operator-admin.token")),
     ]);
     if args.insecure_dev {
@@ -104,6 +108,7 @@ pub fn run(args: &InitArgs) -> Result<(), CliError> {
         );
     }
     println!("\nNext: move {} to a place that no network reaches; the server does not need it.", shown("root"));
+    println!("      Back up the rest: without principal-salt the same human gets another hash.");
     println!("      Give root.pem to the logs (`anchors_dir`) and to relying parties.");
     if args.logs.is_empty() {
         println!("      Name the logs under [[logs]] in ca.toml: without one nothing can be issued.");
@@ -127,6 +132,7 @@ pub fn make(args: &InitArgs) -> Result<Made, CliError> {
     let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(random::<32>()?));
     let token_sha256 = Sha256::digest(token.as_bytes()).into();
     config.operators = vec![Operator { name: "admin".to_owned(), token_sha256 }];
+    let salt = Zeroizing::new(hex::encode(Zeroizing::new(random::<32>()?)));
     let ca_toml = config.render().context("the configuration")?;
     let mut directory = Directory::claim(&args.dir)?;
     let now = SystemClock.now();
@@ -151,6 +157,7 @@ pub fn make(args: &InitArgs) -> Result<Made, CliError> {
     directory.write("root.pem", 0o644, &certificate_pem(root.certificate())?)?;
     directory.write("intermediate-key.pem", 0o600, &key.to_pem()?)?;
     directory.write("intermediate.pem", 0o644, &certificate_pem(&intermediate)?)?;
+    directory.write("principal-salt", 0o600, &Zeroizing::new(format!("{}\n", salt.as_str())))?;
     directory.write("operator-admin.token", 0o600, &Zeroizing::new(format!("{}\n", token.as_str())))?;
     // Last: with it the directory is a CA's.
     directory.write("ca.toml", 0o644, &ca_toml)?;

@@ -6,8 +6,11 @@ mod certificate;
 pub mod init;
 pub mod keyfile;
 mod operator;
+pub mod policy;
 pub mod requests;
 pub mod root;
+pub mod serve;
+mod service_tls;
 pub mod submitter;
 pub mod tls;
 pub mod token;
@@ -23,6 +26,7 @@ pub enum CaCommand {
     /// The ceremonies of the offline root key.
     #[command(subcommand)]
     Root(root::RootCommand),
+    Serve(serve::ServeArgs),
     /// Mint and withdraw enrolment tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -39,6 +43,7 @@ pub fn run(command: CaCommand) -> Result<(), CliError> {
     match command {
         CaCommand::Init(args) => init::run(&args),
         CaCommand::Root(command) => root::run(command),
+        CaCommand::Serve(args) => serve::run(&args),
         CaCommand::Token(command) => token::run(&command),
         CaCommand::Requests(command) => requests::run(&command),
         CaCommand::Audit(command) => audit::run(&command),

@@ -3,15 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ::der::{Decode, Encode, pem};
 use clap::{Args, Subcommand};
-use x509_cert::request::CertReq;
 
 use super::authority::{Intermediate, ROOT_KEY_FILE, Root, name_of, new_name};
 use super::certificate::{certificate_pem, read_certificate, rows};
 use super::keyfile::{PassphraseArgs, PrivateKey};
 use crate::apki::Certificate;
-use crate::cli::files::{Staged, keep_copy, pem_blocks, write_new};
+use crate::ca::csr::SigningRequest;
+use crate::cli::files::{Staged, keep_copy, write_new};
 use crate::cli::output::{CliError, Context, print_rows};
 use crate::cli::pki::KeyKind;
 use crate::config::CaConfig;
@@ -107,12 +106,13 @@ fn sign(args: &SignArgs) -> Result<(), CliError> {
         return Err(CliError::new(format!("{} exists already; choose another --out", args.out.display())));
     }
     let request = fs::read_to_string(&args.csr).context(args.csr.display())?;
-    let key = proven_key(&request).context(args.csr.display())?;
+    let request = SigningRequest::from_pem(&request).context(args.csr.display())?;
+    let key = request.public_key();
     let now = SystemClock.now();
     let root = Root::read(&args.root_certificate, &args.root_dir, &args.passphrase, now)?;
     let wanted = Intermediate {
-        key: &key,
-        subject: new_name(&config.organization, &key)?,
+        key,
+        subject: new_name(&config.organization, key)?,
         permitted_host: (!args.no_name_constraint).then_some(config.trust_domain.as_str()),
         years: args.years,
     };
@@ -202,23 +202,4 @@ const fn kind_of(key: &PublicKey) -> KeyKind {
         SignatureAlgorithm::Ed25519 => KeyKind::Ed25519,
         SignatureAlgorithm::EcdsaP256Sha256 => KeyKind::P256,
     }
-}
-
-/// The key of a certification request (RFC 2986), once its signature proves that the owner asks.
-fn proven_key(text: &str) -> Result<PublicKey, CliError> {
-    let is_request = |label: &str| matches!(label, "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST");
-    let blocks = pem_blocks(text).filter_map(|block| pem::decode_vec(block.as_bytes()).ok());
-    let found = blocks.into_iter().find(|(label, _)| is_request(label));
-    let (_, der) = found.ok_or_else(|| CliError::new("there is no PEM certification request in it"))?;
-    let request = CertReq::from_der(&der).context("it is no certification request")?;
-    if request.to_der().context("it cannot be read")? != der {
-        return Err(CliError::new("it is not strict DER"));
-    }
-    let key = request.info.public_key.to_der().context("its key")?;
-    let key = PublicKey::from_spki_der(&key).context("its key cannot be used (make it P-256 or Ed25519)")?;
-    let algorithm = &request.algorithm;
-    let algorithm = SignatureAlgorithm::from_identifier(&algorithm.oid, algorithm.parameters.is_some());
-    let signed = request.info.to_der().context("it cannot be read")?;
-    let proven = algorithm == Some(key.algorithm()) && key.verify(&signed, request.signature.raw_bytes()).is_ok();
-    if proven { Ok(key) } else { Err(CliError::new("its signature does not prove that its owner has the private key")) }
 }

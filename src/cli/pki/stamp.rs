@@ -4,7 +4,8 @@ use super::{Authority, Claims, PkiError, SigningKey, serial};
 use crate::apki::AgentUri;
 use crate::apki::moment::Moment;
 use crate::apki::precertificate::certificate_der;
-use crate::ca::profile::{Bearer, Template};
+use crate::ca::profile::{Bearer, ProfileError, Template};
+use crate::keys::key_identifier;
 use crate::time::UnixMillis;
 
 /// How long an agent's certificate is valid.
@@ -28,7 +29,7 @@ impl<'a> Stamp<'a> {
         // Somebody's own CA, given for load, need not have one.
         let identifier = match issuer.subject_key_identifier() {
             Some(identifier) => identifier.to_vec(),
-            None => authority.key.public_key().key_identifier().to_vec(),
+            None => key_identifier(authority.key.public_key().spki_der()).map_err(ProfileError::Key)?.to_vec(),
         };
         let algorithm = authority.key.algorithm();
         let template = claims

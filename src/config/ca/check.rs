@@ -49,7 +49,7 @@ impl Check<'_> {
                 0,
                 i64::MAX,
             )?,
-            certificates: self.certificates(raw.certificates)?,
+            certificates: self.certificates(raw.certificates, base)?,
             policy: self.policy(raw.policy, base)?,
             organizations,
             capability_ceiling: self.ceiling(raw.capability_ceiling)?,
@@ -69,7 +69,7 @@ impl Check<'_> {
         })
     }
 
-    fn certificates(&self, raw: RawCertificates) -> Result<CertificateRules, ConfigError> {
+    fn certificates(&self, raw: RawCertificates, base: &Path) -> Result<CertificateRules, ConfigError> {
         let validity = |key: &str, n, least, most| self.number::<u32>(&format!("certificates.{key}"), n, least, most);
         let least = validity("min_validity_seconds", raw.min_validity_seconds, 300, 86_400)?;
         let most = validity("max_validity_seconds", raw.max_validity_seconds, least.into(), 86_400)?;
@@ -84,6 +84,8 @@ impl Check<'_> {
             decay_rate: self.value("certificates.decay_rate", decay_rate, DecayRate::new(decay_rate))?,
             computation_method: self.text("certificates.computation_method", method)?,
             human_principal: raw.human_principal,
+            principal_salt_file: self.path("certificates.principal_salt_file", base, raw.principal_salt_file)?,
+            max_delegation_depth: self.number("certificates.max_delegation_depth", raw.max_delegation_depth, 0, 255)?,
             renewal_key: raw.renewal_key,
             spiffe: raw.spiffe,
         })
@@ -132,7 +134,7 @@ impl Check<'_> {
 
     fn known_organization(&self, at: &str, raw: RawOrganization) -> Result<Organization, ConfigError> {
         Ok(Organization {
-            name: self.text(&format!("{at}.name"), raw.name)?,
+            name: self.org_segment(&format!("{at}.name"), raw.name)?,
             reputation: self.number(&format!("{at}.reputation"), raw.reputation, 0, 20)?,
         })
     }
@@ -219,6 +221,17 @@ impl Check<'_> {
         };
         let allowed = format!("it must be a DNS name in lower case such as \"agents.example.com\": {reason}");
         self.refuse("trust_domain", format!("{domain:?}"), &allowed)
+    }
+
+    fn org_segment(&self, key: &str, org: String) -> Result<String, ConfigError> {
+        let reason = match AgentUri::parse(&format!("agent://agents.example.com/{org}/x/y")) {
+            Ok(uri) if uri.org() == org => return Ok(org),
+            Ok(_) => "it is one segment alone".to_owned(),
+            Err(e) => e.to_string(),
+        };
+        let allowed = "it must be the org segment of agent URIs (agent://<trust_domain>/org/type/instance), 1 to 64 \
+            letters, digits, `_` and `-`";
+        self.refuse(key, format!("{org:?}"), &format!("{allowed}: {reason}"))
     }
 
     fn public_names(&self, raw: Vec<String>) -> Result<Vec<PublicName>, ConfigError> {

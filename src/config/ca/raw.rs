@@ -60,6 +60,8 @@ pub(super) struct RawCertificates {
     pub(super) decay_rate: Whole,
     pub(super) computation_method: String,
     pub(super) human_principal: HumanPrincipal,
+    pub(super) principal_salt_file: PathBuf,
+    pub(super) max_delegation_depth: Whole,
     pub(super) renewal_key: RenewalKey,
     pub(super) spiffe: bool,
 }
@@ -74,6 +76,8 @@ impl Default for RawCertificates {
             decay_rate: Whole(2),
             computation_method: "atl-initial-1".to_owned(),
             human_principal: HumanPrincipal::Hashed,
+            principal_salt_file: PathBuf::from("principal-salt"),
+            max_delegation_depth: Whole(5),
             renewal_key: RenewalKey::Any,
             spiffe: false,
         }

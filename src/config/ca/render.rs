@@ -18,7 +18,7 @@ impl CaConfig {
         Ok([
             self.identity()?,
             self.service(),
-            self.certificates(),
+            self.certificates()?,
             self.policy()?,
             self.organizations(),
             self.ceiling(),
@@ -89,7 +89,7 @@ public_names = {names}
         )
     }
 
-    fn certificates(&self) -> String {
+    fn certificates(&self) -> Result<String, ConfigError> {
         let rules = &self.certificates;
         let human_principal = match rules.human_principal {
             HumanPrincipal::Hashed => "hashed",
@@ -100,7 +100,7 @@ public_names = {names}
             RenewalKey::New => "new",
             RenewalKey::Same => "same",
         };
-        format!(
+        Ok(format!(
             "
 [certificates]
 # Seconds of validity: where a request says nothing, and the least and the most that it may ask for.
@@ -120,6 +120,13 @@ computation_method = {}
 # public, and logs keep them.
 human_principal = \"{human_principal}\"
 
+# The salt: 64 lower-case hexadecimal digits of 32 random octets. It is read where the human is
+# hashed. Keep it secret, or names can be guessed, and back it up, or the same human gets another hash.
+principal_salt_file = {}
+
+# The most delegations below an agent, 0 to 255.
+max_delegation_depth = {}
+
 # The key of a renewed certificate: \"any\", \"new\" or \"same\" as before.
 renewal_key = \"{renewal_key}\"
 
@@ -132,8 +139,10 @@ spiffe = {}
             rules.backdate_seconds,
             rules.decay_rate.get(),
             quoted(rules.computation_method.as_str()),
+            path("certificates.principal_salt_file", &rules.principal_salt_file)?,
+            rules.max_delegation_depth,
             rules.spiffe,
-        )
+        ))
     }
 
     fn policy(&self) -> Result<String, ConfigError> {
@@ -177,11 +186,14 @@ require_known_provenance = {}
 
     fn organizations(&self) -> String {
         let tables = self.organizations.iter().map(|organization| {
-            let name = quoted(organization.name.as_str());
+            let name = quoted(&organization.name);
             format!("\n[[organizations]]\nname = {name}\nreputation = {}\n", organization.reputation)
         });
         let example = "# [[organizations]]\n# name = \"payments\"\n# reputation = 18\n";
-        tables_or("What is known of organisations: points in the initial score, 0 to 20.", tables, example)
+        let what = "What is known of organisations: points in the initial score, 0 to 20. `name` is the org segment of
+# the agent URI, agent://<trust_domain>/org/type/instance: the enrolment token vouches for that. What
+# an agent's evidence says of its organisation is the agent's own word and earns nothing.";
+        tables_or(what, tables, example)
     }
 
     fn ceiling(&self) -> String {

@@ -35,6 +35,8 @@ fn everything() -> String {
         decay_rate = 5
         computation_method = "ours \"2\""
         human_principal = "plain"
+        principal_salt_file = "/keys/salt"
+        max_delegation_depth = 0
         renewal_key = "new"
         spiffe = true
         [policy]
@@ -108,6 +110,8 @@ fn two_keys_are_needed() {
     assert_eq!(seconds, [3600, 300, 86_400, 30]);
     assert_eq!((rules.decay_rate.get(), rules.computation_method.as_str(), rules.spiffe), (2, "atl-initial-1", false));
     assert_eq!((rules.human_principal, rules.renewal_key), (HumanPrincipal::Hashed, RenewalKey::Any));
+    assert_eq!(rules.principal_salt_file, Path::new("/etc/atl/principal-salt"));
+    assert_eq!(rules.max_delegation_depth, 5);
     let policy = &config.policy;
     assert_eq!((policy.manual_approval, policy.min_score.get()), (ManualApproval::Never, 20));
     assert_eq!((policy.default_reputation, policy.require_known_provenance), (10, false));
@@ -131,7 +135,9 @@ fn every_key_is_read_and_rendered() {
     assert_eq!(config.public_names[1], PublicName::Ip("::1".parse().unwrap()));
     assert_eq!((config.certificates.renewal_key, config.certificates.spiffe), (RenewalKey::New, true));
     assert_eq!(config.policy.registry.as_ref().unwrap().file, Path::new("/etc/atl/registry.json"));
-    assert_eq!(config.organizations[1].reputation, 0);
+    assert_eq!(config.certificates.principal_salt_file, Path::new("/keys/salt"));
+    assert_eq!(config.certificates.max_delegation_depth, 0);
+    assert_eq!((config.organizations[1].name.as_str(), config.organizations[1].reputation), ("lab", 0));
     let ceiling = config.capability_ceiling.as_ref().unwrap().as_slice();
     assert_eq!(ceiling[0].spend_limit.unwrap().max_per_period.unwrap().get(), 100_000);
     assert_eq!((ceiling.len(), ceiling[1].rate_limit), (2, None));
@@ -170,6 +176,9 @@ fn complaints_name_file_key_and_what_is_allowed() {
         ("certificates.decay_rate = 101", "certificates.decay_rate", "0 to 100"),
         ("certificates.computation_method = \"\"", "certificates.computation_method", "empty"),
         ("certificates.human_principal = \"salted\"", "human_principal", "`hashed` or `plain`"),
+        ("certificates.principal_salt_file = \"\"", "certificates.principal_salt_file", "path"),
+        ("certificates.max_delegation_depth = -1", "certificates.max_delegation_depth", "0 to 255"),
+        ("certificates.max_delegation_depth = 256", "certificates.max_delegation_depth", "0 to 255"),
         ("certificates.renewal_key = \"old\"", "renewal_key", "`any`, `new`, `same`"),
         ("certificates.spiffe = \"yes\"", "spiffe", "boolean"),
         ("certificates.validity = 1", "validity", "unknown field"),
@@ -181,7 +190,6 @@ fn complaints_name_file_key_and_what_is_allowed() {
         ("policy.registry_file = \"r\"", "policy.registry_key", "`registry_file` needs it"),
         ("policy.registry_key = \"r\"", "policy.registry_file", "missing"),
         ("policy = { registry_file = \"r\", registry_key = \"AAAA\" }", "policy.registry_key", "SubjectPublicKeyInfo"),
-        ("organizations = [{ name = \"\", reputation = 1 }]", "organizations[0].name", "empty"),
         ("organizations = [{ name = \"a\", reputation = 21 }]", "organizations[0].reputation", "0 to 20"),
         ("organizations = [{ name = \"a\" }]", "reputation", "missing field"),
         (
@@ -274,6 +282,24 @@ fn names_that_certificates_can_hold() {
         assert!(message.contains("`organization`") && message.contains("1 to 64"), "{bad}: {message}");
     }
     assert_eq!(CaConfig::new("a.example", &"ä".repeat(64)).unwrap().organization.chars().count(), 64);
+}
+
+#[test]
+fn an_organisation_is_named_by_its_segment_of_the_uri() {
+    let organization = |name: &str| {
+        let table = toml::Value::Table(
+            [("name".to_owned(), name.into()), ("reputation".to_owned(), 1.into())].into_iter().collect(),
+        );
+        parse(&format!("{NEEDED}organizations = [{table}]"))
+    };
+    for bad in ["", "Example Bank", "a/b", "a.b", "a?", "ä", "a\n", &"a".repeat(65)] {
+        let message = organization(bad).unwrap_err().to_string();
+        assert!(message.contains("`organizations[0].name`"), "{bad}: {message}");
+        assert!(message.contains("org segment") && message.contains("1 to 64 letters"), "{bad}: {message}");
+    }
+    for good in ["payments", "A-1_b", "-", &"a".repeat(64)] {
+        assert_eq!(organization(good).unwrap().organizations[0].name, good);
+    }
 }
 
 #[test]

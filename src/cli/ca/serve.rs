@@ -1,0 +1,304 @@
+//! `atl ca serve`: where the parts of a CA are put together.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use super::certificate::{certificate_pem, read_certificate};
+use super::keyfile::PrivateKey;
+use super::policy::{policy, read_registry, read_salt};
+use super::service_tls::OwnCertificate;
+use super::submitter::HttpLog;
+use super::tls::ClientChainCheck;
+use crate::api::B64;
+use crate::api::ca::{CaDescriptor, LogAnswer};
+use crate::apki::Certificate;
+use crate::apki::chain::Anchors;
+use crate::ca::issuance::{IssuingCa, KnownLog, SatRule};
+use crate::ca::lint::Linter;
+use crate::ca::ports::{CaStore, LogSubmitter};
+use crate::ca::service::{CaService, Parts, Settings, SystemRandom};
+use crate::cli::output::{CliError, Context};
+use crate::cli::pki::KeyKind;
+use crate::cli::server::{
+    MIN_CONNECTIONS, Tls, listen, random_source, rate, read_tls_files, room_for_connections, shutdown_signal,
+};
+use crate::cli::{runtime, start_tracing};
+use crate::config::CaConfig;
+use crate::config::ca::HumanPrincipal;
+use crate::http::ca::metrics::CaMetrics;
+use crate::http::ca::{CaApi, CaParts, Operator};
+use crate::http::serve::{serve, stopped};
+use crate::keys::{KeyError, PublicKey, SignatureAlgorithm, Signer, signer_from_pkcs8_pem};
+use crate::storage::ca::rocks::RocksCaStore;
+use crate::storage::disk;
+use crate::time::{Clock, SystemClock};
+
+/// Requests that may wait for the writer.
+const QUEUE_LIMIT: usize = 4096;
+/// Issuances at a time; more are asked to come again.
+const MAX_ISSUANCES: usize = 512;
+/// How old a precertificate may be that is taken to the logs again after a start.
+const RESUME_WINDOW_MS: u64 = 600_000;
+/// How often the disk is looked at and idle rate limits are forgotten.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How long requests under way have to hear that the CA has failed.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Serve a CA over HTTPS until it is told to stop (SIGTERM or Ctrl-C).
+///
+/// It never reads the root's key. It stops by itself, with the reason, when a write fails: what it
+/// cannot record it does not issue.
+#[derive(Args)]
+pub struct ServeArgs {
+    /// The configuration that `atl ca init` wrote
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs it.
+pub fn run(args: &ServeArgs) -> Result<(), CliError> {
+    start_tracing();
+    let opened = OpenedCa::read(&args.config)?;
+    runtime()?.block_on(async {
+        let running = RunningCa::start(opened).await?;
+        tracing::info!(trust_domain = %running.trust_domain, listen = %running.address, "serving");
+        let stop = shutdown_signal()?;
+        tokio::select! {
+            () = stop => {
+                tracing::info!("stopping: issuances under way are finished first");
+                running.stop().await
+            }
+            failure = running.ended() => {
+                running.abandon().await;
+                Err(failure)
+            }
+        }
+    })
+}
+
+/// A CA's files, read and held against each other.
+pub struct OpenedCa {
+    /// The configuration.
+    pub config: CaConfig,
+    issuing: IssuingCa,
+    linter: Linter,
+}
+
+impl OpenedCa {
+    /// Reads what `config` names.
+    pub fn read(config: &std::path::Path) -> Result<Self, CliError> {
+        let config = CaConfig::load(config).map_err(|e| CliError::new(e.to_string()))?;
+        let certificate = read_certificate(&config.issuer_certificate)?;
+        let root = read_certificate(&config.root_certificate)?;
+        let files = format!(
+            "{}, {} and {}",
+            config.issuer_certificate.display(),
+            config.issuer_key.display(),
+            config.root_certificate.display()
+        );
+        let key_file = config.issuer_key.display();
+        let pem = Zeroizing::new(std::fs::read_to_string(&config.issuer_key).context(&key_file)?);
+        let signer: Arc<dyn Signer> = signer(&pem).context(key_file)?;
+        let linter = linter(&config, certificate.clone()).context(config.issuer_certificate.display())?;
+        let issuing = IssuingCa::new(certificate, vec![root], signer).context(files)?;
+        Ok(Self { config, issuing, linter })
+    }
+}
+
+fn signer(pem: &str) -> Result<Arc<dyn Signer>, KeyError> {
+    signer_from_pkcs8_pem(pem, random_source()).map(Arc::from)
+}
+
+/// The linter's key is made here and goes with the process: nobody ever certifies it.
+fn linter(config: &CaConfig, issuer: Certificate) -> Result<Linter, CliError> {
+    let key = PublicKey::from_spki_der(issuer.spki_der()).context("its key")?;
+    let kind = match key.algorithm() {
+        SignatureAlgorithm::Ed25519 => KeyKind::Ed25519,
+        SignatureAlgorithm::EcdsaP256Sha256 => KeyKind::P256,
+    };
+    let throw_away = signer(&PrivateKey::generate(kind)?.to_pem()?).context("the throw-away key")?;
+    Linter::new(issuer, throw_away, &config.trust_domain, config.name_constraint).context("it cannot issue")
+}
+
+/// A CA that serves.
+pub struct RunningCa {
+    /// Whom it issues for.
+    pub trust_domain: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The CA itself.
+    pub service: Arc<CaService>,
+    store: Arc<RocksCaStore>,
+    stop: watch::Sender<bool>,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl RunningCa {
+    /// Opens the store, takes up what was interrupted and begins to serve.
+    pub async fn start(opened: OpenedCa) -> Result<Self, CliError> {
+        let OpenedCa { config, issuing, linter } = opened;
+        let room = room_for_connections()?;
+        let listener = listen(config.listen).await?;
+        let metrics_listener = match config.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let address = listener.local_addr().context("the listener")?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let issuers = Anchors::new([issuing.certificate().clone()]).context("the issuing certificate")?;
+        let descriptor = descriptor(&config, &issuing)?;
+        let metrics = Arc::new(CaMetrics::new().context("the metrics")?);
+        let store = Arc::new(RocksCaStore::open(&config.data_dir).map_err(|e| CliError::new(e.to_string()))?);
+        let parts = Parts {
+            store: Arc::clone(&store) as Arc<dyn CaStore>,
+            logs: logs(&config)?,
+            ca: issuing,
+            linter,
+            policy: rules(&config)?,
+            clock: Arc::clone(&clock),
+            random: Arc::new(SystemRandom),
+            observer: Arc::clone(&metrics) as _,
+        };
+        let service = CaService::start(parts, settings(&config)).map_err(|e| CliError::new(e.to_string()))?;
+        let (stop, stopping) = watch::channel(false);
+        let mut servers = Vec::new();
+        let certificate: Arc<dyn rustls::server::ResolvesServerCert> = match &config.tls {
+            Some(files) => read_tls_files(files)?,
+            None => {
+                let own = OwnCertificate::new(&service, &config.public_names).await?;
+                servers.push(tokio::spawn(Arc::clone(&own).keep(Arc::clone(&service), stopping.clone())));
+                own
+            }
+        };
+        let clients = ClientChainCheck::new(issuers, clock).verifier();
+        let tls = Tls { certificate, clients: Some(clients) }.acceptor()?;
+        let api = Arc::new(CaApi::new(CaParts {
+            service: Arc::clone(&service),
+            descriptor,
+            operators: config.operators.iter().map(operator).collect(),
+            per_source: rate(config.per_source),
+            per_token: rate(config.per_token),
+            metrics,
+        }));
+        let router = Arc::clone(&api).router(config.metrics_listen.is_none());
+        servers.push(tokio::spawn(serve(listener, room, Some(tls), router, stopping.clone())));
+        if let Some(listener) = metrics_listener {
+            let router = Arc::clone(&api).metrics_router();
+            servers.push(tokio::spawn(serve(listener, MIN_CONNECTIONS, None, router, stopping.clone())));
+        }
+        servers.push(tokio::spawn(housekeeping(api, Arc::clone(&service), config.clone(), stopping)));
+        Ok(Self { trust_domain: config.trust_domain, address, service, store, stop, servers })
+    }
+
+    /// Resolves only if the CA ends by itself, with the reason.
+    pub async fn ended(&self) -> CliError {
+        CliError::new(format!(
+            "the CA stopped, because it could not record what it does: {}",
+            self.service.ended().await
+        ))
+    }
+
+    /// Ends a CA that has failed: whoever waits hears that it stopped.
+    pub async fn abandon(self) {
+        self.stop.send_replace(true);
+        let answered = async {
+            for server in self.servers {
+                let _ = server.await;
+            }
+        };
+        let _ = tokio::time::timeout(LAST_ANSWERS, answered).await;
+        self.service.stop().await;
+    }
+
+    /// Finishes what is under way and closes the store.
+    pub async fn stop(self) -> Result<(), CliError> {
+        self.stop.send_replace(true);
+        for server in self.servers {
+            server.await.context("a server task")?;
+        }
+        self.service.stop().await;
+        let store = self.store;
+        let flushed = tokio::task::spawn_blocking(move || store.flush()).await;
+        flushed.context("the store")?.context("the store")
+    }
+}
+
+async fn housekeeping(api: Arc<CaApi>, service: Arc<CaService>, config: CaConfig, mut stop: watch::Receiver<bool>) {
+    loop {
+        match disk::available(&config.data_dir) {
+            Ok(available) => service.set_disk_low(available < config.disk_low_watermark_bytes),
+            Err(error) => tracing::warn!(%error, "the room on the disk cannot be read"),
+        }
+        api.forget_idle();
+        tokio::select! {
+            () = tokio::time::sleep(HOUSEKEEPING) => {}
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+type Logs = Vec<(KnownLog, Arc<dyn LogSubmitter>)>;
+
+fn logs(config: &CaConfig) -> Result<Logs, CliError> {
+    if config.logs.is_empty() {
+        return Err(CliError::new(
+            "no certificate can be issued without a transparency log: name one under [[logs]] in ca.toml",
+        ));
+    }
+    let log = |log: &crate::config::ca::TrustedLog| {
+        let submitter: Arc<dyn LogSubmitter> = Arc::new(HttpLog::new(&log.url).context(&log.url)?);
+        Ok((KnownLog::new(log.url.clone(), log.operator.clone(), log.key.clone()), submitter))
+    };
+    config.logs.iter().map(log).collect()
+}
+
+fn rules(config: &CaConfig) -> Result<crate::ca::policy::Policy, CliError> {
+    let rules = &config.certificates;
+    let hashed = rules.human_principal == HumanPrincipal::Hashed;
+    let salt = hashed.then(|| read_salt(&rules.principal_salt_file)).transpose()?;
+    policy(config, salt, read_registry(config)?)
+}
+
+fn settings(config: &CaConfig) -> Settings {
+    let issuance = &config.issuance;
+    Settings {
+        sat_rule: SatRule { min_sats: NonZeroUsize::from(issuance.min_sats), ..SatRule::default() },
+        backdate_ms: u64::from(config.certificates.backdate_seconds) * 1000,
+        log_timeout_ms: issuance.log_timeout_ms.into(),
+        attempts: issuance.attempts.get(),
+        straggler_ms: issuance.straggler_ms.into(),
+        queue_limit: QUEUE_LIMIT,
+        max_issuances: MAX_ISSUANCES,
+        resume_window_ms: RESUME_WINDOW_MS,
+    }
+}
+
+fn operator(operator: &crate::config::ca::Operator) -> Operator {
+    Operator { name: operator.name.clone(), token_sha256: operator.token_sha256 }
+}
+
+fn descriptor(config: &CaConfig, issuing: &IssuingCa) -> Result<CaDescriptor, CliError> {
+    let chain = std::iter::once(issuing.certificate()).chain(issuing.chain());
+    let log = |log: &crate::config::ca::TrustedLog| LogAnswer {
+        url: log.url.clone(),
+        operator: log.operator.clone(),
+        key: B64(log.key.spki_der().to_vec()),
+    };
+    Ok(CaDescriptor {
+        trust_domain: config.trust_domain.clone(),
+        organization: config.organization.clone(),
+        chain_pem: chain.map(certificate_pem).collect::<Result<String, _>>()?,
+        logs: config.logs.iter().map(log).collect(),
+        min_validity_seconds: config.certificates.min_validity_seconds,
+        default_validity_seconds: config.certificates.default_validity_seconds,
+        max_validity_seconds: config.certificates.max_validity_seconds,
+        oid_arc: crate::apki::oid::ARC.into(),
+    })
+}
