@@ -22,7 +22,6 @@ use crate::http::limits::Rate;
 use crate::http::log::{LogParts, LogService};
 use crate::http::metrics::Metrics;
 use crate::http::serve::{MAX_CONNECTIONS, serve, stopped};
-use crate::http::tls::acceptor;
 use crate::keys::Signer;
 use crate::log::admission::Rules;
 use crate::log::store::LogStore;
@@ -260,7 +259,15 @@ fn tls_acceptor(files: &TlsFiles) -> Result<TlsAcceptor, CliError> {
         .and_then(Iterator::collect)
         .context(format_args!("{cert_file} (`tls.cert_file`)"))?;
     let key = PrivateKeyDer::from_pem_file(&files.key_file).context(format_args!("{key_file} (`tls.key_file`)"))?;
-    acceptor(certificates, key, None).context(format_args!("{cert_file} and {key_file}"))
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .context("TLS")?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .context(format_args!("{cert_file} and {key_file}"))?;
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(server)))
 }
 
 /// Resolves on SIGTERM or Ctrl-C.
