@@ -85,6 +85,18 @@ pub fn paths() -> impl Iterator<Item = &'static str> {
     routes().into_iter().map(|(path, _)| path).chain([METRICS])
 }
 
+/// The calls, in want of a CA. `with_metrics` has `/metrics` beside them.
+fn calls(with_metrics: bool) -> Router<Arc<CaApi>> {
+    let router = routes().into_iter().fold(Router::new(), |router, (path, answer)| router.route(path, answer));
+    let router = if with_metrics { router.route(METRICS, get(ops::metrics)) } else { router };
+    router
+        .fallback(|| async { Failure::new(Token::NotFound, "no call of this CA has this path") })
+        .method_not_allowed_fallback(|| async {
+            Failure::new(Token::MethodNotAllowed, "this path answers to another method")
+        })
+        .layer(DefaultBodyLimit::disable()) // the gate bounds every body that is read
+}
+
 impl CaApi {
     /// The API of these parts.
     pub fn new(parts: CaParts) -> Self {
@@ -100,15 +112,7 @@ impl CaApi {
 
     /// The routes of this CA. `with_metrics` serves `/metrics` beside them.
     pub fn router(self: Arc<Self>, with_metrics: bool) -> Router {
-        let router = routes().into_iter().fold(Router::new(), |router, (path, answer)| router.route(path, answer));
-        let router = if with_metrics { router.route(METRICS, get(ops::metrics)) } else { router };
-        router
-            .fallback(|| async { Failure::new(Token::NotFound, "no call of this CA has this path") })
-            .method_not_allowed_fallback(|| async {
-                Failure::new(Token::MethodNotAllowed, "this path answers to another method")
-            })
-            .layer(DefaultBodyLimit::disable()) // the gate bounds every body that is read
-            .with_state(self)
+        calls(with_metrics).with_state(self)
     }
 
     /// The `/metrics` route alone, for a listener of its own.
@@ -119,5 +123,18 @@ impl CaApi {
     /// Forgets rate limits that are at rest. To be called now and then.
     pub fn forget_idle(&self) {
         self.gate.forget_idle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_path_is_in_the_way_of_another() {
+        // Two that answer to the same request would end the program here.
+        assert!(super::calls(true).has_routes() && super::calls(false).has_routes());
+        let paths: BTreeSet<_> = super::paths().collect();
+        assert_eq!(paths.len(), super::paths().count());
     }
 }

@@ -187,3 +187,52 @@ fn holds(view: &CertificateView, search: &CertificateSearch) -> bool {
         && search.since.is_none_or(|since| view.signed_at >= since)
         && search.until.is_none_or(|until| view.signed_at < until)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERIAL: &str = "40000000000000000000000000000000000000ab";
+
+    fn malformed<T: std::fmt::Debug>(outcome: Result<T, Failure>, what: &str) {
+        assert_eq!(outcome.expect_err(what).0.token(), Some(Token::Malformed), "{what}");
+    }
+
+    #[test]
+    fn a_token_is_for_a_pattern() {
+        let form = |agents: &str| {
+            let text = format!(r#"{{"agents":"{agents}","ttl_seconds":60,"replaces":true}}"#);
+            MintTokenRequest::from_json(text.as_bytes()).unwrap()
+        };
+        let (found, ttl_ms) = scope(form("agent://bank.example.com/payments/*/*")).unwrap();
+        assert_eq!((found.agents.trust_domain(), found.replaces, ttl_ms), ("bank.example.com", true, 60_000));
+        for wrong in ["", "*", "agent://*/a/b/c", "https://bank.example.com/a/b/c"] {
+            malformed(scope(form(wrong)), wrong);
+        }
+    }
+
+    #[test]
+    fn a_search_names_what_there_can_be() {
+        let parse = |raw: &str| search(CertificatesQuery::parse(raw).unwrap());
+        let (found, serial) = parse(&format!("serial={SERIAL}&since=5&until=9&limit=3")).unwrap();
+        assert_eq!((serial.map(|serial| serial.to_string()), found.limit), (Some(SERIAL.into()), 3));
+        assert_eq!((found.since.map(|m| m.get()), found.until.map(|m| m.get())), (Some(5), Some(9)));
+        let (found, serial) = parse(&format!("after=7-{SERIAL}")).unwrap();
+        assert_eq!((found.after.map(|place| place.signed_at.get()), serial), (Some(7), None));
+        malformed(parse("serial=ab"), "too short");
+        malformed(parse("after=7-ab"), "the place of something else");
+    }
+
+    #[test]
+    fn decisions_name_a_request_in_one_spelling() {
+        let uri = |text: &str| text.parse::<Uri>().unwrap();
+        let id = "07".repeat(16);
+        let good = uri(&format!("/ca/v1/requests/{id}/approve?x=1"));
+        assert_eq!(request_id(decided(&good, "/approve")).unwrap().to_string(), id);
+        for wrong in
+            [format!("/ca/v1/requests/{}/approve", "0A".repeat(16)), format!("/ca/v1/requests/%30{}/approve", &id[1..])]
+        {
+            assert_eq!(request_id(decided(&uri(&wrong), "/approve")).unwrap_err().0.status, 404, "{wrong}");
+        }
+    }
+}
