@@ -158,7 +158,12 @@ pub(super) async fn renew(args: &RenewArgs, dir: &AgentDir) -> Result<Generation
         validity_seconds: settings.validity_seconds,
         evidence: settings.evidence.as_ref(),
     };
-    Ok(delivery.take(&answer, SystemClock.now())?)
+    let taken = delivery.take(&answer, SystemClock.now());
+    if taken.as_ref().is_err_and(|error| error.code() == 1) {
+        // To the same request the CA would give the same answer.
+        dir.drop_pending(&lock)?;
+    }
+    Ok(taken?)
 }
 
 /// The request that is kept, where it asks what we ask now with the same certificate, or a new one.

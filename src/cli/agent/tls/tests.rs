@@ -192,7 +192,7 @@ fn server_config(org: &Ca, clients: Option<&Ca>) -> ServerConfig {
 
 #[tokio::test]
 async fn requests_reach_a_server_below_the_root_and_no_other() {
-    let root = root();
+    let (root, stranger) = (root(), root());
     let org = constrained(&root, |_| {});
     for host in ["localhost", "127.0.0.1"] {
         let (port, served) = answer_once(server_config(&org, None)).await;
@@ -200,7 +200,7 @@ async fn requests_reach_a_server_below_the_root_and_no_other() {
         let body = http.get(format!("https://{host}:{port}/")).send().await.unwrap().text().await.unwrap();
         assert_eq!((body.as_str(), served.await.unwrap()), ("ok", Some(Vec::new())));
     }
-    for trusted in [None, Some(anchors(&super::tests::root()))] {
+    for trusted in [None, Some(anchors(&stranger))] {
         let (port, served) = answer_once(server_config(&org, None)).await;
         let error = http_client(trusted, None).unwrap().get(format!("https://localhost:{port}/")).send().await;
         assert!(told(&error.unwrap_err()).contains("certificate"));
