@@ -20,13 +20,14 @@ use crate::time::{Clock, SystemClock};
 
 /// Renew an agent's certificate, once or for as long as this runs.
 ///
-/// The current certificate and its key prove who asks (mutual TLS); evidence is gathered anew, the build
-/// file hashed again. The answer is verified before anything is replaced, and key and certificate are
-/// replaced together.
+/// The current certificate and its key prove who asks (mutual TLS); evidence is gathered anew, the
+/// build file hashed again. The answer is verified before anything is replaced, and key and
+/// certificate are replaced together.
 ///
-/// With --watch it renews at half of the validity, later by a random part of --jitter percent of it, so
-/// that a fleet does not renew at once. Where the CA or a log is down it tries again until the certificate
-/// ends. SIGTERM ends it cleanly. It ends with 2 where the certificate has ended: enrol again.
+/// With --watch it renews at half of the validity, later by a random part of --jitter percent of
+/// it, so that a fleet does not renew at once. Where the CA or a log is down it tries again until
+/// the certificate ends. SIGTERM ends it cleanly. It ends with 2 where the certificate has ended:
+/// enrol again.
 ///
 /// Example:
 ///   atl agent renew --watch --dir teller7 --hook 'systemctl reload teller'
