@@ -330,4 +330,4 @@ pub fn pem_of<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> Re
 
 #[cfg(test)]
 #[path = "inspect/tests.rs"]
-mod tests;
+pub(super) mod tests;

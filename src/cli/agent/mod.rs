@@ -145,3 +145,6 @@ fn check_private(ca: &str) -> Result<(), CliError> {
     }
     Err(CliError::new(format!("{ca}: without TLS anybody on the way could read the token; use https://")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,13 +20,14 @@ use crate::time::{Clock, SystemClock};
 
 /// Renew an agent's certificate, once or for as long as this runs.
 ///
-/// The current certificate and its key prove who asks (mutual TLS); evidence is gathered anew, the build
-/// file hashed again. The answer is verified before anything is replaced, and key and certificate are
-/// replaced together.
+/// The current certificate and its key prove who asks (mutual TLS); evidence is gathered anew, the
+/// build file hashed again. The answer is verified before anything is replaced, and key and
+/// certificate are replaced together.
 ///
-/// With --watch it renews at half of the validity, later by a random part of --jitter percent of it, so
-/// that a fleet does not renew at once. Where the CA or a log is down it tries again until the certificate
-/// ends. SIGTERM ends it cleanly. It ends with 2 where the certificate has ended: enrol again.
+/// With --watch it renews at half of the validity, later by a random part of --jitter percent of
+/// it, so that a fleet does not renew at once. Where the CA or a log is down it tries again until
+/// the certificate ends. SIGTERM ends it cleanly. It ends with 2 where the certificate has ended:
+/// enrol again.
 ///
 /// Example:
 ///   atl agent renew --watch --dir teller7 --hook 'systemctl reload teller'
@@ -158,7 +159,12 @@ pub(super) async fn renew(args: &RenewArgs, dir: &AgentDir) -> Result<Generation
         validity_seconds: settings.validity_seconds,
         evidence: settings.evidence.as_ref(),
     };
-    Ok(delivery.take(&answer, SystemClock.now())?)
+    let taken = delivery.take(&answer, SystemClock.now());
+    if taken.as_ref().is_err_and(|error| error.code() == 1) {
+        // To the same request the CA would give the same answer.
+        dir.drop_pending(&lock)?;
+    }
+    Ok(taken?)
 }
 
 /// The request that is kept, where it asks what we ask now with the same certificate, or a new one.

@@ -17,11 +17,11 @@ use crate::cli::log::remote::certificate_file;
 use crate::cli::output::{CliError, Context, print_json, print_rows};
 use crate::time::{Clock, SystemClock, UnixMillis};
 
-/// Print an agent's certificate in words: who it is, what it may do, how far it is trusted now, and which
-/// logs vouch for it.
+/// Print an agent's certificate in words: who it is, what it may do, how far it is trusted now,
+/// and which logs vouch for it.
 ///
-/// It refuses nothing, and ends with 1 where something does not hold. What nobody gave a key or a root for
-/// is not verified, and said to be so.
+/// It refuses nothing, and ends with 1 where something does not hold. What nobody gave a key or a
+/// root for is not verified, and said to be so.
 ///
 /// Examples:
 ///   atl agent show --dir teller7

@@ -1,8 +1,9 @@
 //! TLS to a CA whose certificate stands below an ATL root.
 //!
-//! Such a chain carries a URI name constraint, which rustls-webpki 0.103 refuses in every chain, and it is
-//! for a trust domain, not for the web: so the chain is verified by [`crate::apki::chain`], against the one
-//! root that the user names. The server's name and its handshake signature are verified by webpki.
+//! Such a chain carries a URI name constraint, below which rustls-webpki 0.103 refuses every certificate that
+//! names a URI, as an agent's does; and the root is of a trust domain, not of the web. So the chain is verified
+//! by [`crate::apki::chain`], against the one root that the user names. The server's name and its handshake
+//! signature are verified by webpki.
 
 use std::fmt;
 use std::sync::Arc;

@@ -191,8 +191,8 @@ mod tests {
         assert_eq!(
             table(&[capability("https://a.example/orders", "é"), capability("x", "a\u{1b}[2J\u{202e}")]),
             [
-                "TOOL                      SCOPE                MONEY     CALLS",
-                "https://a.example/orders  é                    no money  any number of calls",
+                "TOOL                      SCOPE               MONEY     CALLS",
+                "https://a.example/orders  é                   no money  any number of calls",
                 "x                         a\\u{1b}[2J\\u{202e}  no money  any number of calls",
             ]
         );
