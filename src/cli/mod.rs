@@ -2,14 +2,14 @@
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
 mod agent;
-pub mod ca;
+mod ca;
 mod dev;
-mod duration;
 mod files;
 mod log;
 mod output;
 pub mod pki;
 mod server;
+mod words;
 
 use std::process::ExitCode;
 

@@ -3,19 +3,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::crypto::CryptoProvider;
 use rustls::server::ResolvesServerCert;
-use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use super::output::{CliError, Context};
 use crate::config::{RateLimit, TlsFiles};
 use crate::http::limits::Rate;
 use crate::http::serve::MAX_CONNECTIONS;
+use crate::http::tls::provider;
 use crate::keys::RandomSource;
 
 /// Files that the database and everything else but connections may have open.
@@ -49,37 +47,9 @@ pub const fn rate(limit: RateLimit) -> Rate {
     Rate { per_second: limit.per_second, burst: limit.burst }
 }
 
-/// What a server shows who connects, and asks of them.
-pub struct Tls {
-    /// Its certificate and key, which may change while it runs.
-    pub certificate: Arc<dyn ResolvesServerCert>,
-    /// Judges certificates of clients; `None` asks for none.
-    pub clients: Option<Arc<dyn ClientCertVerifier>>,
-}
-
-impl Tls {
-    /// Ready to accept connections, HTTP/2 preferred.
-    pub fn acceptor(self) -> Result<TlsAcceptor, CliError> {
-        let builder = rustls::ServerConfig::builder_with_provider(provider());
-        let builder = builder.with_safe_default_protocol_versions().context("TLS")?;
-        let builder = match self.clients {
-            Some(verifier) => builder.with_client_cert_verifier(verifier),
-            None => builder.with_no_client_auth(),
-        };
-        let mut server = builder.with_cert_resolver(self.certificate);
-        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(TlsAcceptor::from(Arc::new(server)))
-    }
-}
-
 /// The machine's randomness, for keys that need some to sign.
 pub fn random_source() -> RandomSource {
     Arc::new(aws_lc_rs::rand::SystemRandom::new())
-}
-
-/// The cryptography of every TLS connection here.
-pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// The certificate and key in these files, read once.

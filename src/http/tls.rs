@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::NoServerSessionStorage;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, ServerConfig, SignatureScheme,
 };
@@ -18,26 +18,25 @@ use tokio_rustls::TlsAcceptor;
 /// it parsed yet. An error says why the client is turned away.
 pub type ClientCheck = dyn Fn(&[u8], &[Vec<u8>]) -> Result<(), String> + Send + Sync;
 
-/// What is there to terminate TLS with these certificates (the server's first) and this key, speaking
+/// What is there to terminate TLS with the certificate that this resolver gives, speaking
 /// HTTP/2 and HTTP/1.1. With a verifier clients are asked for a certificate, and no session is resumed:
 /// a resumed one would bring in a certificate that is not looked at again.
 ///
 /// # Errors
-/// Where key and certificate do not fit together.
+/// Where the cryptography has no protocol version in common with itself.
 pub fn acceptor(
-    certificates: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    certificate: Arc<dyn ResolvesServerCert>,
     clients: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<TlsAcceptor, Error> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let mut server = match clients {
         Some(verifier) => {
-            let mut server = builder.with_client_cert_verifier(verifier).with_single_cert(certificates, key)?;
+            let mut server = builder.with_client_cert_verifier(verifier).with_cert_resolver(certificate);
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.send_tls13_tickets = 0;
             server
         }
-        None => builder.with_no_client_auth().with_single_cert(certificates, key)?,
+        None => builder.with_no_client_auth().with_cert_resolver(certificate),
     };
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(server)))
@@ -53,7 +52,8 @@ pub fn client_verifier(check: Arc<ClientCheck>, issuers: Vec<Vec<u8>>) -> Arc<dy
     Arc::new(OptionalClient { check, hints, provider: provider() })
 }
 
-fn provider() -> Arc<CryptoProvider> {
+/// The cryptography of every TLS connection here.
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 

@@ -10,7 +10,7 @@ use super::evidence::EvidenceArgs;
 use super::exchange::{Outcome, settle};
 use super::files::{AgentDir, Generation, Lock, Pending, PendingRequest};
 use super::inspect::KnownLog;
-use super::{Delivery, Roots, check_private, known_logs, tls, words};
+use super::{Delivery, Roots, check_private, known_logs, tls};
 use crate::api::B64;
 use crate::api::ca::{CertificateAnswer, EnrolRequest, PrincipalForm};
 use crate::apki::AgentUri;
@@ -21,6 +21,7 @@ use crate::ca::token::TokenSecret;
 use crate::cli::output::{CliError, Context, print_json, print_rows};
 use crate::cli::pki::KeyKind;
 use crate::cli::runtime;
+use crate::cli::words;
 use crate::client::CaClient;
 use crate::time::{Clock, SystemClock, UnixMillis};
 
@@ -54,9 +55,12 @@ pub struct EnrollArgs {
     /// PEM of the root that agents' certificates stand below, from somebody you trust
     #[arg(long, value_name = "FILE")]
     root: PathBuf,
-    /// PEM of the root of the CA's own TLS certificate; without it, one that the system trusts
+    /// PEM of the root of the CA's own TLS certificate, where that is another one than --root
     #[arg(long, value_name = "FILE")]
     ca_roots: Option<PathBuf>,
+    /// Trust the system's roots for the CA's TLS certificate: for a CA behind a public one
+    #[arg(long, conflicts_with = "ca_roots")]
+    system_roots: bool,
     /// The enrolment token
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
     token: Option<String>,
@@ -107,7 +111,11 @@ pub struct EnrollArgs {
 pub fn run(args: &EnrollArgs) -> Result<(), CliError> {
     check_private(&args.ca)?;
     let roots = Roots::read(&args.root, "--root")?;
-    let ca_roots = args.ca_roots.as_deref().map(|file| Roots::read(file, "--ca-roots")).transpose()?;
+    let ca_roots = match (&args.ca_roots, args.system_roots) {
+        (Some(file), _) => Some(Roots::read(file, "--ca-roots")?),
+        (None, false) => Some(Roots::read(&args.root, "--root")?),
+        (None, true) => None,
+    };
     let (token, secret) = token(args)?;
     let http = tls::http_client(ca_roots.as_ref().map(|r| r.anchors.clone()), None).context(&args.ca)?;
     let client = CaClient::with_http(&args.ca, http).context("--ca")?;

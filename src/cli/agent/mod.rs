@@ -10,7 +10,6 @@ mod renew;
 mod show;
 pub mod tls;
 mod watch;
-mod words;
 
 use std::fs;
 use std::path::Path;

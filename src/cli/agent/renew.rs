@@ -10,11 +10,12 @@ use super::exchange::{Outcome, settle};
 use super::files::{AgentDir, Generation, Lock, Pending, PendingRequest};
 use super::inspect::KnownLog;
 use super::tls::{self, Identity};
-use super::{Delivery, Roots, known_logs, watch, words};
+use super::{Delivery, Roots, known_logs, watch};
 use crate::api::B64;
 use crate::api::ca::EnrolRequest;
 use crate::cli::output::{CliError, Context};
 use crate::cli::runtime;
+use crate::cli::words;
 use crate::client::CaClient;
 use crate::time::{Clock, SystemClock};
 

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::Roots;
 use super::files::AgentDir;
 use super::inspect::{Inspection, KnownLog, Logged, SatFinding, SatState, certificates_of, inspect};
-use super::words::{clean, duration, table};
 use crate::apki::Certificate;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::trust_score::{Score, TrustScore};
 use crate::cli::log::remote::certificate_file;
 use crate::cli::output::{CliError, Context, print_json, print_rows};
+use crate::cli::words::{clean, duration, table};
 use crate::time::{Clock, SystemClock, UnixMillis};
 
 /// Print an agent's certificate in words: who it is, what it may do, how far it is trusted now,

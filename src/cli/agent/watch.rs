@@ -8,10 +8,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::files::{AgentDir, Settings};
 use super::renew::{RenewArgs, renew, told, valid};
-use super::words;
 use crate::api::ca::Hex32;
 use crate::cli::output::{CliError, Context};
 use crate::cli::random;
+use crate::cli::words;
 use crate::time::{Clock, SystemClock, UnixMillis};
 
 /// The longest sleep: the clock may be set, and the machine may sleep, while we do.

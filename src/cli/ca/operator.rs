@@ -49,7 +49,8 @@ impl OperatorArgs {
         let roots = certificate_file(&config.root_certificate)?;
         let roots = Anchors::new(roots).context(config.root_certificate.display())?;
         let url = self.url.clone().unwrap_or_else(|| format!("https://{}", reachable(config.listen)));
-        let http = tls::http_client(Some(roots), None).context("TLS")?;
+        // A certificate from files is a public one, most likely; the CA's own stands below its root.
+        let http = tls::http_client(config.tls.is_none().then_some(roots), None).context("TLS")?;
         let ca = CaClient::with_http(&url, http).map_err(failed)?;
         Ok(Operator { ca, token: Zeroizing::new(token.trim().to_owned()) })
     }

@@ -4,9 +4,8 @@ use clap::{Args, Subcommand};
 
 use super::operator::{Operator, OperatorArgs, failed};
 use crate::api::ca::{DenyRequest, OpenRequest};
-use crate::apki::capabilities::Capability;
 use crate::cli::output::{CliError, print_json, print_rows};
-use crate::cli::runtime;
+use crate::cli::{runtime, words};
 use crate::client::Standing;
 
 /// The subcommands of `atl ca requests`.
@@ -113,23 +112,10 @@ fn print_request(open: &OpenRequest) {
         rows.extend(evidence.build_hash.map(|hash| ("  build", hash.to_string())));
     }
     rows.extend(open.human.as_ref().map(|human| ("  human", human.as_str().to_owned())));
-    rows.extend(open.capabilities.as_slice().iter().map(|capability| ("  may", in_words(capability))));
     print_rows(rows);
-}
-
-/// A capability in one line.
-fn in_words(capability: &Capability) -> String {
-    let mut text = format!("{} in {}", capability.tool_uri.as_str(), capability.scope.as_str());
-    if let Some(limit) = &capability.spend_limit {
-        let amount = |what: &str, amount: Option<u64>| amount.map(|n| format!(", {what} {n} {}", limit.currency));
-        text.extend(amount("at once", limit.max_per_transaction.map(|a| a.get())));
-        text.extend(amount("in a period", limit.max_per_period.map(|a| a.get())));
-        text.extend(limit.period_seconds.map(|seconds| format!(" of {seconds} s")));
+    for line in words::table(open.capabilities.as_slice()) {
+        println!("  {line}");
     }
-    text.extend(
-        capability.rate_limit.map(|rate| format!(", {} calls in {} s", rate.max_requests, rate.period_seconds)),
-    );
-    text
 }
 
 fn say(standing: &Standing) {

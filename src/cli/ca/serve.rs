@@ -27,7 +27,7 @@ use crate::ca::service::{CaService, Parts, Settings, SystemRandom};
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::KeyKind;
 use crate::cli::server::{
-    MIN_CONNECTIONS, Tls, listen, random_source, rate, read_tls_files, room_for_connections, shutdown_signal,
+    MIN_CONNECTIONS, listen, random_source, rate, read_tls_files, room_for_connections, shutdown_signal,
 };
 use crate::cli::{runtime, start_tracing};
 use crate::config::CaConfig;
@@ -35,6 +35,7 @@ use crate::config::ca::HumanPrincipal;
 use crate::http::ca::metrics::CaMetrics;
 use crate::http::ca::{CaApi, CaParts, Operator};
 use crate::http::serve::{serve, stopped};
+use crate::http::tls::acceptor;
 use crate::keys::{KeyError, PublicKey, SignatureAlgorithm, Signer, signer_from_pkcs8_pem};
 use crate::storage::ca::rocks::RocksCaStore;
 use crate::storage::disk;
@@ -178,7 +179,7 @@ impl RunningCa {
             }
         };
         let clients = ClientChainCheck::new(issuers, clock).verifier();
-        let tls = Tls { certificate, clients: Some(clients) }.acceptor()?;
+        let tls = acceptor(certificate, Some(clients)).context("TLS")?;
         let api = Arc::new(CaApi::new(CaParts {
             service: Arc::clone(&service),
             descriptor,

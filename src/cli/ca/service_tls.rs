@@ -16,9 +16,9 @@ use crate::ca::profile::HostName;
 use crate::ca::service::CaService;
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::KeyKind;
-use crate::cli::server::provider;
 use crate::config::ca::PublicName;
 use crate::http::serve::stopped;
+use crate::http::tls::provider;
 
 /// How long a service certificate is valid. It is made anew at half of that, so one that is stolen is not
 /// good for long.

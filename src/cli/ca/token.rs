@@ -9,7 +9,7 @@ use super::operator::{OperatorArgs, failed};
 use crate::api::ca::MintTokenRequest;
 use crate::apki::capabilities::Capabilities;
 use crate::cli::output::{CliError, Context, print_json};
-use crate::cli::{duration, runtime};
+use crate::cli::{runtime, words};
 
 /// The subcommands of `atl ca token`.
 #[derive(Subcommand)]
@@ -38,15 +38,15 @@ pub struct MintArgs {
     /// "rate_limit"}. Without it the CA's own ceiling holds, and the agent has to name what it wants
     #[arg(long, value_name = "FILE")]
     capabilities: Option<PathBuf>,
-    /// The longest validity of a certificate, such as 30m or 12h
-    #[arg(long, value_name = "TIME", value_parser = duration::seconds)]
+    /// The longest validity of the first certificate, such as 30m or 12h; renewals go by the CA's own bounds
+    #[arg(long, value_name = "TIME", value_parser = words::seconds)]
     max_validity: Option<u32>,
     /// Let it enrol, with a new key, an agent whose certificate is still valid; older certificates of that
     /// agent then do not renew any more
     #[arg(long)]
     replaces: bool,
     /// For how long the token is good, such as 30m, 12h or 7d
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration::seconds)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = words::seconds)]
     ttl: u32,
     /// Print JSON with the token's name and expiry
     #[arg(long)]

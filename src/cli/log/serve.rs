@@ -13,12 +13,13 @@ use tokio_rustls::TlsAcceptor;
 use super::open::{OpenedLog, read_anchors};
 use crate::api::{B64, LogDescriptor};
 use crate::cli::output::{CliError, Context};
-use crate::cli::server::{MIN_CONNECTIONS, Tls, listen, rate, read_tls_files, room_for_connections, shutdown_signal};
+use crate::cli::server::{MIN_CONNECTIONS, listen, rate, read_tls_files, room_for_connections, shutdown_signal};
 use crate::cli::{runtime, start_tracing};
 use crate::config::{LogConfig, TlsFiles};
 use crate::http::log::{LogParts, LogService};
 use crate::http::metrics::Metrics;
 use crate::http::serve::{serve, stopped};
+use crate::http::tls::acceptor;
 use crate::keys::Signer;
 use crate::log::admission::Rules;
 use crate::log::store::LogStore;
@@ -85,7 +86,7 @@ impl RunningLog {
         if anchors.iter().len() == 0 {
             tracing::warn!(dir = %opened.config.anchors_dir.display(), "no anchors: every submission will be refused");
         }
-        let tls = opened.config.tls.as_ref().map(acceptor).transpose()?;
+        let tls = opened.config.tls.as_ref().map(tls_acceptor).transpose()?;
         let room = room_for_connections()?;
         let listener = listen(opened.config.listen).await?;
         let metrics_listener = match opened.config.metrics_listen {
@@ -201,8 +202,8 @@ async fn housekeeping(service: Arc<LogService>, config: LogConfig, mut stop: wat
     }
 }
 
-fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, CliError> {
-    Tls { certificate: read_tls_files(files)?, clients: None }.acceptor()
+fn tls_acceptor(files: &TlsFiles) -> Result<TlsAcceptor, CliError> {
+    acceptor(read_tls_files(files)?, None).context("TLS")
 }
 
 fn descriptor(config: &LogConfig, signer: &dyn Signer) -> Result<LogDescriptor, CliError> {

@@ -106,7 +106,8 @@ impl Listener {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
         let trusted = own.cert.der().clone();
-        let tls = acceptor(vec![trusted.clone()], key, Some(verifier)).unwrap();
+        let own = CertifiedKey::from_der(vec![trusted.clone()], key, &crate::http::tls::provider()).unwrap();
+        let tls = acceptor(Arc::new(SingleCertAndKey::from(own)), Some(verifier)).unwrap();
         let shown = |shown: Option<Extension<PeerCertificate>>| async {
             Bytes::from(shown.map_or(NONE.to_vec(), |Extension(peer)| peer.0.to_vec()))
         };
