@@ -1,5 +1,6 @@
 //! Whether the CA could issue now, part by part.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
@@ -7,8 +8,6 @@ use super::logs::Health;
 use super::{CaError, Check};
 use crate::apki::trust_score::Score;
 use crate::ca::issuance::SatRule;
-
-use std::sync::Arc;
 
 impl Health {
     /// Whether these logs could give a certificate with this score its timestamps.
