@@ -228,7 +228,13 @@ fn form(n: u8) -> Form {
         attestation: None,
         evidence_uri: None,
     };
-    Form { csr: csr(n), evidence: Some(evidence), capabilities: None, validity_seconds: None, principal: None }
+    Form {
+        csr: csr(n),
+        evidence: Some(evidence),
+        capabilities: Some(grant(0).capabilities),
+        validity_seconds: None,
+        principal: None,
+    }
 }
 
 fn csr(n: u8) -> Vec<u8> {
