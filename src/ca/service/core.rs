@@ -1,5 +1,6 @@
 //! What all of the service's files share: the parts, put together and looked at once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -15,13 +16,14 @@ use super::{CaError, Observer};
 use crate::apki::chain::Issuer;
 use crate::ca::authority::Refusal;
 use crate::ca::issuance::{IssuanceError, IssuingCa};
-use crate::ca::journal::{JournalHead, Row};
+use crate::ca::journal::{JournalError, JournalHead, Row};
 use crate::ca::lint::Linter;
 use crate::ca::policy::Policy;
 use crate::ca::ports::{CaStore, Entity, Key, StoreError};
 use crate::ca::record::CertificateRecord;
 use crate::ca::request::{Request, RequestId};
 use crate::ca::serial::Serial;
+use crate::keys::LogId;
 use crate::time::{Clock, UnixMillis};
 
 /// What is signed to see whether the key signs. It is no DER, so it can be taken for no certificate.
@@ -155,8 +157,8 @@ fn check_issuer(ca: &IssuingCa, linter: &Linter, now: UnixMillis) -> Result<(), 
     ca.sign(KEY_CHECK).map(drop).map_err(StartError::Key)
 }
 
-fn check_logs(ids: &[crate::keys::LogId], settings: &Settings) -> Result<(), StartError> {
-    let found = ids.iter().collect::<std::collections::HashSet<_>>().len();
+fn check_logs(ids: &[LogId], settings: &Settings) -> Result<(), StartError> {
+    let found = ids.iter().collect::<HashSet<_>>().len();
     let needed = settings.sat_rule.min_sats.get();
     if found < needed { Err(StartError::Logs { needed, found }) } else { Ok(()) }
 }
@@ -176,10 +178,10 @@ fn check_journal(store: &dyn CaStore) -> Result<JournalHead, StartError> {
     if <[u8; 32]>::from(Sha256::digest(octets)) != head.hash {
         return Err(wrong("the last one has another hash"));
     }
-    let row: Row = serde_json::from_slice(octets)
-        .map_err(|e| crate::ca::journal::JournalError::Unreadable { row: last, reason: e.to_string() })?;
+    let row: Row =
+        serde_json::from_slice(octets).map_err(|e| JournalError::Unreadable { row: last, reason: e.to_string() })?;
     if row.row != last {
-        return Err(crate::ca::journal::JournalError::Number { row: last, found: row.row }.into());
+        return Err(JournalError::Number { row: last, found: row.row }.into());
     }
     Ok(head)
 }

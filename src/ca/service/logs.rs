@@ -32,12 +32,15 @@ const GOOD_FOR_MS: u64 = 60_000;
 /// How long a log's failure speaks against it.
 const BAD_FOR_MS: u64 = 5_000;
 
+/// When a log was last heard of, and what was wrong with it, in words.
+type Outcome = (UnixMillis, Result<(), String>);
+
 /// The logs of the CA.
 pub(super) struct Logs {
     known: Arc<[KnownLog]>,
     reach: Vec<Arc<dyn LogSubmitter>>,
     /// How each answered last, and when.
-    last: Vec<Mutex<Option<(UnixMillis, Result<(), String>)>>>,
+    last: Vec<Mutex<Option<Outcome>>>,
     rule: SatRule,
     timeout: Duration,
     attempts: u32,

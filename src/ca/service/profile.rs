@@ -81,3 +81,25 @@ fn provenance(evidence: &Evidence) -> Result<Provenance, ValueError> {
         attest_evidence: attested.transpose()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ca::tests::{NOON, ed25519, issuer};
+
+    #[test]
+    fn validity_is_backdated_and_stays_within_a_day_and_the_issuer() {
+        let issuer = issuer(ed25519(1).as_ref());
+        let validity = |now: UnixMillis, seconds| {
+            let Validity { not_before, not_after } = Validity::new(now, 60_000, seconds, &issuer).unwrap();
+            (not_before.millis(), not_after.millis())
+        };
+        let before = NOON.saturating_sub(60_000);
+        assert_eq!(validity(NOON, 300), (before, NOON.saturating_add(300_000)));
+        assert_eq!(validity(NOON.saturating_add(999), 300), (before, NOON.saturating_add(300_000)));
+        assert_eq!(validity(NOON, 86_400), (before, before.saturating_add(86_400_000)));
+        assert_eq!(validity(issuer.not_before(), 300).0, issuer.not_before());
+        assert_eq!(validity(issuer.not_after().saturating_sub(1000), 300).1, issuer.not_after());
+        assert!(Validity::new(UnixMillis::new(u64::MAX), 0, 300, &issuer).is_none());
+    }
+}

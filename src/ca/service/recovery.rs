@@ -69,8 +69,8 @@ pub(super) async fn keep_house(core: Arc<Core>, mut stopping: watch::Receiver<bo
 }
 
 impl Core {
-    /// Goes through all open requests once. What was interrupted before the start is due at once;
-    /// what is new is left to those who brought it for a moment.
+    /// Goes through all open requests once. What was interrupted before the start is due at once; what
+    /// is ready is left to those who brought it for a moment, as they may ask again.
     async fn look(self: &Arc<Self>, tries: &mut HashMap<RequestId, Tries>, first: bool) -> Result<(), CaError> {
         let mut seen = HashMap::new();
         let mut after: Option<(UnixMillis, RequestId)> = None;
@@ -84,7 +84,8 @@ impl Core {
             let mut tasks = Vec::new();
             for request in page {
                 let id = request.id;
-                let due = Instant::now() + if first { Duration::ZERO } else { FIRST_BACK_OFF };
+                let interrupted = first && matches!(request.state, RequestState::Processing { .. });
+                let due = Instant::now() + if interrupted { Duration::ZERO } else { FIRST_BACK_OFF };
                 let known = tries.remove(&id).unwrap_or(Tries { count: 0, due: Some(due) });
                 if known.due.is_some_and(|due| due <= Instant::now()) && !self.flights.has(&id) {
                     tasks.extend(self.task(request));

@@ -8,6 +8,7 @@ use crate::apki::attestation::AttestationMethod;
 use crate::apki::precertificate::recover;
 use crate::ca::record::{CertificateRecord, CertificateState, Issued};
 use crate::ca::request::{HoldReason, Request, RequestState};
+use crate::log::entry::CertHash;
 use crate::log::sat::SatList;
 
 impl Core {
@@ -104,7 +105,7 @@ pub(super) fn open_view(request: Request) -> Option<OpenView> {
 
 /// A certificate in the repository.
 pub(super) fn certificate_view(record: CertificateRecord) -> CertificateView {
-    let cert_hash = crate::log::entry::CertHash::of_certificate(&record.precertificate.0);
+    let cert_hash = CertHash::of_certificate(&record.precertificate.0);
     let (status, sha256, why) = match record.state {
         CertificateState::Precertified => ("precertified", None, None),
         CertificateState::Issued(issued) => ("issued", Some(issued.fingerprint), None),
