@@ -15,6 +15,10 @@ use super::state::State;
 use super::token::{Token, TokenSecret, TokenUse};
 use crate::time::UnixMillis;
 
+/// For so long the same renewal is the same request, in milliseconds: long enough for lost answers, short
+/// of any certificate's next renewal with fresh evidence.
+const REPEAT_MS: u64 = 60_000;
+
 /// Why a command does not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -278,9 +282,25 @@ fn renew(
         return Err(Refusal::Unauthorized(why));
     }
     goes_on(current, agent)?;
+    let earlier = current.renewal.and_then(|id| state.request(&id));
+    let repeated = |earlier: &&Request| {
+        let fresh = earlier.state.is_open() || now.since(earlier.received_at) < REPEAT_MS;
+        fresh && earlier.application == *application && !matches!(earlier.state, RequestState::Invalid { .. })
+    };
+    // The same request once more, because its answer was lost: it stands where it stands.
+    if let Some(earlier) = earlier.filter(repeated) {
+        return Ok((Vec::new(), Some(earlier.id)));
+    }
     let entitlement = Entitlement::Certificate { certificate: &issued.certificate.0, answered };
     let assessment = assess(application, &entitlement, Some(agent), policy, now);
-    received(state, *request, Credential::Certificate(current.serial), application, assessment, policy, now)
+    let credential = Credential::Certificate(current.serial);
+    let (mut events, about) = received(state, *request, credential, application, assessment, policy, now)?;
+    // One renewal of a certificate at a time: the newer wish replaces one that is not under way yet.
+    if let Some(earlier) = earlier.filter(|earlier| matches!(earlier.state, RequestState::Ready { .. })) {
+        let why = format!("the agent asked for something else instead: request {request}");
+        events.insert(0, Event::RequestClosed { request: earlier.id, why });
+    }
+    Ok((events, about))
 }
 
 /// That the agent has not enrolled anew since the enrolment that this certificate descends from.

@@ -136,6 +136,7 @@ impl Command {
                 let mut keys = vec![Key::Certificate(*serial), Key::Request(*request)];
                 if let Some(current) = state.certificate(serial) {
                     keys.extend([Key::Request(current.request), Key::Agent(current.agent.clone())]);
+                    keys.extend(current.renewal.map(Key::Request));
                 }
                 keys
             }

@@ -30,6 +30,9 @@ pub struct CertificateRecord {
     pub signed_at: UnixMillis,
     /// When it ends.
     pub not_after: UnixMillis,
+    /// The newest request that it was the credential of: its renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<RequestId>,
     /// How far it came.
     pub state: CertificateState,
 }

@@ -75,8 +75,11 @@ impl State {
                 };
                 let (id, credential, application) = (*request, *credential, application.clone());
                 self.put(Entity::Request(Request { id, application, credential, received_at: at, state }));
-                if let Credential::Token(token) = credential {
-                    self.use_token(&token, TokenUse::Spent(id));
+                match credential {
+                    Credential::Token(token) => self.use_token(&token, TokenUse::Spent(id)),
+                    Credential::Certificate(serial) => {
+                        self.change_certificate(&serial, |record| record.renewal = Some(id));
+                    }
                 }
             }
             Event::RequestApproved { request } => self.change_request(request, |state| match state {
@@ -100,6 +103,7 @@ impl State {
                     precertificate: precertificate.clone(),
                     signed_at: at,
                     not_after: *not_after,
+                    renewal: None,
                     state: CertificateState::Precertified,
                 }));
                 self.change_request(request, |state| match state {
@@ -108,7 +112,9 @@ impl State {
                 });
             }
             Event::IssuanceAbandoned { request, serial, why } => {
-                self.change_certificate(serial, CertificateState::Abandoned { why: why.clone() });
+                self.change_certificate(serial, |record| {
+                    record.state = CertificateState::Abandoned { why: why.clone() };
+                });
                 self.change_request(request, |state| match state {
                     RequestState::Processing { grant, serial: current } if current == *serial => {
                         RequestState::Ready { grant }
@@ -118,7 +124,7 @@ impl State {
             }
             Event::CertificateIssued { request, serial, fingerprint, certificate } => {
                 let issued = Issued { issued_at: at, fingerprint: *fingerprint, certificate: certificate.clone() };
-                self.change_certificate(serial, CertificateState::Issued(issued));
+                self.change_certificate(serial, |record| record.state = CertificateState::Issued(issued));
                 self.change_request(request, |_| RequestState::Valid { serial: *serial });
                 self.count_certificate(serial);
             }
@@ -144,9 +150,10 @@ impl State {
         }
     }
 
-    fn change_certificate(&mut self, serial: &Serial, state: CertificateState) {
-        if let Some(certificate) = self.certificate(serial) {
-            self.put(Entity::Certificate(CertificateRecord { state, ..certificate.clone() }));
+    fn change_certificate(&mut self, serial: &Serial, change: impl FnOnce(&mut CertificateRecord)) {
+        if let Some(mut certificate) = self.certificate(serial).cloned() {
+            change(&mut certificate);
+            self.put(Entity::Certificate(certificate));
         }
     }
 

@@ -163,6 +163,7 @@ fn certificate(n: u8, agent: &str, signed_at: u64, state: CertificateState) -> C
         precertificate: Octets(vec![n; 40]),
         signed_at: at(signed_at),
         not_after: at(signed_at + 1),
+        renewal: None,
         state,
     }
 }
