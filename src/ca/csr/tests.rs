@@ -172,7 +172,7 @@ fn the_proof_of_possession_is_the_key_s_own() {
     assert_eq!((&refused, refused.fault()), (&CsrError::Signature(BadSignature), CsrFault::Signature));
 
     let mut ecdsa = good();
-    ecdsa.algorithm = SignatureAlgorithm::EcdsaP256Sha256.identifier_der().to_vec();
+    ecdsa.algorithm = SignatureAlgorithm::EcdsaP256Sha256.algorithm_identifier_der().to_vec();
     assert!(matches!(ecdsa.read(), Err(CsrError::Algorithm { .. })));
     let mut parameters = good();
     parameters.algorithm = element(0x30, &[&ED25519[2..], &[0x05, 0x00]]);

@@ -247,5 +247,5 @@ fn csr(n: u8) -> Vec<u8> {
     let spki = key.public_key().spki_der();
     let info = encode(tlv::SEQUENCE, &[&[0x02, 0x01, 0x00], &[0x30, 0x00], spki, &attributes]);
     let signature = encode(tlv::BIT_STRING, &[&[0], &key.sign(&info).unwrap()]);
-    encode(tlv::SEQUENCE, &[&info, key.public_key().algorithm().identifier_der(), &signature])
+    encode(tlv::SEQUENCE, &[&info, key.public_key().algorithm().algorithm_identifier_der(), &signature])
 }

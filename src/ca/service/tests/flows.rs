@@ -83,7 +83,7 @@ async fn a_spent_token_and_a_wrong_one_are_refused() {
         assert!(matches!(answer, Err(CaError::Refusal(Refusal::Unauthorized(_)))), "{answer:?}");
     }
     let broken = Form { csr: vec![0x30], ..form(1) };
-    assert!(matches!(service.enrol(secret.clone(), broken, SOURCE).await, Err(CaError::Csr(_))));
+    assert!(matches!(service.enrol(secret.clone(), broken, SOURCE).await, Err(CaError::Csr { .. })));
     assert!(matches!(service.renew(b"x", form(1), SOURCE).await, Err(CaError::Refusal(Refusal::Unauthorized(_)))));
     assert_eq!(world.events().len(), 4);
     let (token, expires_at) = service.mint_token("olga", scope(), 1000).await.unwrap();

@@ -88,7 +88,7 @@ impl Scene {
     }
 
     fn accept(&self, answer: &CertificateAnswer, logs: &[KnownLog]) -> Result<Vec<Certificate>, AnswerError> {
-        let (anchors, agent, spki) = (self.anchors(), agent(), self.key.spki());
+        let (anchors, agent, spki) = (self.anchors(), agent(), self.key.public_key().spki_der().to_vec());
         accept(answer, Expected { agent: &agent, spki: &spki, anchors: &anchors, logs, now: self.now })
     }
 }
@@ -146,11 +146,12 @@ fn answers_are_taken_only_where_they_are_ours() {
     assert_eq!(scene.accept(&answer, &logs), Ok(vec![good.clone(), scene.org.certificate().clone()]));
     assert_eq!(scene.accept(&answer, &[log(3)]), Err(AnswerError::NoTimestamp(2)));
 
-    let key = SigningKey::generate(KeyKind::P256).unwrap().spki();
+    let key = SigningKey::generate(KeyKind::P256).unwrap().public_key().spki_der().to_vec();
     let (anchors, us) = (scene.anchors(), agent());
     let expected = Expected { agent: &us, spki: &key, anchors: &anchors, logs: &logs, now: scene.now };
     assert_eq!(accept(&answer, expected), Err(AnswerError::Key));
-    let (spki, them) = (scene.key.spki(), "agent://bank.example.com/retail/teller/8".parse().unwrap());
+    let (spki, them) =
+        (scene.key.public_key().spki_der().to_vec(), "agent://bank.example.com/retail/teller/8".parse().unwrap());
     let expected = Expected { agent: &them, spki: &spki, anchors: &anchors, logs: &logs, now: scene.now };
     assert_eq!(accept(&answer, expected), Err(AnswerError::Agent(us.clone())));
 
