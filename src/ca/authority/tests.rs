@@ -114,6 +114,7 @@ impl Ca {
             (Err(Refusal::Conflict(_)), []) => "conflict",
             (Ok(_), []) => "-",
             (Ok(_), [event]) => Event::name(event),
+            (Ok(_), [Event::RequestClosed { .. }, Event::RequestReceived { .. }]) => "request_closed, request_received",
             other => panic!("{other:?}"),
         }
     }
@@ -366,8 +367,15 @@ fn a_certificate_renews_while_it_lasts() {
     assert_eq!(ca.run(&renew(1, 2, &bot)), "request_received");
     ca.issued(2, &bot);
     assert_eq!(ca.run(&renew(2, 3, &bot)), "request_received");
-    // The one before goes on too, until it ends: its answer may have been lost.
-    assert_eq!(ca.run(&renew(1, 4, &bot)), "request_received");
+    // The one before goes on too, until it ends: its answer may have been lost. The same once more is the
+    // same request, and for another key it is another.
+    assert_eq!(ca.decide(&renew(1, 4, &bot)).verdict, Ok(Some(id(2))));
+    let other = Application { public_key: key(97).public_key().clone(), ..bot.clone() };
+    assert_eq!(ca.run(&renew(1, 5, &other)), "request_received");
+    assert_eq!(ca.decide(&renew(1, 6, &other)).verdict, Ok(Some(id(5))));
+    // One at a time: a newer wish replaces an older one that is not under way.
+    assert_eq!(ca.run(&renew(1, 7, &bot)), "request_closed, request_received");
+    assert_eq!(ca.request(5).state.name(), "invalid");
     let agent = ca.bot();
     assert_eq!((agent.certificates, agent.current, agent.enrolment), (2, serial(2), id(1)));
     assert_eq!(agent.first_issued_at, NOW);
@@ -390,18 +398,18 @@ fn a_renewal_for_another_agent_is_refused_and_recorded() {
 
 #[test]
 fn enrolling_anew_ends_the_earlier_line() {
-    let (stolen, fresh) =
-        (application(BOT), Application { public_key: key(98).public_key().clone(), ..application(BOT) });
+    let with_key = |n| Application { public_key: key(n).public_key().clone(), ..application(BOT) };
+    let (stolen, fresh, other) = (application(BOT), with_key(98), with_key(97));
     let mut ca = Ca::with_tokens();
     ca.enrolled(1, 1, &stolen);
     // The thief renews whenever the owner does something, and all of it in one millisecond.
-    assert_eq!(ca.run(&renew(1, 2, &stolen)), "request_received");
     assert_eq!(ca.run(&enrol(2, 3, &fresh)), "request_received");
     assert_eq!(ca.run(&renew(1, 4, &stolen)), "request_received");
     assert_eq!(ca.run(&precertify(3, 3)), "precertificate_signed");
-    assert_eq!(ca.run(&renew(1, 5, &stolen)), "request_received");
     assert_eq!(ca.run(&precertify(4, 4)), "precertificate_signed");
+    assert_eq!(ca.run(&renew(1, 5, &other)), "request_received");
     assert_eq!(ca.run(&precertify(5, 5)), "precertificate_signed");
+    assert_eq!(ca.run(&renew(1, 2, &with_key(96))), "request_received");
     assert_eq!(ca.run(&issue(4, 4, &stolen)), "certificate_issued");
     assert_eq!(ca.run(&issue(3, 3, &fresh)), "certificate_issued");
     // What was under way comes to its end, and nothing comes after it.
@@ -410,7 +418,9 @@ fn enrolling_anew_ends_the_earlier_line() {
     assert_eq!(ca.run(&precertify(2, 2)), "unauthorized, request_closed");
     assert_eq!(ca.request(2).state.name(), "invalid");
     for number in [1, 4, 5] {
-        assert!(matches!(ca.refusal(&renew(number, 6, &stolen)), Refusal::Unauthorized(why) if why.contains("anew")));
+        assert!(
+            matches!(ca.refusal(&renew(number, 6, &with_key(95))), Refusal::Unauthorized(why) if why.contains("anew"))
+        );
     }
     assert_eq!(ca.run(&renew(3, 6, &fresh)), "request_received");
 }

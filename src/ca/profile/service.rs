@@ -1,7 +1,7 @@
 //! The certificate of the CA's own HTTPS service: a plain server certificate under the same issuer. It
 //! names hosts and no agent, carries no agent extension and is therefore nothing that logs record.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::ProfileError;
 use super::template::{DIGITAL_SIGNATURE, VERSION_3, authority_value};
