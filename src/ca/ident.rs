@@ -14,6 +14,20 @@ pub struct Id<const N: usize, K> {
     kind: PhantomData<K>,
 }
 
+/// Names a request. It is random and long, so that who knows it was told it.
+pub type RequestId = Id<16, RequestKind>;
+
+/// Marks identifiers of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RequestKind {}
+
+/// The public half of a token: it names the token in the journal and may be shown to anybody.
+pub type TokenId = Id<8, TokenKind>;
+
+/// Marks identifiers of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenKind {}
+
 /// Text that is not an identifier.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("an identifier has {0} lower-case hex digits here")]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::application::Octets;
 use super::encoding;
-use super::request::RequestId;
+use super::ident::RequestId;
 use super::serial::Serial;
 use crate::apki::AgentUri;
 use crate::apki::trust_score::Score;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::application::Application;
-use super::ident::Id;
+pub use super::ident::RequestId;
 use super::record::Refusals;
 use super::serial::Serial;
 use super::token::TokenId;
@@ -14,13 +14,6 @@ use crate::apki::capabilities::Capabilities;
 use crate::apki::delegation::Delegation;
 use crate::apki::trust_score::Score;
 use crate::time::UnixMillis;
-
-/// Names a request. It is random and long, so that who knows it was told it.
-pub type RequestId = Id<16, RequestKind>;
-
-/// Marks identifiers of requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RequestKind {}
 
 /// What a requester proved to be entitled by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

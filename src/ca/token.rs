@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::encoding;
-use super::ident::{Id, IdError};
-use super::request::RequestId;
+pub use super::ident::TokenId;
+use super::ident::{IdError, RequestId};
 use crate::apki::AgentUri;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::uri::AgentUriError;
@@ -17,13 +17,6 @@ use crate::time::UnixMillis;
 
 /// What stands in front of every token, so that a leaked one is recognised.
 const PREFIX: &str = "atl-enrol-";
-
-/// The public half of a token: it names the token in the journal and may be shown to anybody.
-pub type TokenId = Id<8, TokenKind>;
-
-/// Marks identifiers of tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TokenKind {}
 
 /// A token as its holder has it: `atl-enrol-<id>-<secret>`, both in hex.
 #[derive(Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
 
-use super::issuing::Flights;
+use super::flights::Flights;
 use super::logs::Logs;
 use super::parts::{Parts, Random, Settings, StartError};
 use super::queue::Queue;

@@ -5,15 +5,13 @@
 //! certificate before its agent does. Whatever stops an issuance in between leaves a request that is
 //! `processing`, which `recovery` takes up; it is never issued twice.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::CaError;
 use super::core::Core;
+use super::flights::Flight;
 use super::profile::{Validity, profile};
 use crate::apki::Certificate;
 use crate::ca::application::Octets;
@@ -24,30 +22,6 @@ use crate::ca::request::{Grant, Request, RequestId, RequestState};
 use crate::ca::serial::{MAX_SERIAL, Serial};
 use crate::time::Stopwatch;
 
-/// The requests that are being worked on in this process.
-#[derive(Debug, Default)]
-pub(super) struct Flights(Mutex<HashSet<RequestId>>);
-
-/// Being the only one who works on a request, and one of so many issuances at a time.
-pub(super) struct Flight {
-    id: RequestId,
-    flights: Arc<Flights>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.flights.0.lock().remove(&self.id);
-    }
-}
-
-impl Flights {
-    /// Whether somebody works on the request.
-    pub(super) fn has(&self, id: &RequestId) -> bool {
-        self.0.lock().contains(id)
-    }
-}
-
 impl Core {
     /// Begins work on a request: `None` where somebody else is at it.
     pub(super) fn take_off(&self, id: RequestId) -> Result<Option<Flight>, CaError> {
@@ -55,10 +29,7 @@ impl Core {
             return Err(CaError::Stopped);
         }
         let place = Arc::clone(&self.issuances).try_acquire_owned().map_err(|_| CaError::Overloaded)?;
-        if !self.flights.0.lock().insert(id) {
-            return Ok(None);
-        }
-        Ok(Some(Flight { id, flights: Arc::clone(&self.flights), _place: place }))
+        Ok(self.flights.take_off(id, place))
     }
 
     /// Issues the certificate of a request that is ready, and returns the request as it is then. One

@@ -7,6 +7,7 @@
 
 mod checks;
 mod core;
+mod flights;
 mod form;
 mod issuing;
 mod logs;
