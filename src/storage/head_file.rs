@@ -4,10 +4,9 @@
 //! A database put back from yesterday's copy is whole and consistent in itself; only something
 //! that was not put back with it can tell. So keep this file out of the database's backup.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::kept_file::{KeptFile, value};
 use super::schema::{read_head, write_head};
 use crate::log::store::{HeadKeeper, Kept, StoreError};
 use crate::merkle::TreeSize;
@@ -17,59 +16,33 @@ const FIRST_LINE: &str = "atl signed tree head v1: the log does not start withou
 /// The head in one file, replaced atomically.
 #[derive(Clone, Debug)]
 pub struct HeadFile {
-    path: PathBuf,
+    file: KeptFile,
 }
 
 impl HeadFile {
     /// The head in the file at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { file: KeptFile::new(path) }
     }
 
     /// Where the head is kept.
     pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn damaged(&self, error: &dyn std::fmt::Display) -> StoreError {
-        StoreError::Corrupt(format!("{} is damaged: {error}", self.path.display()))
-    }
-
-    fn failed(&self, what: &str, error: &dyn std::fmt::Display) -> StoreError {
-        StoreError::Failed(format!("{} cannot be {what}: {error}", self.path.display()))
-    }
-
-    fn write(&self, text: &str) -> std::io::Result<()> {
-        let mut new = self.path.clone().into_os_string();
-        new.push(".new");
-        let new = PathBuf::from(new);
-        let mut file = File::create(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        // The rename is durable once the directory is.
-        let parent = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()
+        self.file.path()
     }
 }
 
 impl HeadKeeper for HeadFile {
     fn load(&self) -> Result<Option<Kept>, StoreError> {
-        let text = match fs::read(&self.path) {
-            Ok(octets) => String::from_utf8(octets).map_err(|e| self.damaged(&e))?,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(self.failed("read", &e)),
-        };
-        let body = text.strip_prefix(FIRST_LINE).ok_or_else(|| self.damaged(&"its first line is another"))?;
-        let value = |name: &str| body.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        let octets = hex::decode(value("head: ")).map_err(|e| self.damaged(&e))?;
-        let head = read_head(&octets).map_err(|e| self.damaged(&e))?;
-        let size = TreeSize::new(value("entries: ").parse().map_err(|_| self.damaged(&"no number of entries"))?);
+        let file = &self.file;
+        let Some(body) = file.read(FIRST_LINE)? else { return Ok(None) };
+        let octets = hex::decode(value(&body, "head")).map_err(|e| file.damaged(&e))?;
+        let head = read_head(&octets).map_err(|e| file.damaged(&e))?;
+        let size = TreeSize::new(value(&body, "entries").parse().map_err(|_| file.damaged(&"no number of entries"))?);
         Ok(Some(Kept { head, size }))
     }
 
     fn keep(&self, kept: &Kept) -> Result<(), StoreError> {
-        let octets = write_head(&kept.head).map_err(|e| self.failed("written", &e))?;
+        let octets = write_head(&kept.head).map_err(|e| self.file.failed("written", &e))?;
         let head = &kept.head.head;
         let text = format!(
             "{FIRST_LINE}\nentries: {}\ncovered: {}\nroot: {}\ntime: {}\nhead: {}\n",
@@ -79,12 +52,14 @@ impl HeadKeeper for HeadFile {
             head.timestamp,
             hex::encode(octets)
         );
-        self.write(&text).map_err(|e| self.failed("written", &e))
+        self.file.write(&text)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::keys::LogId;
     use crate::log::sth::{SignedTreeHead, TreeHead};

@@ -5,6 +5,7 @@ pub mod ca;
 mod database;
 pub mod disk;
 pub mod head_file;
+mod kept_file;
 pub mod memory;
 pub mod rocks;
 pub mod schema;

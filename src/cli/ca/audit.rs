@@ -17,6 +17,7 @@ use crate::cli::output::{CliError, Context, print_json, print_rows};
 use crate::cli::runtime;
 use crate::client::AuditQuery;
 use crate::config::CaConfig;
+use crate::storage::ca::journal_file::JournalFile;
 use crate::storage::ca::rocks::RocksCaStore;
 
 /// Rows that are asked for at a time.
@@ -27,6 +28,7 @@ const PAGE: u32 = 500;
 pub enum AuditCommand {
     Export(ExportArgs),
     Verify(VerifyArgs),
+    Accept(AcceptArgs),
 }
 
 /// Write the journal of a running CA to standard output, a row a line, checked as it comes.
@@ -72,6 +74,19 @@ pub struct VerifyArgs {
     json: bool,
 }
 
+/// Let a CA go on with a database that was put back from an older copy.
+///
+/// A CA does not start with a database that does not go on from the journal's head kept beside it
+/// (DATA_DIR.head). Where the newest state is lost for good, this accepts what is there. What happened
+/// since is then unknown to the CA: enrolment tokens spent since are good once more (withdraw them), and
+/// certificates issued since are in the logs, but not in its repository.
+#[derive(Args)]
+pub struct AcceptArgs {
+    /// The configuration of a CA that is stopped
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
 /// A head that somebody noted down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Noted(JournalHead);
@@ -92,6 +107,7 @@ pub fn run(command: &AuditCommand) -> Result<(), CliError> {
     match command {
         AuditCommand::Export(args) => export(args),
         AuditCommand::Verify(args) => verify(args),
+        AuditCommand::Accept(args) => accept(args),
     }
 }
 
@@ -166,6 +182,23 @@ fn verify(args: &VerifyArgs) -> Result<(), CliError> {
         )));
     }
     report(args, &followed)
+}
+
+fn accept(args: &AcceptArgs) -> Result<(), CliError> {
+    let config = CaConfig::load(&args.config).map_err(|e| CliError::new(e.to_string()))?;
+    let store = RocksCaStore::open_read_only(&config.data_dir).map_err(|e| CliError::new(e.to_string()))?;
+    let mut followed = Followed::new(&[]);
+    follow_store(&store, &mut followed)?;
+    let file = JournalFile::beside(&config.data_dir);
+    let in_words = |head: &JournalHead| format!("{} rows, {}:{}", head.rows, head.rows, hex::encode(head.hash));
+    let kept = match file.load() {
+        Ok(Some(kept)) => in_words(&kept),
+        Ok(None) => "nothing".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    file.keep(&followed.head).context("the journal's head")?;
+    print_rows([("was", kept), ("accepted", in_words(&followed.head)), ("kept in", file.path().display().to_string())]);
+    Ok(())
 }
 
 fn follow_store(store: &dyn CaStore, followed: &mut Followed) -> Result<(), CliError> {

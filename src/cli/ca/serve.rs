@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::apki::Certificate;
 use crate::apki::chain::Anchors;
 use crate::ca::issuance::{IssuingCa, KnownLog, SatRule};
 use crate::ca::lint::Linter;
-use crate::ca::ports::{CaStore, LogSubmitter};
+use crate::ca::ports::{CaStore, JournalHead, LogSubmitter, StoreError};
 use crate::ca::service::{CaService, Parts, Settings, SystemRandom};
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::KeyKind;
@@ -37,6 +37,7 @@ use crate::http::ca::{CaApi, CaParts, Operator};
 use crate::http::serve::{serve, stopped};
 use crate::http::tls::acceptor;
 use crate::keys::{KeyError, PublicKey, SignatureAlgorithm, Signer, signer_from_pkcs8_pem};
+use crate::storage::ca::journal_file::JournalFile;
 use crate::storage::ca::rocks::RocksCaStore;
 use crate::storage::disk;
 use crate::time::{Clock, SystemClock};
@@ -49,6 +50,8 @@ const MAX_ISSUANCES: usize = 512;
 const RESUME_WINDOW_MS: u64 = 600_000;
 /// How often the disk is looked at and idle rate limits are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How often the journal's head is kept beside the database.
+const JOURNAL_HEAD: Duration = Duration::from_secs(1);
 /// How long requests under way have to hear that the CA has failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
@@ -94,7 +97,7 @@ pub struct OpenedCa {
 
 impl OpenedCa {
     /// Reads what `config` names.
-    pub fn read(config: &std::path::Path) -> Result<Self, CliError> {
+    pub fn read(config: &Path) -> Result<Self, CliError> {
         let config = CaConfig::load(config).map_err(|e| CliError::new(e.to_string()))?;
         let certificate = read_certificate(&config.issuer_certificate)?;
         let root = read_certificate(&config.root_certificate)?;
@@ -137,6 +140,7 @@ pub struct RunningCa {
     /// The CA itself.
     pub service: Arc<CaService>,
     store: Arc<RocksCaStore>,
+    journal: JournalFile,
     stop: watch::Sender<bool>,
     servers: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -157,6 +161,8 @@ impl RunningCa {
         let descriptor = descriptor(&config, &issuing)?;
         let metrics = Arc::new(CaMetrics::new().context("the metrics")?);
         let store = Arc::new(RocksCaStore::open(&config.data_dir).map_err(|e| CliError::new(e.to_string()))?);
+        let journal = JournalFile::beside(&config.data_dir);
+        journal.check(&*store).map_err(|e| rolled_back(&e, &config.data_dir))?;
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn CaStore>,
             logs: logs(&config)?,
@@ -194,8 +200,9 @@ impl RunningCa {
             let router = Arc::clone(&api).metrics_router();
             servers.push(tokio::spawn(serve(listener, MIN_CONNECTIONS, None, router, stopping.clone())));
         }
-        servers.push(tokio::spawn(housekeeping(api, Arc::clone(&service), config.clone(), stopping)));
-        Ok(Self { trust_domain: config.trust_domain, address, service, store, stop, servers })
+        servers.push(tokio::spawn(housekeeping(api, Arc::clone(&service), config.clone(), stopping.clone())));
+        servers.push(tokio::spawn(keep_journal_head(journal.clone(), Arc::clone(&store), stopping)));
+        Ok(Self { trust_domain: config.trust_domain, address, service, store, journal, stop, servers })
     }
 
     /// Resolves only if the CA ends by itself, with the reason.
@@ -225,9 +232,12 @@ impl RunningCa {
             server.await.context("a server task")?;
         }
         self.service.stop().await;
-        let store = self.store;
-        let flushed = tokio::task::spawn_blocking(move || store.flush()).await;
-        flushed.context("the store")?.context("the store")
+        let (store, journal) = (self.store, self.journal);
+        let last = tokio::task::spawn_blocking(move || {
+            store.flush()?;
+            journal.keep(&store.head()?)
+        });
+        last.await.context("the store")?.context("the store")
     }
 }
 
@@ -240,6 +250,39 @@ async fn housekeeping(api: Arc<CaApi>, service: Arc<CaService>, config: CaConfig
         api.forget_idle();
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING) => {}
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+/// A database from the past is not gone on with unasked: tokens spent since would be good once more.
+fn rolled_back(error: &StoreError, data_dir: &Path) -> CliError {
+    CliError::new(format!(
+        "{}: {error}\nPut the newest copy of the database back. If there is none, look at what is lost and accept it: \
+         atl ca audit accept --help",
+        data_dir.display()
+    ))
+}
+
+/// Keeps the journal's head beside the database, within a second of every change.
+async fn keep_journal_head(journal: JournalFile, store: Arc<RocksCaStore>, mut stop: watch::Receiver<bool>) {
+    let mut kept = JournalHead::default();
+    loop {
+        let (file, store) = (journal.clone(), Arc::clone(&store));
+        let keep = tokio::task::spawn_blocking(move || {
+            let head = store.head()?;
+            if head != kept {
+                file.keep(&head)?;
+            }
+            Ok::<_, StoreError>(head)
+        });
+        match keep.await {
+            Ok(Ok(head)) => kept = head,
+            Ok(Err(error)) => tracing::error!(%error, "the journal's head cannot be kept beside the database"),
+            Err(error) => tracing::error!(%error, "the journal's head cannot be kept beside the database"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(JOURNAL_HEAD) => {}
             () = stopped(&mut stop) => return,
         }
     }
