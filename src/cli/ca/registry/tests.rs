@@ -90,8 +90,8 @@ fn entries_are_listed_in_words() {
     assert_eq!(
         table(&[&one, &two], NOW),
         [
-            "BUILD             NAME        VERSION  ORGANIZATION  AGENTS                          UNTIL",
-            "abababababababab  bot         1        any           agent://bank.example.com/a/*/*  1970-01-01T00:00:00.000Z (over)",
+            "BUILD             NAME       VERSION  ORGANIZATION  AGENTS                          UNTIL",
+            "abababababababab  bot        1        any           agent://bank.example.com/a/*/*  1970-01-01T00:00:00.000Z (over)",
             "abababababababab  \\u{1b}[2J  1        any           agent://bank.example.com/a/*/*  ever",
         ]
     );
