@@ -105,7 +105,11 @@ fn builds_are_added_and_checked() {
         serde_json::from_str(&place.good(&format!("check --json --key {key} registry.json"))).unwrap();
     assert_eq!((json.as_array().unwrap().len(), &json[0]["build_hash"]), (2, &hash.clone().into()));
 
-    place.fails(2, &format!("{ADD} --build-hash {other} --organization kyc"), &["registry.json: entry 2", "as entry 1"]);
+    place.fails(
+        2,
+        &format!("{ADD} --build-hash {other} --organization kyc"),
+        &["registry.json: entry 2", "as entry 1"],
+    );
     place.fails(2, "key --out key.pem", &["key.pem: "]);
     assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 4, "nothing is left lying about");
 }
@@ -157,7 +161,7 @@ fn what_cannot_be_is_said() {
         (format!("{ADD} --build bot --not-after tomorrow"), &["it must be a moment such as"]),
         (with("nowhere.pem"), &["nowhere.pem (--key): "]),
         (with("sealed.pem"), &["sealed.pem (--key): ", "encrypted"]),
-        (with("other.pem"), &["registry.json: entry 0", "does not verify"]),
+        (with("other.pem"), &["registry.json: the signature of entry 0", "does not verify"]),
         ("check --key MCow registry.json".to_owned(), &["--key: "]),
         ("check --key nowhere registry.json".to_owned(), &["nowhere (--key"]),
         ("check --key bot registry.json".to_owned(), &["no PEM block PUBLIC KEY"]),
