@@ -238,10 +238,13 @@ fn signer(file: &Path) -> Result<Box<dyn Signer>, CliError> {
 
 /// The public key: the text itself, or what a file of that name has; of a private key its public half.
 fn public_key(text: &str) -> Result<PublicKey, CliError> {
-    if let Ok(der) = STANDARD.decode(text) {
-        return PublicKey::from_spki_der(&der).context("--key");
+    // The names of some files are base64; keys are the names of none.
+    if !Path::new(text).exists()
+        && let Ok(der) = STANDARD.decode(text)
+    {
+        return PublicKey::from_spki_der(&der).context("--key: it is no file, and as base64 of a public key");
     }
-    let place = format!("{text} (--key; it is no base64, so it must be a file)");
+    let place = format!("{text} (--key)");
     let pem = Zeroizing::new(fs::read_to_string(text).context(&place)?);
     for block in pem_blocks(&pem) {
         match pem::decode_vec(block.as_bytes()).context(&place)? {
