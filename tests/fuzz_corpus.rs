@@ -47,6 +47,7 @@ fn the_neighbours_of_every_seed_keep_it_too() {
     }
 }
 
+#[cfg(feature = "server")]
 #[test]
 fn each_property_has_its_target_and_its_seeds() {
     let properties: BTreeSet<String> = properties::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();

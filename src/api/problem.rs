@@ -264,10 +264,18 @@ impl Problem {
     }
 }
 
+/// Where it consists of several things, each has a line of its own; the detail may say the same in one.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = if self.detail.is_empty() { &self.title } else { &self.detail };
-        write!(f, "{}: {words}", self.kind)
+        let (first, second) = match self.subproblems.as_slice() {
+            [] => (&self.detail, &self.title),
+            _ => (&self.title, &self.detail),
+        };
+        write!(f, "{}: {}", self.kind, if first.is_empty() { second } else { first })?;
+        self.subproblems.iter().try_for_each(|sub| match sub.detail.as_str() {
+            "" => write!(f, "\n  {}", sub.kind),
+            detail => write!(f, "\n  {}: {detail}", sub.kind),
+        })
     }
 }
 
@@ -345,7 +353,16 @@ mod tests {
             {"type": "urn:ietf:params:trans:error:score", "detail": "too low"},
         ]);
         assert_eq!(json["subproblems"], expected);
-        assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
+        let again = serde_json::from_value::<Problem>(json).unwrap();
+        assert_eq!(again, problem);
+        assert_eq!(
+            again.to_string(),
+            "policy: The registration authority refuses\n  validity: too long\n  score: too low"
+        );
+        assert_eq!(
+            Problem { title: String::new(), ..again }.to_string().lines().next(),
+            Some("policy: too long; too low")
+        );
     }
 
     #[test]

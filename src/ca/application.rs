@@ -55,7 +55,7 @@ pub struct Principal {
 pub struct Application {
     /// Who asks to be certified.
     pub agent: AgentUri,
-    /// The SPIFFE ID that is to stand beside it (draft 4.3).
+    /// The SPIFFE ID that is to stand beside it (draft 4.3): the agent's own, or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spiffe: Option<String>,
     /// The key.

@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use super::application::Application;
+use super::application::{Application, Octets};
 use super::command::Command;
 use super::enrolment::{Entitlement, assess};
 use super::event::{Actor, Event};
@@ -12,7 +12,7 @@ use super::record::{Agent, CertificateRecord, CertificateState, Refusals};
 use super::request::{Assessment, Credential, Request, RequestId, RequestState};
 use super::serial::Serial;
 use super::state::State;
-use super::token::{Token, TokenSecret, TokenUse};
+use super::token::{Token, TokenId, TokenScope, TokenSecret, TokenUse};
 use crate::time::UnixMillis;
 
 /// For so long the same renewal is the same request, in milliseconds: long enough for lost answers, short
@@ -103,117 +103,148 @@ fn refused(command: &Command, refusal: &Refusal) -> Vec<Event> {
 fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -> Verdict {
     match command {
         Command::MintToken { secret, scope, expires_at, operator } => {
-            if scope.agents.trust_domain() != policy.trust_domain {
-                return Err(Refusal::Conflict(format!(
-                    "the pattern {} is for another trust domain than {}",
-                    scope.agents.as_str(),
-                    policy.trust_domain
-                )));
-            }
-            if *expires_at <= now {
-                return Err(Refusal::Conflict("the token would have expired before it is there".into()));
-            }
-            if state.token(&secret.id).is_some() {
-                return Err(Refusal::Conflict(format!("there is a token {} already", secret.id)));
-            }
-            let token = Token {
-                id: secret.id,
-                secret_hash: secret.secret_hash(),
-                scope: scope.clone(),
-                minted_by: operator.clone(),
-                minted_at: now,
-                expires_at: *expires_at,
-                used: TokenUse::Unused,
-            };
-            Ok((vec![Event::TokenMinted { token }], None))
+            mint_token(state, secret, scope, *expires_at, operator, policy, now)
         }
-        Command::WithdrawToken { token, .. } => match state.token(token).map(|token| token.used) {
-            None => Err(Refusal::NotFound("token of this name")),
-            Some(TokenUse::Unused) => Ok((vec![Event::TokenWithdrawn { token: *token }], None)),
-            Some(TokenUse::Withdrawn) => Ok((Vec::new(), None)),
-            Some(TokenUse::Spent(request)) => {
-                Err(Refusal::Conflict(format!("the token is spent: it stands behind request {request}")))
-            }
-        },
+        Command::WithdrawToken { token, .. } => withdraw_token(state, token),
         Command::Enrol { request, secret, application, .. } => enrol(state, request, secret, application, policy, now),
         Command::Renew { request, serial, fingerprint, application, .. } => {
             let current = state.certificate(serial).ok_or_else(not_ours)?;
             let held = state.request(&current.request);
             renew(state, request, (current, held), fingerprint, application, policy, now)
         }
-        Command::Approve { request, .. } => {
-            let found = find(state, request)?;
-            match &found.state {
-                RequestState::Pending { expires_at, .. } if now < *expires_at => {
-                    Ok((vec![Event::RequestApproved { request: *request }], Some(*request)))
-                }
-                RequestState::Pending { .. } => Err(Refusal::Conflict("the request has waited for too long".into())),
-                RequestState::Ready { .. } | RequestState::Processing { .. } | RequestState::Valid { .. } => {
-                    Ok((Vec::new(), Some(*request)))
-                }
-                RequestState::Invalid { why } => Err(Refusal::Conflict(format!("the request is closed: {why}"))),
-            }
-        }
-        Command::Deny { request, operator, why } => {
-            let why = if why.is_empty() { format!("denied by {operator}") } else { why.clone() };
-            match &find(state, request)?.state {
-                RequestState::Pending { .. } | RequestState::Ready { .. } => {
-                    Ok((vec![Event::RequestClosed { request: *request, why }], Some(*request)))
-                }
-                other => Err(Refusal::Conflict(format!("the request is {} and cannot be denied", other.name()))),
-            }
-        }
-        Command::Expire { request } => match &find(state, request)?.state {
-            RequestState::Pending { expires_at, .. } if *expires_at <= now => {
-                let why = "no operator approved it in time".to_owned();
-                Ok((vec![Event::RequestClosed { request: *request, why }], Some(*request)))
-            }
-            _ => Ok((Vec::new(), Some(*request))),
-        },
+        Command::Approve { request, .. } => approve(find(state, request)?, now),
+        Command::Deny { request, operator, why } => deny(find(state, request)?, operator, why),
+        Command::Expire { request } => Ok(expire(find(state, request)?, now)),
         Command::Precertify { request, serial, precertificate, not_after } => {
-            if state.certificate(serial).is_some() {
-                return Err(Refusal::Conflict(format!("the serial number {serial} is taken")));
-            }
-            let found = find(state, request)?;
-            let RequestState::Ready { grant } = &found.state else {
-                return Err(Refusal::Conflict(format!("the request is {}, not ready", found.state.name())));
-            };
-            if let Credential::Certificate(current) = &found.credential {
-                let current = state.certificate(current).ok_or_else(not_ours)?;
-                goes_on(current, state.agent(&current.agent).ok_or_else(not_ours)?)?;
-            }
-            let event = Event::PrecertificateSigned {
-                request: *request,
-                serial: *serial,
-                agent: found.application.agent.clone(),
-                score: grant.score,
-                precertificate: precertificate.clone(),
-                not_after: *not_after,
-            };
-            Ok((vec![event], Some(*request)))
+            precertify(state, request, *serial, precertificate, *not_after)
         }
         Command::Abandon { request, serial, why } => {
             under_way(state, request, serial)?;
-            let event = Event::IssuanceAbandoned { request: *request, serial: *serial, why: why.clone() };
-            Ok((vec![event], Some(*request)))
+            let (request, serial, why) = (*request, *serial, why.clone());
+            Ok((vec![Event::IssuanceAbandoned { request, serial, why }], Some(request)))
         }
         Command::Issue { request, serial, fingerprint, certificate } => {
             under_way(state, request, serial)?;
-            let event = Event::CertificateIssued {
-                request: *request,
-                serial: *serial,
-                fingerprint: *fingerprint,
-                certificate: certificate.clone(),
-            };
-            Ok((vec![event], Some(*request)))
+            let (request, serial, certificate) = (*request, *serial, certificate.clone());
+            let event = Event::CertificateIssued { request, serial, fingerprint: *fingerprint, certificate };
+            Ok((vec![event], Some(request)))
         }
         Command::CertifyService { serial, fingerprint, certificate } => {
-            if state.certificate(serial).is_some() {
-                return Err(Refusal::Conflict(format!("the serial number {serial} is taken")));
-            }
+            unused(state, serial)?;
             let (serial, fingerprint, certificate) = (*serial, *fingerprint, certificate.clone());
             Ok((vec![Event::ServiceCertified { serial, fingerprint, certificate }], None))
         }
+    }
+}
+
+fn mint_token(
+    state: &State,
+    secret: &TokenSecret,
+    scope: &TokenScope,
+    expires_at: UnixMillis,
+    operator: &str,
+    policy: &Policy,
+    now: UnixMillis,
+) -> Verdict {
+    if scope.agents.trust_domain() != policy.trust_domain {
+        return Err(Refusal::Conflict(format!(
+            "the pattern {} is for another trust domain than {}",
+            scope.agents.as_str(),
+            policy.trust_domain
+        )));
+    }
+    if expires_at <= now {
+        return Err(Refusal::Conflict("the token would have expired before it is there".into()));
+    }
+    if state.token(&secret.id).is_some() {
+        return Err(Refusal::Conflict(format!("there is a token {} already", secret.id)));
+    }
+    let token = Token {
+        id: secret.id,
+        secret_hash: secret.secret_hash(),
+        scope: scope.clone(),
+        minted_by: operator.to_owned(),
+        minted_at: now,
+        expires_at,
+        used: TokenUse::Unused,
+    };
+    Ok((vec![Event::TokenMinted { token }], None))
+}
+
+fn withdraw_token(state: &State, token: &TokenId) -> Verdict {
+    match state.token(token).map(|token| token.used) {
+        None => Err(Refusal::NotFound("token of this name")),
+        Some(TokenUse::Unused) => Ok((vec![Event::TokenWithdrawn { token: *token }], None)),
+        Some(TokenUse::Withdrawn) => Ok((Vec::new(), None)),
+        Some(TokenUse::Spent(request)) => {
+            Err(Refusal::Conflict(format!("the token is spent: it stands behind request {request}")))
+        }
+    }
+}
+
+fn approve(found: &Request, now: UnixMillis) -> Verdict {
+    let request = found.id;
+    match &found.state {
+        RequestState::Pending { expires_at, .. } if now < *expires_at => {
+            Ok((vec![Event::RequestApproved { request }], Some(request)))
+        }
+        RequestState::Pending { .. } => Err(Refusal::Conflict("the request has waited for too long".into())),
+        RequestState::Ready { .. } | RequestState::Processing { .. } | RequestState::Valid { .. } => {
+            Ok((Vec::new(), Some(request)))
+        }
+        RequestState::Invalid { why } => Err(Refusal::Conflict(format!("the request is closed: {why}"))),
+    }
+}
+
+fn deny(found: &Request, operator: &str, why: &str) -> Verdict {
+    let why = if why.is_empty() { format!("denied by {operator}") } else { why.to_owned() };
+    match &found.state {
+        RequestState::Pending { .. } | RequestState::Ready { .. } => {
+            Ok((vec![Event::RequestClosed { request: found.id, why }], Some(found.id)))
+        }
+        other => Err(Refusal::Conflict(format!("the request is {} and cannot be denied", other.name()))),
+    }
+}
+
+fn expire(found: &Request, now: UnixMillis) -> (Vec<Event>, Option<RequestId>) {
+    let late = matches!(&found.state, RequestState::Pending { expires_at, .. } if *expires_at <= now);
+    let why = "no operator approved it in time".to_owned();
+    let events = late.then_some(Event::RequestClosed { request: found.id, why });
+    (events.into_iter().collect(), Some(found.id))
+}
+
+fn precertify(
+    state: &State,
+    request: &RequestId,
+    serial: Serial,
+    precertificate: &Octets,
+    not_after: UnixMillis,
+) -> Verdict {
+    unused(state, &serial)?;
+    let found = find(state, request)?;
+    let RequestState::Ready { grant } = &found.state else {
+        return Err(Refusal::Conflict(format!("the request is {}, not ready", found.state.name())));
+    };
+    if let Credential::Certificate(current) = &found.credential {
+        let current = state.certificate(current).ok_or_else(not_ours)?;
+        goes_on(current, state.agent(&current.agent).ok_or_else(not_ours)?)?;
+    }
+    let event = Event::PrecertificateSigned {
+        request: *request,
+        serial,
+        agent: found.application.agent.clone(),
+        score: grant.score,
+        precertificate: precertificate.clone(),
+        not_after,
+    };
+    Ok((vec![event], Some(*request)))
+}
+
+/// That no certificate has had this number, whatever became of it.
+fn unused(state: &State, serial: &Serial) -> Result<(), Refusal> {
+    match state.certificate(serial) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::Conflict(format!("the serial number {serial} is taken"))),
     }
 }
 

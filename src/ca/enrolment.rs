@@ -163,18 +163,20 @@ fn check_agent(application: &Application, standing: &Standing<'_>, policy: &Poli
     }
 }
 
-/// That a SPIFFE ID is wanted here, ours, and for a renewal the one that is there already (draft 4.3).
+/// That a SPIFFE ID is wanted here (draft 4.3), that it is the agent's own name in that scheme, and for a
+/// renewal the one that is there already. What an agent may be called is decided once, for both names:
+/// otherwise any holder of a token could be any workload of the trust domain.
 fn check_spiffe(application: &Application, standing: &Standing<'_>, policy: &Policy, against: &mut Objections) {
     let Some(spiffe) = &application.spiffe else { return };
     if !policy.spiffe {
         let detail = format!("this CA puts no SPIFFE ID into certificates: leave `{spiffe}` out");
-        against.add(ReasonCode::Spiffe, detail);
+        return against.add(ReasonCode::Spiffe, detail);
     }
-    let domain = spiffe.strip_prefix("spiffe://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    if domain != policy.trust_domain {
-        let ours = &policy.trust_domain;
-        let detail = format!("the SPIFFE ID `{spiffe}` has to be in the trust domain {ours}: spiffe://{ours}/...");
-        against.add(ReasonCode::Spiffe, detail);
+    let agent = &application.agent;
+    let own = format!("spiffe://{}/{}/{}/{}", agent.trust_domain(), agent.org(), agent.agent_type(), agent.instance());
+    if *spiffe != own {
+        let detail = format!("`{spiffe}` is not the SPIFFE ID of {agent}, which is {own}: ask for that, or none");
+        return against.add(ReasonCode::Spiffe, detail);
     }
     if let Standing::Renewal(current) = standing
         && current.spiffe.as_ref() != Some(spiffe)

@@ -112,6 +112,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// How many requests more are open behind it: pending, ready or processing.
+    pub const fn opened(&self) -> i64 {
+        match self {
+            Self::RequestReceived { .. } => 1,
+            Self::RequestClosed { .. } | Self::CertificateIssued { .. } => -1,
+            _ => 0,
+        }
+    }
+
     /// Its name in the journal.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -166,8 +166,8 @@ impl Entry {
             && self.not_after.is_none_or(|not_after| now <= not_after)
     }
 
-    /// The build, for people.
-    fn title(&self) -> String {
+    /// The build, for people: its name, its version and the start of its hash.
+    pub fn title(&self) -> String {
         let hash = hex::encode(&self.build_hash[..4]);
         format!("`{}` {} ({hash}...)", self.name.as_str(), self.version.as_str())
     }
@@ -180,13 +180,7 @@ impl Registry {
     /// [`RegistryError`] for the first entry that is not as it should be; there is no registry then.
     pub fn parse(file: &[u8], key: &PublicKey) -> Result<Self, RegistryError> {
         let entries = read(file)?;
-        for (index, entry) in entries.iter().enumerate() {
-            let build = || entry.title();
-            let Some(Octets(signature)) = &entry.signature else {
-                return Err(RegistryError::Unsigned { index, build: build() });
-            };
-            key.verify(&entry.message(), signature).map_err(|_| RegistryError::Signature { index, build: build() })?;
-        }
+        verify(&entries, key)?;
         let mut by_hash: BTreeMap<_, Vec<Entry>> = BTreeMap::new();
         for entry in entries {
             by_hash.entry(entry.build_hash).or_default().push(entry);
@@ -212,8 +206,21 @@ impl Registry {
 /// Of the file, as in [`Registry::parse`], but for signatures; or the key's.
 pub fn sign(file: &[u8], key: &dyn Signer) -> Result<String, RegistryError> {
     let entries = read(file)?.into_iter().map(|entry| entry.sign(key)).collect::<Result<_, _>>()?;
-    let text = serde_json::to_string_pretty(&File { entries });
-    text.map(|text| text + "\n").map_err(|e| RegistryError::Json(e.to_string()))
+    write(entries)
+}
+
+/// Signs one more entry, and writes the file anew with it behind the others. Those must have been signed
+/// by the same key already: what somebody else put there is not vouched for in passing. Without a file it
+/// is the first entry of a new one.
+///
+/// # Errors
+/// Of the file, as in [`Registry::parse`], also where the entry is there already; or the key's.
+pub fn add(file: Option<&[u8]>, entry: Entry, key: &dyn Signer) -> Result<String, RegistryError> {
+    let mut entries = file.map(read).transpose()?.unwrap_or_default();
+    verify(&entries, key.public_key())?;
+    entries.push(entry.sign(key)?);
+    check(&entries)?;
+    write(entries)
 }
 
 /// Reads the entries, and checks everything but their signatures.
@@ -222,6 +229,12 @@ fn read(file: &[u8]) -> Result<Vec<Entry>, RegistryError> {
         return Err(RegistryError::TooLong(file.len()));
     }
     let File { entries } = serde_json::from_slice(file).map_err(|e| RegistryError::Json(e.to_string()))?;
+    check(&entries)?;
+    Ok(entries)
+}
+
+/// That there are not too many, and no two for the same.
+fn check(entries: &[Entry]) -> Result<(), RegistryError> {
     if entries.len() > MAX_ENTRIES {
         return Err(RegistryError::TooMany(entries.len()));
     }
@@ -232,7 +245,25 @@ fn read(file: &[u8]) -> Result<Vec<Entry>, RegistryError> {
             return Err(RegistryError::Duplicate { index, earlier, build: entry.title() });
         }
     }
-    Ok(entries)
+    Ok(())
+}
+
+/// That this key signed every one of them.
+fn verify(entries: &[Entry], key: &PublicKey) -> Result<(), RegistryError> {
+    for (index, entry) in entries.iter().enumerate() {
+        let build = || entry.title();
+        let Some(Octets(signature)) = &entry.signature else {
+            return Err(RegistryError::Unsigned { index, build: build() });
+        };
+        key.verify(&entry.message(), signature).map_err(|_| RegistryError::Signature { index, build: build() })?;
+    }
+    Ok(())
+}
+
+fn write(entries: Vec<Entry>) -> Result<String, RegistryError> {
+    let text = serde_json::to_string_pretty(&File { entries }).map_err(|e| RegistryError::Json(e.to_string()))? + "\n";
+    // What is written reads again.
+    if text.len() > MAX_FILE { Err(RegistryError::TooLong(text.len())) } else { Ok(text) }
 }
 
 #[cfg(test)]

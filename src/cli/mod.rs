@@ -62,7 +62,9 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("atl: {error}");
+            // Part of it may be what a server said.
+            let lines = error.to_string();
+            eprintln!("atl: {}", lines.lines().map(words::clean).collect::<Vec<_>>().join("\n"));
             ExitCode::from(error.code())
         }
     }

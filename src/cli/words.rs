@@ -1,6 +1,7 @@
 //! Times, money and limits in words.
 
 use crate::apki::capabilities::{Amount, Capability, Currency, RateLimit, SpendLimit};
+use crate::time::UnixMillis;
 
 /// Currencies whose minor unit is not a hundredth (ISO 4217).
 const NO_MINOR: &str = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF";
@@ -36,6 +37,38 @@ pub fn seconds(text: &str) -> Result<u32, String> {
     }
     let seconds: Option<u32> = digits.parse::<u32>().map_err(|_| wrong())?.checked_mul(unit);
     seconds.filter(|s| *s > 0).ok_or_else(wrong)
+}
+
+/// Reads a moment as RFC 3339 writes it, to the millisecond, or a date, which is its first moment in UTC.
+pub fn moment(text: &str) -> Result<UnixMillis, String> {
+    parse_moment(&text.to_ascii_uppercase())
+        .ok_or_else(|| "it must be a moment such as 2026-07-01T09:30:00Z, or a date".to_owned())
+}
+
+fn parse_moment(text: &str) -> Option<UnixMillis> {
+    let (date, time) = if text.len() == 10 { (text, "T00:00:00Z") } else { text.split_at_checked(10)? };
+    let (to_second, rest) = time.split_at_checked(9)?;
+    let seconds = format!("{date}{to_second}Z").parse::<der::DateTime>().ok()?.unix_duration().as_secs();
+    let (fraction, zone) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
+        None => ("0", rest),
+    };
+    // A digit at least, and the first three of them count.
+    let millis: u64 = if fraction.is_empty() { None } else { format!("{fraction:0<3}").get(..3)?.parse().ok() }?;
+    let moment = UnixMillis::from_secs(seconds)?.saturating_add(millis);
+    if zone == "Z" {
+        return Some(moment);
+    }
+    let ahead = zone.starts_with('+');
+    let (hours, minutes) = zone.strip_prefix(['+', '-'])?.split_once(':')?;
+    let number = |digits: &str, most: u64| {
+        let fine = digits.len() == 2 && digits.bytes().all(|c| c.is_ascii_digit());
+        digits.parse().ok().filter(|n: &u64| fine && *n <= most)
+    };
+    let offset = (number(hours, 23)? * 60 + number(minutes, 59)?) * 60_000;
+    // Nothing here is from before 1970.
+    let millis = if ahead { moment.get().checked_sub(offset) } else { moment.get().checked_add(offset) };
+    millis.map(UnixMillis::new)
 }
 
 /// An amount in its currency's major unit: `50.00 EUR`, `500 JPY`.
@@ -109,12 +142,16 @@ pub fn table(capabilities: &[Capability]) -> Vec<String> {
         [tool, scope, spend(c.spend_limit.as_ref()), rate(c.rate_limit.as_ref())]
     };
     let rows: Vec<[String; 4]> = std::iter::once(head).chain(capabilities.iter().map(row)).collect();
+    columns(&rows)
+}
+
+/// Rows as lines whose columns stand below each other.
+pub fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2)];
-    let line = |row: &[String; 4]| {
-        let [tool, scope, money, calls] = row;
-        let [a, b, c] = widths;
-        format!("{tool:a$}  {scope:b$}  {money:c$}  {calls}")
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
 }
@@ -144,6 +181,38 @@ mod tests {
         }
         for text in ["", "h", "0", "0h", "-1h", "1w", "1.5h", "1h1", "99999999999", "4294967295d", "１h"] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        for (text, millis) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-02", 86_400_000),
+            ("2026-07-01T09:30:00Z", 1_782_898_200_000),
+            ("2026-07-01t09:30:00.5z", 1_782_898_200_500),
+            ("2026-07-01T11:30:00.123999+02:00", 1_782_898_200_123),
+            ("2026-07-01T04:00:00-05:30", 1_782_898_200_000),
+        ] {
+            assert_eq!(moment(text), Ok(UnixMillis::new(millis)), "{text}");
+            assert!(moment(&text[1..]).is_err() && moment(&format!("{text}0")).is_err(), "{text}");
+        }
+        for text in [
+            "",
+            "now",
+            "1782898200",
+            "2026-13-01",
+            "2026-07-01T09:30Z",
+            "2026-07-01T09:30:00",
+            "2026-07-01T09:30:00.Z",
+            "2026-07-01T09:30:00+24:00",
+            "2026-07-01T09:30:00+2:00",
+            "2026-07-01T09:30:00+-2:00",
+            "1970-01-01T00:00:00+00:01",
+            "1969-12-31",
+            "２026-07-01",
+        ] {
+            assert!(moment(text).is_err(), "{text}");
         }
     }
 
@@ -200,8 +269,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_read_or_told_panics(text in ".{0,12}", millis in any::<u64>()) {
-            let _ = (seconds(&text), clean(&text), duration(millis));
+        fn a_moment_that_is_told_is_read(millis in 0..253_402_300_800_000_u64) {
+            let told = UnixMillis::new(millis);
+            prop_assert_eq!(moment(&told.to_string()), Ok(told));
+        }
+
+        #[test]
+        fn nothing_read_or_told_panics(text in ".{0,30}", millis in any::<u64>()) {
+            let _ = (seconds(&text), moment(&text), clean(&text), duration(millis));
         }
     }
 }

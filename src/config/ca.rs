@@ -99,7 +99,8 @@ pub struct CertificateRules {
     pub max_delegation_depth: u8,
     /// Which key a renewal may have. Default: any.
     pub renewal_key: RenewalKey,
-    /// Whether a `spiffe://` name stands beside the agent URI (draft 4.3). Default: false.
+    /// Whether the `spiffe://` name of the same agent may stand beside the agent URI (draft 4.3). Default:
+    /// false.
     pub spiffe: bool,
 }
 

@@ -534,10 +534,12 @@ proptest! {
         let mut ca = Ca::new();
         ca.policy.approval = approval;
         let (mut received, mut spent, mut signed, mut issued) = (vec![], vec![], vec![], vec![]);
+        let mut open = 0;
         for ((command, passes), pick) in commands {
             ca.now = ca.now.saturating_add(passes);
             let command = pick.and_then(|pick| ca.further(pick)).unwrap_or(command);
             for event in ca.decide(&command).events {
+                open += event.opened();
                 match event {
                     Event::RequestReceived { request, credential, .. } => {
                         received.push(request);
@@ -558,6 +560,8 @@ proptest! {
         prop_assert!(issued.iter().all(|(serial, _)| signed.contains(serial)));
         let kept = ca.store.values().filter(|e| matches!(e, Entity::Certificate(c) if c.issued().is_some())).count();
         prop_assert_eq!(kept, issued.len());
+        let kept = ca.store.values().filter(|e| matches!(e, Entity::Request(r) if r.state.is_open())).count();
+        prop_assert_eq!(usize::try_from(open), Ok(kept));
     }
 }
 

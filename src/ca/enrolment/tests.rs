@@ -77,7 +77,7 @@ fn refused(assessment: Assessment, codes: &[ReasonCode], words: &[&str]) {
 fn an_agent_that_says_nothing_gets_what_its_token_allows() {
     let grant = grant(enrol(&application(BOT), scope(), &policy()));
     assert_eq!(Some(&grant.capabilities), scope().capabilities.as_ref());
-    assert_eq!((grant.validity_seconds, grant.score.get(), grant.scored_at), (3600, 20, NOW));
+    assert_eq!((grant.validity_seconds, grant.score.get(), grant.scored_at), (3600, 25, NOW));
     assert_eq!((grant.method, grant.delegation), (AttestationMethod::SelfDeclared, None));
 }
 
@@ -92,12 +92,11 @@ fn says_everything_that_speaks_against_it_at_once() {
     all.principal.as_mut().unwrap().rules.capabilities_subset = false;
     let mut policy = policy();
     policy.provenance.required = true;
-    policy.min_score = Score::new(21).unwrap();
+    policy.min_score = Score::new(26).unwrap();
     use ReasonCode as R;
     let codes = [
         R::TrustDomain,
         R::AgentUri,
-        R::Spiffe,
         R::Spiffe,
         R::Capability,
         R::Capability,
@@ -136,24 +135,38 @@ fn the_agent_is_ours_and_the_tokens() {
 }
 
 #[test]
-fn a_spiffe_id_is_wanted_and_ours() {
+fn a_spiffe_id_is_wanted_and_the_agents_own() {
+    const OWN: &str = "spiffe://bank.example.com/payments/bot/1";
     let with = |spiffe: &str| Application { spiffe: Some(spiffe.into()), ..application(BOT) };
     let on = Policy { spiffe: true, ..policy() };
-    refused(
-        enrol(&with("spiffe://bank.example.com/x"), scope(), &policy()),
-        &[ReasonCode::Spiffe],
-        &["puts no SPIFFE ID"],
-    );
-    assert!(matches!(enrol(&with("spiffe://bank.example.com/x"), scope(), &on), Assessment::Granted(_)));
-    for foreign in ["spiffe://bank.example.org/x", "spiffe://bank.example.com.evil/x", "bank.example.com", ""] {
-        refused(enrol(&with(foreign), scope(), &on), &[ReasonCode::Spiffe], &["has to be in the trust domain"]);
+    for any in [OWN, "spiffe://bank.example.org/x"] {
+        refused(enrol(&with(any), scope(), &policy()), &[ReasonCode::Spiffe], &["puts no SPIFFE ID"]);
+    }
+    assert!(matches!(enrol(&with(OWN), scope(), &on), Assessment::Granted(_)));
+    for other in [
+        "spiffe://bank.example.com/payments/bot/2",
+        "spiffe://bank.example.com/kyc/bot/1",
+        "spiffe://bank.example.com/payments/bot",
+        "spiffe://bank.example.com/payments/bot/1/2",
+        "spiffe://bank.example.com/payments/bot/1/",
+        "spiffe://bank.example.com/",
+        "spiffe://bank.example.org/payments/bot/1",
+        "spiffe://bank.example.com.evil/payments/bot/1",
+        "SPIFFE://bank.example.com/payments/bot/1",
+        "bank.example.com",
+        "",
+    ] {
+        let words = [&format!("`{other}`"), OWN, "that, or none"];
+        refused(enrol(&with(other), scope(), &on), &[ReasonCode::Spiffe], &words);
     }
     let may = capabilities(&[]);
-    let (has, other) = (with("spiffe://bank.example.com/x"), with("spiffe://bank.example.com/y"));
+    let (has, none) = (with(OWN), application(BOT));
     assert!(matches!(renew(&has, &has, &may, &on), Assessment::Granted(_)));
-    assert!(matches!(renew(&application(BOT), &has, &may, &on), Assessment::Granted(_)));
-    refused(renew(&other, &has, &may, &on), &[ReasonCode::Spiffe], &["no new SPIFFE ID"]);
-    refused(renew(&other, &application(BOT), &may, &on), &[ReasonCode::Spiffe], &["has none"]);
+    assert!(matches!(renew(&none, &has, &may, &on), Assessment::Granted(_)));
+    refused(renew(&has, &none, &may, &on), &[ReasonCode::Spiffe], &["no new SPIFFE ID", "has none"]);
+    let older = with("spiffe://bank.example.com/payments/x");
+    refused(renew(&has, &older, &may, &on), &[ReasonCode::Spiffe], &["no new SPIFFE ID", "payments/x"]);
+    refused(renew(&older, &older, &may, &on), &[ReasonCode::Spiffe], &[OWN]);
 }
 
 #[test]
@@ -322,17 +335,17 @@ fn a_registered_build_is_verified_and_elevated() {
         let grant = grant(enrol(&asked, scope(), policy));
         (grant.method, grant.score.get())
     };
-    assert_eq!(of(&registered("payments")), (AttestationMethod::CaVerified, 60));
-    assert_eq!(of(&registered("kyc")), (AttestationMethod::SelfDeclared, 40));
-    assert_eq!(of(&policy()), (AttestationMethod::SelfDeclared, 40));
+    assert_eq!(of(&registered("payments")), (AttestationMethod::CaVerified, 65));
+    assert_eq!(of(&registered("kyc")), (AttestationMethod::SelfDeclared, 45));
+    assert_eq!(of(&policy()), (AttestationMethod::SelfDeclared, 45));
     let later = NOW.saturating_add(1);
     let late = assess(&asked, &Entitlement::Token(&token(scope())), None, &registered("payments"), later);
     assert_eq!(grant(late).method, AttestationMethod::SelfDeclared);
     // Fresh evidence counts, that of the answered request does not; ten days of history do.
     let of = |asked: &Application| grant(renew(asked, &asked.clone(), &capabilities(&[]), &registered("payments")));
-    assert_eq!(of(&asked).score.get(), 70);
+    assert_eq!(of(&asked).score.get(), 75);
     let silent = renew(&application(BOT), &asked, &capabilities(&[]), &registered("payments"));
-    assert_eq!((grant(silent).score.get(), of(&asked).inputs.history), (30, 10));
+    assert_eq!((grant(silent).score.get(), of(&asked).inputs.history), (35, 10));
 }
 
 #[test]
@@ -341,7 +354,7 @@ fn reputation_is_that_of_the_uris_organisation() {
     policy.reputations.insert("payments".into(), 17);
     assert_eq!(grant(enrol(&application(BOT), scope(), &policy)).inputs.organization, 17);
     policy.reputations.insert("payments".into(), 3);
-    let words = ["the score is 13", "from 20 on", "attestation 10 of 30", "organization 3 of 20", "provenance 0 of 15"];
+    let words = ["the score is 18", "from 20 on", "attestation 15 of 30", "organization 3 of 20", "provenance 0 of 15"];
     refused(enrol(&application(BOT), scope(), &policy), &[ReasonCode::Score], &words);
     refused(enrol(&application(BOT), scope(), &policy), &[ReasonCode::Score], &["code 0 of 15", "history 0 of 20"]);
 }
@@ -412,5 +425,5 @@ fn a_certificate_that_does_not_read_is_no_entitlement() {
 #[test]
 fn what_strangers_write_does_not_move_the_terminal() {
     let asked = Application { spiffe: Some("spiffe://\u{1b}[2J\u{202e}\u{e9}".into()), ..application(BOT) };
-    refused(enrol(&asked, scope(), &policy()), &[ReasonCode::Spiffe; 2], &["\\u{1b}[2J\\u{202e}\u{e9}"]);
+    refused(enrol(&asked, scope(), &policy()), &[ReasonCode::Spiffe], &["\\u{1b}[2J\\u{202e}\u{e9}"]);
 }

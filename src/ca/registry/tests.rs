@@ -81,6 +81,21 @@ fn a_file_that_was_signed_reads_back_and_signs_again() {
 }
 
 #[test]
+fn an_entry_is_added_behind_what_the_same_key_signed() {
+    let first = add(None, entry(1), &key(5)).unwrap();
+    assert_eq!(first, signed(vec![entry(1)]));
+    let both = add(Some(first.as_bytes()), scoped(1, Some("payments"), None, None), &key(5)).unwrap();
+    assert_eq!(both, signed(vec![entry(1), scoped(1, Some("payments"), None, None)]));
+    let again = |file: &str, by| add(Some(file.as_bytes()), entry(1), &key(by));
+    assert!(matches!(again(&both, 5), Err(RegistryError::Duplicate { index: 2, earlier: 0, .. })));
+    assert!(matches!(again(&both, 6), Err(RegistryError::Signature { index: 0, .. })));
+    let unsigned = serde_json::to_string(&File { entries: vec![entry(2)] }).unwrap();
+    assert!(matches!(again(&unsigned, 5), Err(RegistryError::Unsigned { index: 0, .. })));
+    assert!(matches!(again("", 5), Err(RegistryError::Json(_))));
+    assert_eq!(again("{\"entries\":[]}", 5).unwrap(), first);
+}
+
+#[test]
 fn refuses_the_whole_file_for_any_change() {
     let text =
         signed(vec![entry(1), scoped(2, Some("payments"), Some("agent://bank.example.com/payments/*/*"), Some(9))]);

@@ -29,6 +29,9 @@ use crate::time::{Clock, UnixMillis};
 /// What is signed to see whether the key signs. It is no DER, so it can be taken for no certificate.
 const KEY_CHECK: &[u8] = b"atl ca: does the issuing key sign?";
 
+/// Requests read at a time where they are counted.
+const OPEN_PAGE: usize = 256;
+
 /// The service without its handle: what tasks hold on to.
 pub(super) struct Core {
     pub(super) store: Arc<dyn CaStore>,
@@ -59,7 +62,8 @@ impl Core {
         let head = check_journal(&*store)?;
         settings.max_issuances = settings.max_issuances.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let policy = Arc::new(policy);
-        let writer = Writer::new(Arc::clone(&store), Arc::clone(&policy), Arc::clone(&clock), head);
+        let memory = (Arc::clone(&store), Arc::clone(&policy), Arc::clone(&clock));
+        let writer = Writer::new(memory, Arc::clone(&observer), head, count_open(&*store)?);
         // Each issuance tells the writer one thing at a time, and housekeeping some more.
         let reserve = settings.max_issuances.saturating_mul(2);
         let queue = Queue::start(writer, settings.queue_limit, reserve)?;
@@ -161,6 +165,19 @@ fn check_logs(ids: &[LogId], settings: &Settings) -> Result<(), StartError> {
     let found = ids.iter().collect::<HashSet<_>>().len();
     let needed = settings.sat_rule.min_sats.get();
     if found < needed { Err(StartError::Logs { needed, found }) } else { Ok(()) }
+}
+
+/// How many requests are pending, ready or processing.
+fn count_open(store: &dyn CaStore) -> Result<u64, StoreError> {
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = store.open_requests(after, OPEN_PAGE)?;
+        count += page.len() as u64;
+        match page.last() {
+            Some(last) if page.len() == OPEN_PAGE => after = Some((last.received_at, last.id)),
+            _ => return Ok(count),
+        }
+    }
 }
 
 /// The head of the journal, once it is seen to be that of the journal's last row.

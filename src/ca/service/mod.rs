@@ -118,6 +118,9 @@ pub trait Observer: Send + Sync {
     fn phase(&self, phase: &'static str, took: Duration);
     /// A log answered, or did not: `sat`, `retry`, `refused`, `timeout`, `bad_sat`.
     fn log(&self, url: &str, result: &'static str, took: Duration);
+    /// What is kept, at the start and behind each commit: rows of the journal, and requests that are
+    /// pending, ready or processing.
+    fn kept(&self, _rows: u64, _open_requests: u64) {}
 }
 
 /// Most rows, requests or certificates in one answer.

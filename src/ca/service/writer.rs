@@ -12,9 +12,10 @@ use std::sync::mpsc::Receiver;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::CaError;
+use super::{CaError, Observer};
 use crate::ca::authority::{Decision, Refusal, decide};
 use crate::ca::command::Command;
+use crate::ca::event::Event;
 use crate::ca::journal::{JournalError, JournalHead};
 use crate::ca::policy::Policy;
 use crate::ca::ports::{CaStore, Commit, CommitError, StoreError};
@@ -64,7 +65,9 @@ pub(super) struct Writer {
     store: Arc<dyn CaStore>,
     policy: Arc<Policy>,
     clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
     head: JournalHead,
+    open_requests: u64,
     latest: UnixMillis,
 }
 
@@ -74,13 +77,20 @@ struct Batch {
     state: State,
     head: JournalHead,
     rows: Vec<Vec<u8>>,
+    opened: i64,
     answers: Vec<(Reply, Result<Option<RequestId>, Refusal>)>,
 }
 
 impl Writer {
-    /// A writer that goes on behind `head`.
-    pub(super) fn new(store: Arc<dyn CaStore>, policy: Arc<Policy>, clock: Arc<dyn Clock>, head: JournalHead) -> Self {
-        Self { store, policy, clock, head, latest: UnixMillis::default() }
+    /// A writer that goes on behind `head`, where so many requests are open.
+    pub(super) fn new(
+        (store, policy, clock): (Arc<dyn CaStore>, Arc<Policy>, Arc<dyn Clock>),
+        observer: Arc<dyn Observer>,
+        head: JournalHead,
+        open_requests: u64,
+    ) -> Self {
+        observer.kept(head.rows, open_requests);
+        Self { store, policy, clock, observer, head, open_requests, latest: UnixMillis::default() }
     }
 
     /// Works until the queue's other end is dropped, or until something leaves doubt.
@@ -91,6 +101,7 @@ impl Writer {
                 state: State::default(),
                 head: self.head,
                 rows: Vec::new(),
+                opened: 0,
                 answers: Vec::new(),
             };
             for job in iter::once(first).chain(jobs.try_iter()).take(MAX_BATCH) {
@@ -135,6 +146,7 @@ impl Writer {
         }
         batch.head = head;
         events.iter().for_each(|event| batch.state.apply(batch.now, event));
+        batch.opened += events.iter().map(Event::opened).sum::<i64>();
         batch.answers.push((reply, verdict));
         Ok(())
     }
@@ -158,11 +170,15 @@ impl Writer {
     /// Makes the batch durable, then answers. Where for certain nothing was written, nothing of it
     /// has happened.
     fn commit(&mut self, batch: Batch) -> Result<(), Fatal> {
-        let Batch { now, state, head, rows, answers } = batch;
+        let Batch { now, state, head, rows, opened, answers } = batch;
         if !rows.is_empty() {
             let commit = Commit { base: self.head, rows, head, entities: state.changed() };
             match self.store.commit(commit) {
-                Ok(()) => (self.head, self.latest) = (head, now),
+                Ok(()) => {
+                    (self.head, self.latest) = (head, now);
+                    self.open_requests = self.open_requests.saturating_add_signed(opened);
+                    self.observer.kept(head.rows, self.open_requests);
+                }
                 Err(CommitError::NotWritten(why)) => {
                     tracing::warn!(%why, "the CA's store did not take a batch in");
                     answers.into_iter().for_each(|(reply, _)| drop(reply.send(Err(CaError::Overloaded))));

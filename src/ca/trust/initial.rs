@@ -2,16 +2,20 @@
 //!
 //! | part | points | of |
 //! |---|---|---|
-//! | attestation | selfDeclared 10, caVerified 20, thirdParty 25, hardwareBound 30 | 30 |
+//! | attestation | selfDeclared 15, caVerified 25, thirdParty 27, hardwareBound 30 | 30 |
 //! | organization | as the operator set for it | 20 |
 //! | provenance | a known model family 5, a known framework 5, a version of the model that is stated 5 | 15 |
 //! | code | a build that is stated 5, a registered one 15 | 15 |
 //! | history | one for every whole day since the first certificate, and no more than there were certificates | 20 |
 //!
-//! With [`DEFAULT_REPUTATION`] an agent that says nothing of itself has 20 points (RESTRICTED), one
-//! that says everything 40 (STANDARD), and one of a registered build 60 (ELEVATED). History asks
-//! for days and for certificates, so that neither an agent that renews every minute nor one that
-//! is asleep gains by it. What is not in a table above does not count: nothing lowers the score.
+//! With [`DEFAULT_REPUTATION`] an agent that says nothing of itself has 25 points (RESTRICTED), one
+//! that says everything 45 (STANDARD), and one of a registered build 65 (ELEVATED). Each is five points
+//! above the floor of its tier, and that margin is meant: decay begins at once and is rounded down
+//! (draft 6.2), so that a score on the floor is below it, and in the lower tier, a second after it
+//! was computed. At two points an hour, the default, five last through a certificate of two hours.
+//!
+//! History asks for days and for certificates, so that neither an agent that renews every minute nor
+//! one that is asleep gains by it. What is not in a table above does not count: nothing lowers the score.
 
 use serde::{Deserialize, Serialize};
 
@@ -111,9 +115,9 @@ pub fn score(facts: &Facts) -> ScoreInputs {
     let provenance = [facts.known_model, facts.known_framework, facts.version_stated];
     ScoreInputs {
         attestation: match facts.method {
-            AttestationMethod::SelfDeclared => 10,
-            AttestationMethod::CaVerified => 20,
-            AttestationMethod::ThirdParty => 25,
+            AttestationMethod::SelfDeclared => 15,
+            AttestationMethod::CaVerified => 25,
+            AttestationMethod::ThirdParty => 27,
             AttestationMethod::HardwareBound => 30,
         },
         organization: facts.reputation.min(MAX_REPUTATION),
@@ -156,9 +160,9 @@ mod tests {
     fn the_three_usual_agents_have_the_three_usual_tiers() {
         let registered = Facts { method: AttestationMethod::CaVerified, build: Build::Registered, ..EVERYTHING };
         let total = |facts: &Facts| (score(facts).total().get(), score(facts).total().tier());
-        assert_eq!(total(&NOTHING), (20, TrustTier::Restricted));
-        assert_eq!(total(&EVERYTHING), (40, TrustTier::Standard));
-        assert_eq!(total(&registered), (60, TrustTier::Elevated));
+        assert_eq!(total(&NOTHING), (25, TrustTier::Restricted));
+        assert_eq!(total(&EVERYTHING), (45, TrustTier::Standard));
+        assert_eq!(total(&registered), (65, TrustTier::Elevated));
     }
 
     #[test]
@@ -224,7 +228,7 @@ mod tests {
         #[test]
         fn every_part_is_within_its_bounds_and_they_add_up(facts in facts()) {
             let inputs = score(&facts);
-            prop_assert!((10..=30).contains(&inputs.attestation));
+            prop_assert!((15..=30).contains(&inputs.attestation));
             prop_assert!(inputs.organization <= 20 && inputs.provenance <= 15);
             prop_assert!(inputs.code <= 15 && inputs.history <= 20);
             let sum = inputs.attestation + inputs.organization + inputs.provenance + inputs.code + inputs.history;

@@ -102,8 +102,8 @@ impl Recipe {
     }
 }
 
-/// Builds may be larger than memory.
-fn hash_file(file: &Path) -> Result<Hex32, CliError> {
+/// SHA-256 of a build, which may be larger than memory; it was named with `--build`.
+pub fn hash_file(file: &Path) -> Result<Hex32, CliError> {
     let mut build = File::open(file).context(format_args!("{} (--build)", file.display()))?;
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
     loop {

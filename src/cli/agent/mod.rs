@@ -2,7 +2,7 @@
 
 mod csr;
 mod enroll;
-mod evidence;
+pub mod evidence;
 mod exchange;
 mod files;
 mod inspect;

@@ -3,10 +3,12 @@
 pub mod audit;
 mod authority;
 mod certificate;
+pub mod certificates;
 pub mod init;
 pub mod keyfile;
 mod operator;
 pub mod policy;
+pub mod registry;
 pub mod requests;
 pub mod root;
 pub mod serve;
@@ -33,6 +35,12 @@ pub enum CaCommand {
     /// What waits for an operator.
     #[command(subcommand)]
     Requests(requests::RequestsCommand),
+    /// What the CA has issued.
+    #[command(subcommand)]
+    Certificates(certificates::CertificatesCommand),
+    /// The builds known to be good, which make an attestation caVerified.
+    #[command(subcommand)]
+    Registry(registry::RegistryCommand),
     /// The journal: export it, follow its chain.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -46,6 +54,8 @@ pub fn run(command: CaCommand) -> Result<(), CliError> {
         CaCommand::Serve(args) => serve::run(&args),
         CaCommand::Token(command) => token::run(&command),
         CaCommand::Requests(command) => requests::run(&command),
+        CaCommand::Certificates(command) => certificates::run(&command),
+        CaCommand::Registry(command) => registry::run(&command),
         CaCommand::Audit(command) => audit::run(&command),
     }
 }

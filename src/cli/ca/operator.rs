@@ -37,9 +37,14 @@ pub struct Operator {
 }
 
 impl OperatorArgs {
+    /// What the CA in the directory is set to.
+    pub fn config(&self) -> Result<CaConfig, CliError> {
+        CaConfig::load(&self.dir.join("ca.toml")).map_err(|e| CliError::new(e.to_string()))
+    }
+
     /// Reads the files and makes ready to call; nothing is called yet.
     pub fn open(&self) -> Result<Operator, CliError> {
-        let config = CaConfig::load(&self.dir.join("ca.toml")).map_err(|e| CliError::new(e.to_string()))?;
+        let config = self.config()?;
         let file = self.operator_token.clone().unwrap_or_else(|| self.dir.join("operator-admin.token"));
         let token =
             Zeroizing::new(fs::read_to_string(&file).context(format_args!(
@@ -72,19 +77,45 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     }
 }
 
-/// A call that failed, with what to look at where nobody answered.
+/// A call that failed, with what to look at where the answer does not say.
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 pub fn failed(error: ClientError) -> CliError {
-    match error {
-        ClientError::Transport { .. } => {
-            CliError::new(format!("{error}\nIs the CA running? atl ca serve --config DIR/ca.toml"))
+    let next = match &error {
+        ClientError::Transport { .. } => "Is the CA running? atl ca serve --config DIR/ca.toml",
+        ClientError::Problem { status: 401, .. } => {
+            "Is the token that of an operator under [[operators]] in ca.toml? --operator-token names its file"
         }
-        other => CliError::new(other.to_string()),
-    }
+        ClientError::Status { .. } | ClientError::Unparsable { .. } | ClientError::BaseUrl { .. } => {
+            "Is that the CA? --url says where it is"
+        }
+        ClientError::Problem { .. } | ClientError::TooLong { .. } => return CliError::new(error.to_string()),
+    };
+    CliError::new(format!("{error}\n{next}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Problem, Subproblem, Token};
+
+    #[test]
+    fn what_failed_says_what_to_do_next() {
+        let url = || "https://ca.example.com/ca/v1/certificates".to_owned();
+        let problem = |token: Token| ClientError::Problem {
+            url: url(),
+            status: token.status(),
+            problem: Box::new(Problem::new(token, "why")),
+        };
+        assert!(failed(problem(Token::Unauthorized)).to_string().contains("why\nIs the token that of an operator"));
+        assert!(!failed(problem(Token::Conflict)).to_string().contains('\n'));
+        let proxy = ClientError::Status { url: url(), status: 502, retry_after_seconds: None };
+        assert!(failed(proxy).to_string().ends_with("--url says where it is"));
+        let reasons = [Subproblem::reason("validity", "too long"), Subproblem::reason("score", "")];
+        let problem = Problem::new(Token::Policy, "too long; too low").of(reasons);
+        let refused = ClientError::Problem { url: url(), status: 403, problem: Box::new(problem) };
+        let lines = "status 403, policy: The registration authority refuses\n  validity: too long\n  score";
+        assert!(failed(refused).to_string().ends_with(lines));
+    }
 
     #[test]
     fn a_server_on_all_addresses_is_called_on_the_loopback() {

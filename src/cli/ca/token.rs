@@ -8,8 +8,10 @@ use clap::{Args, Subcommand};
 use super::operator::{OperatorArgs, failed};
 use crate::api::ca::MintTokenRequest;
 use crate::apki::capabilities::Capabilities;
+use crate::ca::token::UriPattern;
 use crate::cli::output::{CliError, Context, print_json};
-use crate::cli::{runtime, words};
+use crate::cli::runtime;
+use crate::cli::words::{self, clean};
 
 /// The subcommands of `atl ca token`.
 #[derive(Subcommand)]
@@ -54,7 +56,13 @@ pub struct MintArgs {
 }
 
 /// Take back a token that nobody has used.
+///
+/// Which tokens there are, by name, is in the journal: minted, spent on a request, withdrawn.
+///
+/// Example:
+///   atl ca audit export --dir myca | grep token_minted
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct WithdrawArgs {
     #[command(flatten)]
     operator: OperatorArgs,
@@ -71,6 +79,7 @@ pub fn run(command: &TokenCommand) -> Result<(), CliError> {
 }
 
 fn mint(args: &MintArgs) -> Result<(), CliError> {
+    check_pattern(&args.agents, &args.operator.config()?.trust_domain)?;
     let capabilities = args.capabilities.as_ref().map(|file| {
         let text = fs::read(file).context(file.display())?;
         serde_json::from_slice::<Capabilities>(&text).context(file.display())
@@ -92,9 +101,54 @@ fn mint(args: &MintArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+/// That the pattern is one, and of the CA's trust domain: the CA would say the same, but only once asked.
+fn check_pattern(agents: &str, ours: &str) -> Result<(), CliError> {
+    let example = format!("such as agent://{ours}/payments/*/*");
+    let pattern = UriPattern::parse(agents);
+    let pattern = pattern.map_err(|e| {
+        CliError::new(format!(
+            "--agents: `{}` is no agent URI with `*` for whole segments, {example}: {e}",
+            clean(agents)
+        ))
+    })?;
+    if pattern.trust_domain() == ours {
+        return Ok(());
+    }
+    Err(CliError::new(format!(
+        "--agents: `{agents}` is in the trust domain {}, and this CA issues for {ours} only: name agents there, {example}",
+        pattern.trust_domain()
+    )))
+}
+
 fn withdraw(args: &WithdrawArgs) -> Result<(), CliError> {
     let operator = args.operator.open()?;
     runtime()?.block_on(operator.ca.withdraw_token(operator.token(), &args.id)).map_err(failed)?;
     println!("token {} is withdrawn", args.id);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_of_the_cas_own_domain() {
+        let check = |agents: &str| check_pattern(agents, "bank.example.com").map_err(|e| e.to_string());
+        for good in ["agent://bank.example.com/a/b/c", "agent://bank.example.com/a/*/*"] {
+            assert_eq!(check(good), Ok(()));
+        }
+        let other = check("agent://bank.example.org/a/b/*").unwrap_err();
+        assert!(
+            other.contains("in the trust domain bank.example.org") && other.contains("bank.example.com only"),
+            "{other}"
+        );
+        for wrong in ["", "*", "agent://bank.example.com/a/b", "agent://bank.example.com/a/b*/c", "\u{1b}[2J"] {
+            let refused = check(wrong).unwrap_err();
+            assert!(
+                refused.contains("--agents") && refused.contains("agent://bank.example.com/payments/*/*"),
+                "{refused}"
+            );
+            assert!(!refused.contains('\u{1b}'));
+        }
+    }
 }

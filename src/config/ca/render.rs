@@ -130,7 +130,8 @@ max_delegation_depth = {}
 # The key of a renewed certificate: \"any\", \"new\" or \"same\" as before.
 renewal_key = \"{renewal_key}\"
 
-# Whether a spiffe:// name stands beside the agent URI.
+# Whether a spiffe:// name may stand beside the agent URI: of the same trust domain, org, type and
+# instance, and no other.
 spiffe = {}
 ",
             rules.default_validity_seconds,

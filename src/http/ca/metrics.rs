@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramVec, IntCounterVec, Registry};
+use prometheus::{HistogramVec, IntCounterVec, IntGauge, Registry};
 
 use crate::ca::service::Observer;
-use crate::http::metrics::{counters, histograms, render};
+use crate::http::metrics::{counters, gauge, histograms, level, render};
 
 /// Up to what a log that is slow, and asked again, may take.
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -18,6 +18,8 @@ pub struct CaMetrics {
     log_seconds: HistogramVec,
     log_answers: IntCounterVec,
     turned_away: IntCounterVec,
+    journal_rows: IntGauge,
+    open_requests: IntGauge,
 }
 
 impl CaMetrics {
@@ -36,6 +38,8 @@ impl CaMetrics {
             log_seconds: histograms(register, "log_seconds", "Submission to answer of a log", "log", SECONDS)?,
             log_answers: counters(register, "log_answers_total", "What logs answered", &["log", "result"])?,
             turned_away: counters(register, "turned_away_total", "Requests over a limit, by bucket", &["bucket"])?,
+            journal_rows: gauge(register, "journal_rows", "Rows of the journal")?,
+            open_requests: gauge(register, "open_requests", "Requests that are pending, ready or processing")?,
             registry,
         })
     }
@@ -67,6 +71,11 @@ impl Observer for CaMetrics {
         self.log_answers.with_label_values(&[url, result]).inc();
         self.log_seconds.with_label_values(&[url]).observe(took.as_secs_f64());
     }
+
+    fn kept(&self, rows: u64, open_requests: u64) {
+        self.journal_rows.set(level(rows));
+        self.open_requests.set(level(open_requests));
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +89,7 @@ mod tests {
         metrics.phase("sign", Duration::from_millis(3));
         metrics.log("https://log.example/", "sat", Duration::from_millis(30));
         metrics.turned_away("source");
+        metrics.kept(12, 3);
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
         for line in [
             r#"atl_ca_applications_total{kind="enrol",result="valid"} 1"#,
@@ -88,6 +98,8 @@ mod tests {
             r#"atl_ca_log_seconds_bucket{log="https://log.example/",le="0.05"} 1"#,
             r#"atl_ca_log_answers_total{log="https://log.example/",result="sat"} 1"#,
             r#"atl_ca_turned_away_total{bucket="source"} 1"#,
+            "atl_ca_journal_rows 12",
+            "atl_ca_open_requests 3",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -2,6 +2,10 @@
 
 use std::fmt::Debug;
 
+use atl::api::ca::{
+    self, AuditAnswer, CaDescriptor, CertificatesAnswer, DenyRequest, EnrolRequest, MintTokenAnswer, MintTokenRequest,
+    RequestAnswer, RequestsAnswer, RequestsQuery,
+};
 use atl::api::{
     AnchorsResponse, CertHashQuery, ConsistencyQuery, ConsistencyResponse, EntriesQuery, EntriesResponse,
     LogDescriptor, MAX_BATCH_ENTRIES, MAX_CHAIN_READ, Problem, ProofAndHeadResponse, ProofQuery, ProofResponse,
@@ -21,6 +25,11 @@ pub fn json(input: &[u8]) {
         Ok(requests) => batch(requests),
         Err(problem) => refusal(&problem, &[Token::Malformed]),
     }
+    body(input, EnrolRequest::from_json);
+    body(input, MintTokenRequest::from_json);
+    if !input.is_empty() {
+        body(input, DenyRequest::from_json);
+    }
     answer::<Problem>(input);
     answer::<SubmitEntryResponse>(input);
     answer::<SubmitEntriesResponse>(input);
@@ -31,6 +40,20 @@ pub fn json(input: &[u8]) {
     answer::<EntriesResponse>(input);
     answer::<AnchorsResponse>(input);
     answer::<LogDescriptor>(input);
+    answer::<RequestAnswer>(input);
+    answer::<RequestsAnswer>(input);
+    answer::<MintTokenAnswer>(input);
+    answer::<CertificatesAnswer>(input);
+    answer::<AuditAnswer>(input);
+    answer::<CaDescriptor>(input);
+}
+
+/// A body of the CA's calls.
+fn body<T: Serialize + PartialEq + Debug>(input: &[u8], read: fn(&[u8]) -> Result<T, Problem>) {
+    match read(input) {
+        Ok(request) => assert_eq!(read(&serde_json::to_vec(&request).unwrap()).as_ref(), Ok(&request)),
+        Err(problem) => refusal(&problem, &[Token::Malformed]),
+    }
 }
 
 fn same_request(request: &SubmitEntryRequest) {
@@ -90,6 +113,18 @@ pub fn query(input: &[u8]) {
     }
     match CertHashQuery::parse(text) {
         Ok(query) => assert_eq!(CertHashQuery::parse(&query.to_query()), Ok(query)),
+        Err(problem) => refusal(&problem, &[Token::Malformed]),
+    }
+    match RequestsQuery::parse(text) {
+        Ok(query) => assert_eq!(RequestsQuery::parse(&query.to_query()), Ok(query)),
+        Err(problem) => refusal(&problem, &[Token::Malformed]),
+    }
+    match ca::CertificatesQuery::parse(text) {
+        Ok(query) => assert_eq!(ca::CertificatesQuery::parse(&query.to_query()), Ok(query)),
+        Err(problem) => refusal(&problem, &[Token::Malformed]),
+    }
+    match ca::AuditQuery::parse(text) {
+        Ok(query) => assert_eq!(ca::AuditQuery::parse(&query.to_query()), Ok(query)),
         Err(problem) => refusal(&problem, &[Token::Malformed]),
     }
 }

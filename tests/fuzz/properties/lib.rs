@@ -7,12 +7,16 @@
 
 mod admission;
 mod api;
+#[cfg(feature = "server")]
+mod ca;
 mod certificates;
 mod signed;
 mod tree;
 
 pub use admission::admission;
 pub use api::{json, query};
+#[cfg(feature = "server")]
+pub use ca::{ca_config, csr, journal, registry, token};
 pub use certificates::{agent_uri, certificate, extensions};
 pub use signed::{checkpoint, sat};
 pub use tree::{bundles, proofs, tile_path};
@@ -25,12 +29,22 @@ pub const ALL: &[(&str, Property)] = &[
     ("admission", admission),
     ("agent_uri", agent_uri),
     ("bundles", bundles),
+    #[cfg(feature = "server")]
+    ("ca_config", ca_config),
     ("certificate", certificate),
     ("checkpoint", checkpoint),
+    #[cfg(feature = "server")]
+    ("csr", csr),
     ("extensions", extensions),
+    #[cfg(feature = "server")]
+    ("journal", journal),
     ("json", json),
     ("proofs", proofs),
     ("query", query),
+    #[cfg(feature = "server")]
+    ("registry", registry),
     ("sat", sat),
     ("tile_path", tile_path),
+    #[cfg(feature = "server")]
+    ("token", token),
 ];
