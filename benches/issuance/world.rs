@@ -1,0 +1,260 @@
+//! Two logs, each with its own database, sequencer and HTTP API on the loopback interface, and the CA
+//! that submits to them: the parts that `atl log serve` and `atl ca serve` put together.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atl::api::{B64, LogDescriptor, SubmitEntryRequest};
+use atl::apki::Certificate;
+use atl::apki::chain::Anchors;
+use atl::apki::extension::Text;
+use atl::apki::trust_score::{DecayRate, Score};
+use atl::ca::issuance::{IssuingCa, KnownLog, SatRule};
+use atl::ca::lint::Linter;
+use atl::ca::policy::{ApprovalRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, ValidityRule};
+use atl::ca::ports::{Answer, LogSubmitter, SubmitError};
+use atl::ca::registry::Registry;
+use atl::ca::service::{CaService, Observer, Parts, Settings, SystemRandom};
+use atl::cli::pki::{DemoPki, KeyKind};
+use atl::client::LogClient;
+use atl::http::limits::Rate;
+use atl::http::log::{LogParts, LogService};
+use atl::http::metrics::Metrics;
+use atl::http::serve::serve;
+use atl::keys::{Ed25519Signer, PublicKey, Signer, signer_from_pkcs8_pem};
+use atl::log::checkpoint::Origin;
+use atl::log::entry::EntryType;
+use atl::log::store::LogStore;
+use atl::sequencer::task::{self as sequencer, Sequencer};
+use atl::storage::ca::rocks::RocksCaStore;
+use atl::storage::head_file::HeadFile;
+use atl::storage::rocks::RocksStore;
+use atl::time::{Clock, SystemClock, UnixMillis, WatchedClock};
+use parking_lot::Mutex;
+use rcgen::KeyPair;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::common::rules;
+
+pub const TRUST_DOMAIN: &str = "bank.example.com";
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Nobody is turned away.
+pub const UNLIMITED: Rate =
+    Rate { per_second: NonZeroU32::new(1_000_000).unwrap(), burst: NonZeroU32::new(1_000_000).unwrap() };
+
+/// A CA that runs, its logs, and what they tell of themselves.
+pub struct World {
+    pub kind: KeyKind,
+    pub root: Certificate,
+    pub service: Arc<CaService>,
+    pub phases: Arc<Phases>,
+    logs: Vec<RunningLog>,
+    /// The databases are under here; `TMPDIR` says on which disk.
+    pub dir: TempDir,
+}
+
+impl World {
+    pub async fn start(kind: KeyKind) -> Self {
+        let pki = DemoPki::new(kind, SystemClock.now()).unwrap();
+        let [root, issuer] = [&pki.root, &pki.org].map(|files| files.open().unwrap().certificate().clone());
+        let dir = tempfile::tempdir().unwrap();
+        let mut logs = Vec::new();
+        for n in 0..2 {
+            logs.push(RunningLog::start(&dir, n, &root).await);
+        }
+        let phases = Arc::<Phases>::default();
+        let throw_away = signer(&new_key(kind).serialize_pem());
+        let parts = Parts {
+            store: Arc::new(RocksCaStore::open(&dir.path().join("ca")).unwrap()),
+            logs: logs.iter().map(RunningLog::reached).collect(),
+            linter: Linter::new(issuer.clone(), throw_away, TRUST_DOMAIN, false).unwrap(),
+            ca: IssuingCa::new(issuer, vec![root.clone()], signer(&pki.org.key_pem)).unwrap(),
+            policy: policy(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            observer: Arc::clone(&phases) as _,
+        };
+        // Both logs have to vouch for every certificate.
+        let sat_rule = SatRule { min_sats: NonZeroUsize::new(2).unwrap(), ..SatRule::default() };
+        let service = CaService::start(parts, Settings { sat_rule, ..Settings::default() }).unwrap();
+        Self { kind, root, service, phases, logs, dir }
+    }
+
+    pub async fn stop(self) {
+        self.service.stop().await;
+        for log in self.logs {
+            log.stop().await;
+        }
+    }
+}
+
+/// A new key of this kind.
+pub fn new_key(kind: KeyKind) -> KeyPair {
+    let algorithm = match kind {
+        KeyKind::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+        KeyKind::Ed25519 => &rcgen::PKCS_ED25519,
+    };
+    KeyPair::generate_for(algorithm).unwrap()
+}
+
+/// What signs with the key in this PEM.
+pub fn signer(pem: &str) -> Arc<dyn Signer> {
+    Arc::from(signer_from_pkcs8_pem(pem, Arc::new(aws_lc_rs::rand::SystemRandom::new())).unwrap())
+}
+
+/// What an operator gets who sets nothing but the trust domain.
+fn policy() -> Policy {
+    let text = |text: &str| Text::new(text).unwrap();
+    Policy {
+        trust_domain: TRUST_DOMAIN.into(),
+        attestor: text("Bank"),
+        validity: ValidityRule { min: 300, default: 3600, max: 86_400 },
+        decay_rate: DecayRate::new(1).unwrap(),
+        computation_method: text("initial"),
+        principal: PrincipalRule::Hashed { salt: [9; 32] },
+        max_delegation_depth: 5,
+        renewal_key: RenewalKeyRule::Any,
+        spiffe: false,
+        approval: ApprovalRule::Never,
+        pending_ttl_ms: 3_600_000,
+        min_score: Score::new(20).unwrap(),
+        default_reputation: 10,
+        reputations: Default::default(),
+        provenance: ProvenanceRule::default(),
+        registry: Registry::default(),
+        ceiling: None,
+    }
+}
+
+/// How long each phase of each issuance took.
+#[derive(Default)]
+pub struct Phases(Mutex<HashMap<&'static str, Vec<Duration>>>);
+
+impl Phases {
+    /// What was measured since it was taken last.
+    pub fn take(&self) -> HashMap<&'static str, Vec<Duration>> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+impl Observer for Phases {
+    fn answered(&self, _: &'static str, _: &'static str) {}
+    fn phase(&self, phase: &'static str, took: Duration) {
+        self.0.lock().entry(phase).or_default().push(took);
+    }
+    fn log(&self, _: &str, result: &'static str, took: Duration) {
+        assert_eq!(result, "sat", "a log did not answer as it should");
+        self.0.lock().entry("one log").or_default().push(took);
+    }
+}
+
+/// A log that serves.
+struct RunningLog {
+    address: SocketAddr,
+    key: PublicKey,
+    sequencer: Arc<Sequencer>,
+    stop: watch::Sender<bool>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl RunningLog {
+    async fn start(dir: &TempDir, n: u8, root: &Certificate) -> Self {
+        let store: Arc<dyn LogStore> = Arc::new(RocksStore::open(&dir.path().join(format!("log-{n}"))).unwrap());
+        let signer: Arc<dyn Signer> = Arc::new(Ed25519Signer::from_seed(&[n + 1; 32]).unwrap());
+        let (key, clock): (_, Arc<dyn Clock>) = (signer.public_key().clone(), Arc::new(WatchedClock::start()));
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let parts = sequencer::Parts {
+            store: Arc::clone(&store),
+            keeper: Arc::new(HeadFile::new(dir.path().join(format!("head-{n}")))),
+            signer: Arc::clone(&signer),
+            clock: Arc::clone(&clock),
+            observer: Arc::clone(&metrics) as _,
+        };
+        let origin: Origin = format!("bench.example/{n}").parse().unwrap();
+        let descriptor = descriptor(&origin, &key);
+        let settings = sequencer::Settings { origin, sth_interval_ms: 60_000, queue_limit: 4096, retention_ms: 0 };
+        let sequencer = tokio::task::spawn_blocking(move || Sequencer::start(parts, settings)).await;
+        let sequencer = Arc::new(sequencer.unwrap().unwrap());
+        let service = Arc::new(LogService::new(LogParts {
+            sequencer: Arc::clone(&sequencer),
+            store,
+            signer,
+            clock,
+            anchors: Anchors::new([root.clone()]).unwrap(),
+            rules: rules(),
+            descriptor,
+            per_source: UNLIMITED,
+            per_anchor: UNLIMITED,
+            max_body_bytes: 256 << 10,
+            max_batch_body_bytes: 4 << 20,
+            metrics,
+        }));
+        let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let server = tokio::spawn(serve(listener, 1024, None, service.router(false), stopping));
+        Self { address, key, sequencer, stop, server }
+    }
+
+    /// The log as the CA knows it. No two are of one operator.
+    fn reached(&self) -> (KnownLog, Arc<dyn LogSubmitter>) {
+        let url = format!("http://{}", self.address);
+        let log = HttpLog(LogClient::new(&url).unwrap());
+        (KnownLog::new(url, self.address.to_string(), self.key.clone()), Arc::new(log))
+    }
+
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        self.server.await.unwrap();
+        tokio::task::spawn_blocking(move || self.sequencer.shutdown()).await.unwrap().unwrap();
+    }
+}
+
+fn descriptor(origin: &Origin, key: &PublicKey) -> LogDescriptor {
+    LogDescriptor {
+        origin: origin.to_string(),
+        log_id: key.log_id(),
+        key: B64(key.spki_der().to_vec()),
+        vkey: origin.verifier_key(key).unwrap().to_string(),
+        operator: "bench".into(),
+        sth_interval_seconds: 60,
+        mmd_seconds: 60,
+        not_after_start: UnixMillis::new(0),
+        not_after_limit: UnixMillis::new(u64::MAX),
+        retention_seconds: 0,
+        witnesses: Vec::new(),
+        hash: "SHA-256".into(),
+        signature_algorithm: "Ed25519".into(),
+        oid_arc: atl::apki::oid::ARC.into(),
+    }
+}
+
+/// A log over HTTP; one that does not answer well ends the benchmark.
+struct HttpLog(LogClient);
+
+impl LogSubmitter for HttpLog {
+    fn submit<'a>(
+        &'a self,
+        precertificate: &'a [u8],
+        chain: &'a [Vec<u8>],
+    ) -> Answer<'a, Result<Vec<u8>, SubmitError>> {
+        let entry = SubmitEntryRequest {
+            submission: B64(precertificate.to_vec()),
+            entry_type: Some(EntryType::Precertificate),
+            chain: chain.iter().cloned().map(B64).collect(),
+        };
+        Box::pin(async move {
+            let answer = self.0.submit(&entry).await;
+            answer.map(|answer| answer.sat.0).map_err(|e| SubmitError::Refused(e.to_string()))
+        })
+    }
+
+    fn probe(&self) -> Answer<'_, Result<(), String>> {
+        Box::pin(async { self.0.sth().await.map(drop).map_err(|e| e.to_string()) })
+    }
+}
