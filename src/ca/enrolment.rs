@@ -163,17 +163,17 @@ fn check_agent(application: &Application, standing: &Standing<'_>, policy: &Poli
     }
 }
 
-/// That a SPIFFE ID is wanted here, ours, and for a renewal the one that is there already (draft 4.3).
+/// That a SPIFFE ID is wanted here, the agent's own, and for a renewal there already (draft 4.3). No
+/// credential says who may have which, so that one may have only what its agent URI says too.
 fn check_spiffe(application: &Application, standing: &Standing<'_>, policy: &Policy, against: &mut Objections) {
     let Some(spiffe) = &application.spiffe else { return };
     if !policy.spiffe {
         let detail = format!("this CA puts no SPIFFE ID into certificates: leave `{spiffe}` out");
         against.add(ReasonCode::Spiffe, detail);
     }
-    let domain = spiffe.strip_prefix("spiffe://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    if domain != policy.trust_domain {
-        let ours = &policy.trust_domain;
-        let detail = format!("the SPIFFE ID `{spiffe}` has to be in the trust domain {ours}: spiffe://{ours}/...");
+    let own = application.agent.spiffe_id();
+    if *spiffe != own {
+        let detail = format!("the SPIFFE ID `{spiffe}` is not that of {}: ask for {own}", application.agent);
         against.add(ReasonCode::Spiffe, detail);
     }
     if let Standing::Renewal(current) = standing

@@ -118,7 +118,7 @@ pub enum ReasonCode {
     TrustDomain,
     /// The credential is not for this agent.
     AgentUri,
-    /// A SPIFFE ID is asked for, and this CA puts none into certificates.
+    /// A SPIFFE ID is asked for that is not the agent's own, or that this CA puts into no certificate.
     Spiffe,
     /// A capability is not within a ceiling.
     Capability,

@@ -136,24 +136,28 @@ fn the_agent_is_ours_and_the_tokens() {
 }
 
 #[test]
-fn a_spiffe_id_is_wanted_and_ours() {
+fn a_spiffe_id_is_wanted_and_the_agents_own() {
+    const OWN: &str = "spiffe://bank.example.com/payments/bot/1";
     let with = |spiffe: &str| Application { spiffe: Some(spiffe.into()), ..application(BOT) };
     let on = Policy { spiffe: true, ..policy() };
-    refused(
-        enrol(&with("spiffe://bank.example.com/x"), scope(), &policy()),
-        &[ReasonCode::Spiffe],
-        &["puts no SPIFFE ID"],
-    );
-    assert!(matches!(enrol(&with("spiffe://bank.example.com/x"), scope(), &on), Assessment::Granted(_)));
-    for foreign in ["spiffe://bank.example.org/x", "spiffe://bank.example.com.evil/x", "bank.example.com", ""] {
-        refused(enrol(&with(foreign), scope(), &on), &[ReasonCode::Spiffe], &["has to be in the trust domain"]);
+    refused(enrol(&with(OWN), scope(), &policy()), &[ReasonCode::Spiffe], &["puts no SPIFFE ID"]);
+    assert!(matches!(enrol(&with(OWN), scope(), &on), Assessment::Granted(_)));
+    for foreign in [
+        "spiffe://bank.example.com/payments/bot/2",
+        "spiffe://bank.example.com/payments/bot/1/",
+        "spiffe://bank.example.com/payments/bot",
+        "spiffe://bank.example.com/ns/prod/sa/ledger",
+        "spiffe://bank.example.org/payments/bot/1",
+        "spiffe://bank.example.com.evil/payments/bot/1",
+        BOT,
+        "",
+    ] {
+        refused(enrol(&with(foreign), scope(), &on), &[ReasonCode::Spiffe], &["is not that of", OWN]);
     }
     let may = capabilities(&[]);
-    let (has, other) = (with("spiffe://bank.example.com/x"), with("spiffe://bank.example.com/y"));
-    assert!(matches!(renew(&has, &has, &may, &on), Assessment::Granted(_)));
-    assert!(matches!(renew(&application(BOT), &has, &may, &on), Assessment::Granted(_)));
-    refused(renew(&other, &has, &may, &on), &[ReasonCode::Spiffe], &["no new SPIFFE ID"]);
-    refused(renew(&other, &application(BOT), &may, &on), &[ReasonCode::Spiffe], &["has none"]);
+    assert!(matches!(renew(&with(OWN), &with(OWN), &may, &on), Assessment::Granted(_)));
+    assert!(matches!(renew(&application(BOT), &with(OWN), &may, &on), Assessment::Granted(_)));
+    refused(renew(&with(OWN), &application(BOT), &may, &on), &[ReasonCode::Spiffe], &["no new SPIFFE ID", "has none"]);
 }
 
 #[test]
