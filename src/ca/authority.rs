@@ -12,7 +12,7 @@ use super::record::{Agent, CertificateRecord, CertificateState, Refusals};
 use super::request::{Assessment, Credential, Request, RequestId, RequestState};
 use super::serial::Serial;
 use super::state::State;
-use super::token::{Token, TokenSecret, TokenUse};
+use super::token::{Token, TokenId, TokenSecret, TokenUse};
 use crate::time::UnixMillis;
 
 /// For so long the same renewal is the same request, in milliseconds: long enough for lost answers, short
@@ -86,6 +86,13 @@ fn refused(command: &Command, refusal: &Refusal) -> Vec<Event> {
         // Nothing else would ever close it.
         (Command::Precertify { request, .. }, Refusal::Unauthorized(why)) => {
             vec![Event::RequestClosed { request: *request, why: why.clone() }]
+        }
+        (Command::Issue { request, serial, .. }, Refusal::Unauthorized(why)) => {
+            let why = || why.clone();
+            vec![
+                Event::IssuanceAbandoned { request: *request, serial: *serial, why: why() },
+                Event::RequestClosed { request: *request, why: why() },
+            ]
         }
         (Command::Enrol { application, .. } | Command::Renew { application, .. }, Refusal::Refused(reasons)) => command
             .credential()
@@ -178,9 +185,12 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
             let RequestState::Ready { grant } = &found.state else {
                 return Err(Refusal::Conflict(format!("the request is {}, not ready", found.state.name())));
             };
-            if let Credential::Certificate(current) = &found.credential {
-                let current = state.certificate(current).ok_or_else(not_ours)?;
-                goes_on(current, state.agent(&current.agent).ok_or_else(not_ours)?)?;
+            match &found.credential {
+                Credential::Certificate(current) => {
+                    let current = state.certificate(current).ok_or_else(not_ours)?;
+                    goes_on(current, state.agent(&current.agent).ok_or_else(not_ours)?)?;
+                }
+                Credential::Token(token) => takes_no_place(state, found, token, now)?,
             }
             let event = Event::PrecertificateSigned {
                 request: *request,
@@ -199,6 +209,11 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
         }
         Command::Issue { request, serial, fingerprint, certificate } => {
             under_way(state, request, serial)?;
+            // Of two enrolments that were on their way together one was first.
+            let found = find(state, request)?;
+            if let Credential::Token(token) = &found.credential {
+                takes_no_place(state, found, token, now)?;
+            }
             let event = Event::CertificateIssued {
                 request: *request,
                 serial: *serial,
@@ -309,6 +324,21 @@ fn goes_on(current: &CertificateRecord, agent: &Agent) -> Result<(), Refusal> {
         return Ok(());
     }
     let why = "the agent has enrolled anew since: the certificates of its earlier enrolment do not renew any more";
+    Err(Refusal::Unauthorized(why.into()))
+}
+
+/// That nobody else has enrolled the agent since the request was received, whose token does not replace
+/// anybody: what was no question then is one for an operator now.
+fn takes_no_place(state: &State, request: &Request, token: &TokenId, now: UnixMillis) -> Result<(), Refusal> {
+    let replaces = state.token(token).is_some_and(|token| token.scope.replaces);
+    let taken = state
+        .agent(&request.application.agent)
+        .is_some_and(|agent| Some(agent.enrolment) != request.agent_enrolment && now <= agent.current_not_after);
+    if replaces || !taken {
+        return Ok(());
+    }
+    let why = "the agent was enrolled with another token since, and this one does not say that it replaces anybody: \
+               ask again with a new token";
     Err(Refusal::Unauthorized(why.into()))
 }
 

@@ -74,7 +74,15 @@ impl State {
                     false => RequestState::Pending { reasons: held.clone(), grant, expires_at: *expires_at },
                 };
                 let (id, credential, application) = (*request, *credential, application.clone());
-                self.put(Entity::Request(Request { id, application, credential, received_at: at, state }));
+                let agent_enrolment = self.agent(&application.agent).map(|agent| agent.enrolment);
+                self.put(Entity::Request(Request {
+                    id,
+                    application,
+                    credential,
+                    received_at: at,
+                    agent_enrolment,
+                    state,
+                }));
                 match credential {
                     Credential::Token(token) => self.use_token(&token, TokenUse::Spent(id)),
                     Credential::Certificate(serial) => {

@@ -109,6 +109,9 @@ impl Ca {
         match (&decision.verdict, decision.events.as_slice()) {
             (Err(Refusal::Unauthorized(_)), []) => "unauthorized",
             (Err(Refusal::Unauthorized(_)), [Event::RequestClosed { .. }]) => "unauthorized, request_closed",
+            (Err(Refusal::Unauthorized(_)), [Event::IssuanceAbandoned { .. }, Event::RequestClosed { .. }]) => {
+                "unauthorized, abandoned, closed"
+            }
             (Err(Refusal::Refused(_)), [Event::ApplicationRefused { .. }]) => "refused",
             (Err(Refusal::NotFound(_)), []) => "not found",
             (Err(Refusal::Conflict(_)), []) => "conflict",
@@ -423,6 +426,37 @@ fn enrolling_anew_ends_the_earlier_line() {
         );
     }
     assert_eq!(ca.run(&renew(3, 6, &fresh)), "request_received");
+}
+
+#[test]
+fn a_token_that_does_not_replace_does_not_by_being_early_either() {
+    let with_key = |n| Application { public_key: key(n).public_key().clone(), ..application(BOT) };
+    let (owner, thief) = (with_key(98), with_key(97));
+    let mut ca = Ca::new();
+    for n in 1..=5 {
+        let scope = TokenScope { replaces: n == 4, ..scope() };
+        assert_eq!(ca.run(&mint(n, scope, NOW.saturating_add(100 * HOUR))), "token_minted");
+    }
+    // All ask before there is such an agent, so none of them is held.
+    for n in 1..=4 {
+        let of = if n == 1 { &owner } else { &thief };
+        assert_eq!(ca.run(&enrol(n, n, of)), "request_received");
+    }
+    assert_eq!(ca.run(&precertify(1, 1)), "precertificate_signed");
+    assert_eq!(ca.run(&precertify(2, 2)), "precertificate_signed");
+    assert_eq!(ca.run(&issue(1, 1, &owner)), "certificate_issued");
+    assert_eq!(ca.run(&issue(2, 2, &thief)), "unauthorized, abandoned, closed");
+    assert_eq!(ca.run(&precertify(3, 3)), "unauthorized, request_closed");
+    assert_eq!((ca.request(2).state.name(), ca.request(3).state.name()), ("invalid", "invalid"));
+    assert_eq!((ca.bot().current, ca.bot().enrolment), (serial(1), id(1)));
+    assert_eq!(ca.run(&renew(1, 6, &owner)), "request_received");
+    ca.issued(6, &owner);
+    // What an operator sees is held is the operator's to let through, and a token that replaces may.
+    assert_eq!(ca.run(&enrol(5, 5, &thief)), "request_received");
+    assert_eq!(ca.run(&approve(5)), "request_approved");
+    ca.issued(5, &thief);
+    ca.issued(4, &thief);
+    assert_eq!(ca.bot().enrolment, id(4));
 }
 
 #[test]

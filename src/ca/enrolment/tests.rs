@@ -51,6 +51,7 @@ fn renew(application: &Application, before: &Application, may: &Capabilities, po
         application: before.clone(),
         credential: Credential::Token(secret(1).id),
         received_at: NOW,
+        agent_enrolment: None,
         state: RequestState::Invalid { why: String::new() },
     };
     let entitlement = Entitlement::Certificate { certificate: &certificate, answered: Some(&answered) };

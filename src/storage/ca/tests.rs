@@ -150,7 +150,8 @@ fn request(n: u8, received_at: u64, state: RequestState) -> Request {
         principal: None,
     };
     let credential = Credential::Token(TokenId::new([n; 8]));
-    Request { id: RequestId::new([n; 16]), application, credential, received_at: at(received_at), state }
+    let (id, received_at) = (RequestId::new([n; 16]), at(received_at));
+    Request { id, application, credential, received_at, agent_enrolment: None, state }
 }
 
 fn certificate(n: u8, agent: &str, signed_at: u64, state: CertificateState) -> CertificateRecord {
