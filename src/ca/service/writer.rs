@@ -26,7 +26,7 @@ use crate::time::{Clock, UnixMillis};
 const MAX_BATCH: usize = 256;
 /// How far the clock may go back before nothing is written any more. Up to there rows keep the time
 /// of the row before.
-const MAX_CLOCK_STEP_MS: u64 = 60_000;
+pub(super) const MAX_CLOCK_STEP_MS: u64 = 60_000;
 
 /// Tells whoever waits. One that went away does not hear it; what was decided stays.
 pub(super) type Reply = oneshot::Sender<Result<Option<Request>, CaError>>;
@@ -78,9 +78,15 @@ struct Batch {
 }
 
 impl Writer {
-    /// A writer that goes on behind `head`.
-    pub(super) fn new(store: Arc<dyn CaStore>, policy: Arc<Policy>, clock: Arc<dyn Clock>, head: JournalHead) -> Self {
-        Self { store, policy, clock, head, latest: UnixMillis::default() }
+    /// A writer that goes on behind `head`, whose row was written at `latest`.
+    pub(super) fn new(
+        store: Arc<dyn CaStore>,
+        policy: Arc<Policy>,
+        clock: Arc<dyn Clock>,
+        head: JournalHead,
+        latest: UnixMillis,
+    ) -> Self {
+        Self { store, policy, clock, head, latest }
     }
 
     /// Works until the queue's other end is dropped, or until something leaves doubt.
