@@ -19,6 +19,11 @@ use crate::time::UnixMillis;
 /// of any certificate's next renewal with fresh evidence.
 const REPEAT_MS: u64 = 60_000;
 
+/// So many applications with one credential are refused and recorded; who is wrong more often hears that
+/// alone, so that nobody fills the journal with what leads to nothing. An agent that asks until its
+/// certificate ends stays below.
+const MAX_REFUSED: u16 = 100;
+
 /// Why a command does not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -131,6 +136,7 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
                 minted_at: now,
                 expires_at: *expires_at,
                 used: TokenUse::Unused,
+                refused: 0,
             };
             Ok((vec![Event::TokenMinted { token }], None))
         }
@@ -275,6 +281,7 @@ fn enrol(
         TokenUse::Unused if token.expires_at <= now => {
             return Err(unauthorized(format!("the enrolment token expired at {}", token.expires_at)));
         }
+        TokenUse::Unused if token.refused >= MAX_REFUSED => return Err(too_often("enrolment token")),
         TokenUse::Unused => {}
     }
     let assessment = assess(application, &Entitlement::Token(token), state.agent(&application.agent), policy, now);
@@ -305,6 +312,9 @@ fn renew(
     // The same request once more, because its answer was lost: it stands where it stands.
     if let Some(earlier) = earlier.filter(repeated) {
         return Ok((Vec::new(), Some(earlier.id)));
+    }
+    if current.refused >= MAX_REFUSED {
+        return Err(too_often("certificate"));
     }
     let entitlement = Entitlement::Certificate { certificate: &issued.certificate.0, answered };
     let assessment = assess(application, &entitlement, Some(agent), policy, now);
@@ -363,6 +373,11 @@ fn received(
     let application = application.clone();
     let event = Event::RequestReceived { request, credential, application, grant, held, expires_at };
     Ok((vec![event], Some(request)))
+}
+
+fn too_often(credential: &str) -> Refusal {
+    let why = format!("{MAX_REFUSED} applications with this {credential} were refused: enrol with a new token");
+    Refusal::Unauthorized(why)
 }
 
 fn not_ours() -> Refusal {

@@ -66,7 +66,16 @@ impl State {
         match event {
             Event::TokenMinted { token } => self.put(Entity::Token(token.clone())),
             Event::TokenWithdrawn { token } => self.use_token(token, TokenUse::Withdrawn),
-            Event::ApplicationRefused { .. } | Event::ServiceCertified { .. } => {}
+            Event::ServiceCertified { .. } => {}
+            Event::ApplicationRefused { credential: Credential::Token(id), .. } => {
+                if let Some(token) = self.token(id) {
+                    let refused = token.refused.saturating_add(1);
+                    self.put(Entity::Token(Token { refused, ..token.clone() }));
+                }
+            }
+            Event::ApplicationRefused { credential: Credential::Certificate(serial), .. } => {
+                self.change_certificate(serial, |record| record.refused = record.refused.saturating_add(1));
+            }
             Event::RequestReceived { request, credential, application, grant, held, expires_at } => {
                 let grant = Box::new(grant.clone());
                 let state = match held.is_empty() {
@@ -112,6 +121,7 @@ impl State {
                     signed_at: at,
                     not_after: *not_after,
                     renewal: None,
+                    refused: 0,
                     state: CertificateState::Precertified,
                 }));
                 self.change_request(request, |state| match state {

@@ -328,6 +328,23 @@ fn a_refused_application_leaves_the_token_as_it_was() {
 }
 
 #[test]
+fn refusals_do_not_fill_the_journal() {
+    let wrong = Application { validity_seconds: Some(1), ..application(BOT) };
+    let mut ca = Ca::with_tokens();
+    ca.enrolled(2, 1, &application(BOT));
+    for command in [enrol(1, 9, &wrong), renew(1, 9, &wrong)] {
+        for _ in 0..MAX_REFUSED {
+            assert_eq!(ca.run(&command), "refused");
+        }
+        let rows = ca.rows.len();
+        assert!(matches!(ca.refusal(&command), Refusal::Unauthorized(why) if why.contains("100 applications")));
+        assert_eq!(ca.rows.len(), rows);
+    }
+    // A token that was used well is not the worse for it.
+    assert_eq!(ca.run(&enrol(2, 9, &application(BOT))), "-");
+}
+
+#[test]
 fn nobody_learns_which_tokens_exist() {
     let bot = application(BOT);
     let mut ca = Ca::with_tokens();

@@ -21,6 +21,7 @@ fn token(scope: TokenScope) -> Token {
         minted_at: NOW,
         expires_at: NOW.saturating_add(HOUR),
         used: TokenUse::Unused,
+        refused: 0,
     }
 }
 

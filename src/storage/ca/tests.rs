@@ -124,6 +124,7 @@ fn token(n: u8) -> Token {
         minted_at: at(1),
         expires_at: at(2),
         used: TokenUse::Unused,
+        refused: 0,
     }
 }
 
@@ -165,6 +166,7 @@ fn certificate(n: u8, agent: &str, signed_at: u64, state: CertificateState) -> C
         signed_at: at(signed_at),
         not_after: at(signed_at + 1),
         renewal: None,
+        refused: 0,
         state,
     }
 }
