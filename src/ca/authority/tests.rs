@@ -7,7 +7,7 @@ use super::*;
 use crate::apki::AgentUri;
 use crate::apki::testing::key;
 use crate::ca::application::Octets;
-use crate::ca::journal::{JournalError, JournalHead};
+use crate::ca::journal::{JournalError, JournalHead, Row};
 use crate::ca::policy::ApprovalRule;
 use crate::ca::ports::{Entity, Key};
 use crate::ca::record::ReasonCode;
@@ -198,6 +198,7 @@ impl Ca {
         let (mut head, mut state) = (JournalHead::default(), State::default());
         for row in &self.rows {
             let row = head.follow(row).unwrap();
+            assert_eq!(state.contradiction(&row.event), None, "{:?}", row.event);
             state.apply(row.at, &row.event);
         }
         (head, state)
@@ -536,6 +537,33 @@ fn the_journal_shows_every_change() {
         let mut twice = ca.rows.clone();
         twice.insert(at, ca.rows[at].clone());
         assert!(follow(&twice).is_err(), "row {at}");
+    }
+}
+
+#[test]
+fn what_nobody_decided_is_a_contradiction() {
+    let rows = busy().rows;
+    let events: Vec<Event> = rows.iter().map(|row| serde_json::from_slice::<Row>(row).unwrap().event).collect();
+    let shows = |missing: usize| {
+        let mut state = State::default();
+        let mut others = events.iter().enumerate().filter(|(n, _)| *n != missing).map(|(_, event)| event);
+        others.any(|event| {
+            let against = state.contradiction(event);
+            state.apply(NOW, event);
+            against.is_some()
+        })
+    };
+    // All but the token that nobody used, and what nothing follows from.
+    let shown: Vec<_> = (0..events.len()).filter(|n| shows(*n)).map(|n| events[n].name()).collect();
+    let mut expected = vec!["token_minted"; 3];
+    expected.extend(["request_received", "precertificate_signed", "issuance_abandoned", "precertificate_signed"]);
+    expected.push("request_received");
+    assert_eq!(shown, expected);
+    // Nor does anything happen once more.
+    let mut state = State::default();
+    events.iter().for_each(|event| state.apply(NOW, event));
+    for event in &events {
+        assert!(state.contradiction(event).is_some(), "{event:?}");
     }
 }
 
