@@ -93,6 +93,11 @@ pub struct AgentUri {
 }
 
 impl AgentUri {
+    /// The one SPIFFE ID that stands for the same agent: the same authority and path (draft 4.3).
+    pub fn spiffe_id(&self) -> String {
+        format!("spiffe://{}", self.text.strip_prefix(SCHEME).unwrap_or_default())
+    }
+
     /// Reads an agent URI; nothing is normalised.
     pub fn parse(text: &str) -> Result<Self, AgentUriError> {
         if text.len() > MAX_URI {

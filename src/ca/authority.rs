@@ -19,6 +19,11 @@ use crate::time::UnixMillis;
 /// of any certificate's next renewal with fresh evidence.
 const REPEAT_MS: u64 = 60_000;
 
+/// So many applications with one credential are refused and recorded; who is wrong more often hears that
+/// alone, so that nobody fills the journal with what leads to nothing. An agent that asks until its
+/// certificate ends stays below.
+const MAX_REFUSED: u16 = 100;
+
 /// Why a command does not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -87,6 +92,13 @@ fn refused(command: &Command, refusal: &Refusal) -> Vec<Event> {
         (Command::Precertify { request, .. }, Refusal::Unauthorized(why)) => {
             vec![Event::RequestClosed { request: *request, why: why.clone() }]
         }
+        (Command::Issue { request, serial, .. }, Refusal::Unauthorized(why)) => {
+            let why = || why.clone();
+            vec![
+                Event::IssuanceAbandoned { request: *request, serial: *serial, why: why() },
+                Event::RequestClosed { request: *request, why: why() },
+            ]
+        }
         (Command::Enrol { application, .. } | Command::Renew { application, .. }, Refusal::Refused(reasons)) => command
             .credential()
             .map(|credential| Event::ApplicationRefused {
@@ -116,7 +128,7 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
         Command::Deny { request, operator, why } => deny(find(state, request)?, operator, why),
         Command::Expire { request } => Ok(expire(find(state, request)?, now)),
         Command::Precertify { request, serial, precertificate, not_after } => {
-            precertify(state, request, *serial, precertificate, *not_after)
+            precertify(state, request, *serial, precertificate, *not_after, now)
         }
         Command::Abandon { request, serial, why } => {
             under_way(state, request, serial)?;
@@ -125,6 +137,11 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
         }
         Command::Issue { request, serial, fingerprint, certificate } => {
             under_way(state, request, serial)?;
+            // Of two enrolments that were on their way together one was first.
+            let found = find(state, request)?;
+            if let Credential::Token(token) = &found.credential {
+                takes_no_place(state, found, token, now)?;
+            }
             let (request, serial, certificate) = (*request, *serial, certificate.clone());
             let event = Event::CertificateIssued { request, serial, fingerprint: *fingerprint, certificate };
             Ok((vec![event], Some(request)))
@@ -167,6 +184,7 @@ fn mint_token(
         minted_at: now,
         expires_at,
         used: TokenUse::Unused,
+        refused: 0,
     };
     Ok((vec![Event::TokenMinted { token }], None))
 }
@@ -219,15 +237,19 @@ fn precertify(
     serial: Serial,
     precertificate: &Octets,
     not_after: UnixMillis,
+    now: UnixMillis,
 ) -> Verdict {
     unused(state, &serial)?;
     let found = find(state, request)?;
     let RequestState::Ready { grant } = &found.state else {
         return Err(Refusal::Conflict(format!("the request is {}, not ready", found.state.name())));
     };
-    if let Credential::Certificate(current) = &found.credential {
-        let current = state.certificate(current).ok_or_else(not_ours)?;
-        goes_on(current, state.agent(&current.agent).ok_or_else(not_ours)?)?;
+    match &found.credential {
+        Credential::Certificate(current) => {
+            let current = state.certificate(current).ok_or_else(not_ours)?;
+            goes_on(current, state.agent(&current.agent).ok_or_else(not_ours)?)?;
+        }
+        Credential::Token(token) => takes_no_place(state, found, token, now)?,
     }
     let event = Event::PrecertificateSigned {
         request: *request,
@@ -291,6 +313,7 @@ fn enrol(
         TokenUse::Unused if token.expires_at <= now => {
             return Err(unauthorized(format!("the enrolment token expired at {}", token.expires_at)));
         }
+        TokenUse::Unused if token.refused >= MAX_REFUSED => return Err(too_often("enrolment token")),
         TokenUse::Unused => {}
     }
     let assessment = assess(application, &Entitlement::Token(token), state.agent(&application.agent), policy, now);
@@ -322,6 +345,9 @@ fn renew(
     if let Some(earlier) = earlier.filter(repeated) {
         return Ok((Vec::new(), Some(earlier.id)));
     }
+    if current.refused >= MAX_REFUSED {
+        return Err(too_often("certificate"));
+    }
     let entitlement = Entitlement::Certificate { certificate: &issued.certificate.0, answered };
     let assessment = assess(application, &entitlement, Some(agent), policy, now);
     let credential = Credential::Certificate(current.serial);
@@ -340,6 +366,21 @@ fn goes_on(current: &CertificateRecord, agent: &Agent) -> Result<(), Refusal> {
         return Ok(());
     }
     let why = "the agent has enrolled anew since: the certificates of its earlier enrolment do not renew any more";
+    Err(Refusal::Unauthorized(why.into()))
+}
+
+/// That nobody else has enrolled the agent since the request was received, whose token does not replace
+/// anybody: what was no question then is one for an operator now.
+fn takes_no_place(state: &State, request: &Request, token: &TokenId, now: UnixMillis) -> Result<(), Refusal> {
+    let replaces = state.token(token).is_some_and(|token| token.scope.replaces);
+    let taken = state
+        .agent(&request.application.agent)
+        .is_some_and(|agent| Some(agent.enrolment) != request.agent_enrolment && now <= agent.current_not_after);
+    if replaces || !taken {
+        return Ok(());
+    }
+    let why = "the agent was enrolled with another token since, and this one does not say that it replaces anybody: \
+               ask again with a new token";
     Err(Refusal::Unauthorized(why.into()))
 }
 
@@ -364,6 +405,11 @@ fn received(
     let application = application.clone();
     let event = Event::RequestReceived { request, credential, application, grant, held, expires_at };
     Ok((vec![event], Some(request)))
+}
+
+fn too_often(credential: &str) -> Refusal {
+    let why = format!("{MAX_REFUSED} applications with this {credential} were refused: enrol with a new token");
+    Refusal::Unauthorized(why)
 }
 
 fn not_ours() -> Refusal {

@@ -145,10 +145,17 @@ impl Command {
             }
             Self::Precertify { request, serial, .. } => {
                 let mut keys = vec![Key::Request(*request), Key::Certificate(*serial)];
-                // A renewal goes on with what its certificate descends from.
-                if let Some(Credential::Certificate(current)) = state.request(request).map(|r| r.credential) {
-                    keys.push(Key::Certificate(current));
-                    keys.extend(state.certificate(&current).map(|current| Key::Agent(current.agent.clone())));
+                match state.request(request).map(|r| (r.credential, &r.application.agent)) {
+                    // A renewal goes on with what its certificate descends from.
+                    Some((Credential::Certificate(current), _)) => {
+                        keys.push(Key::Certificate(current));
+                        keys.extend(state.certificate(&current).map(|current| Key::Agent(current.agent.clone())));
+                    }
+                    // An enrolment takes nobody's place without leave.
+                    Some((Credential::Token(token), agent)) => {
+                        keys.extend([Key::Token(token), Key::Agent(agent.clone())]);
+                    }
+                    None => {}
                 }
                 keys
             }
@@ -156,7 +163,11 @@ impl Command {
             Self::Abandon { request, serial, .. } => vec![Key::Request(*request), Key::Certificate(*serial)],
             Self::Issue { request, serial, .. } => {
                 let agent = state.certificate(serial).map(|certificate| Key::Agent(certificate.agent.clone()));
-                [Key::Request(*request), Key::Certificate(*serial)].into_iter().chain(agent).collect()
+                let token = match state.request(request).map(|request| request.credential) {
+                    Some(Credential::Token(token)) => Some(Key::Token(token)),
+                    _ => None,
+                };
+                [Key::Request(*request), Key::Certificate(*serial)].into_iter().chain(agent).chain(token).collect()
             }
         };
         keys.into_iter().filter(|key| !state.knows(key)).collect()

@@ -173,7 +173,7 @@ fn check_spiffe(application: &Application, standing: &Standing<'_>, policy: &Pol
         return against.add(ReasonCode::Spiffe, detail);
     }
     let agent = &application.agent;
-    let own = format!("spiffe://{}/{}/{}/{}", agent.trust_domain(), agent.org(), agent.agent_type(), agent.instance());
+    let own = agent.spiffe_id();
     if *spiffe != own {
         let detail = format!("`{spiffe}` is not the SPIFFE ID of {agent}, which is {own}: ask for that, or none");
         return against.add(ReasonCode::Spiffe, detail);

@@ -33,6 +33,9 @@ pub struct CertificateRecord {
     /// The newest request that it was the credential of: its renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<RequestId>,
+    /// How many applications for its renewal were refused.
+    #[serde(default)]
+    pub refused: u16,
     /// How far it came.
     pub state: CertificateState,
 }

@@ -36,6 +36,9 @@ pub struct Request {
     pub credential: Credential,
     /// When it came.
     pub received_at: UnixMillis,
+    /// The agent's enrolment at that time; `None` for an agent that had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_enrolment: Option<RequestId>,
     /// Where it stands.
     pub state: RequestState,
 }

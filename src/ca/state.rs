@@ -60,13 +60,71 @@ impl State {
         self.entities.values().flatten()
     }
 
+    /// What speaks against an event, given all that happened before it: that what it speaks of is not there, or
+    /// does not stand where it can be so. Nothing does where it was decided; this is for whoever reads a journal
+    /// that somebody else kept.
+    pub fn contradiction(&self, event: &Event) -> Option<&'static str> {
+        let unless = |good: bool, why| (!good).then_some(why);
+        let request = |id: &RequestId| self.request(id).map(|request| &request.state);
+        let under_way = |id: &RequestId, serial: &Serial| {
+            matches!(request(id), Some(RequestState::Processing { serial: current, .. }) if current == serial)
+                && self.certificate(serial).is_some_and(|c| c.state == CertificateState::Precertified)
+        };
+        let credential = |credential: &Credential| match credential {
+            Credential::Token(id) => unless(
+                self.token(id).is_some_and(|token| token.used == TokenUse::Unused),
+                "nobody minted the token that it came with, or it was used up",
+            ),
+            Credential::Certificate(serial) => unless(
+                self.certificate(serial).is_some_and(|certificate| certificate.issued().is_some()),
+                "nobody issued the certificate that it came with",
+            ),
+        };
+        match event {
+            Event::TokenMinted { token } => unless(self.token(&token.id).is_none(), "there is such a token already"),
+            Event::TokenWithdrawn { token } => credential(&Credential::Token(*token)),
+            Event::ApplicationRefused { credential: with, .. } => credential(with),
+            Event::RequestReceived { request: id, credential: with, .. } => {
+                unless(request(id).is_none(), "there is such a request already").or_else(|| credential(with))
+            }
+            Event::RequestApproved { request: id } => {
+                unless(matches!(request(id), Some(RequestState::Pending { .. })), "no such request was pending")
+            }
+            Event::RequestClosed { request: id, .. } => {
+                let open = matches!(request(id), Some(RequestState::Pending { .. } | RequestState::Ready { .. }));
+                unless(open, "no such request was pending or ready")
+            }
+            Event::PrecertificateSigned { request: id, serial, agent, .. } => {
+                let ready = matches!(request(id), Some(RequestState::Ready { .. }));
+                let its = self.request(id).is_some_and(|request| request.application.agent == *agent);
+                unless(ready && its, "no such request of this agent was ready")
+                    .or_else(|| unless(self.certificate(serial).is_none(), "the serial number was used before"))
+            }
+            Event::IssuanceAbandoned { request, serial, .. } | Event::CertificateIssued { request, serial, .. } => {
+                unless(under_way(request, serial), "no such certificate was under way")
+            }
+            Event::ServiceCertified { serial, .. } => {
+                unless(self.certificate(serial).is_none(), "the serial number was used before")
+            }
+        }
+    }
+
     /// Makes an event's change, at the moment it happened. Events are facts: this cannot fail, and
     /// what an event speaks of was at hand when it was decided.
     pub fn apply(&mut self, at: UnixMillis, event: &Event) {
         match event {
             Event::TokenMinted { token } => self.put(Entity::Token(token.clone())),
             Event::TokenWithdrawn { token } => self.use_token(token, TokenUse::Withdrawn),
-            Event::ApplicationRefused { .. } | Event::ServiceCertified { .. } => {}
+            Event::ServiceCertified { .. } => {}
+            Event::ApplicationRefused { credential: Credential::Token(id), .. } => {
+                if let Some(token) = self.token(id) {
+                    let refused = token.refused.saturating_add(1);
+                    self.put(Entity::Token(Token { refused, ..token.clone() }));
+                }
+            }
+            Event::ApplicationRefused { credential: Credential::Certificate(serial), .. } => {
+                self.change_certificate(serial, |record| record.refused = record.refused.saturating_add(1));
+            }
             Event::RequestReceived { request, credential, application, grant, held, expires_at } => {
                 let grant = Box::new(grant.clone());
                 let state = match held.is_empty() {
@@ -74,7 +132,15 @@ impl State {
                     false => RequestState::Pending { reasons: held.clone(), grant, expires_at: *expires_at },
                 };
                 let (id, credential, application) = (*request, *credential, application.clone());
-                self.put(Entity::Request(Request { id, application, credential, received_at: at, state }));
+                let agent_enrolment = self.agent(&application.agent).map(|agent| agent.enrolment);
+                self.put(Entity::Request(Request {
+                    id,
+                    application,
+                    credential,
+                    received_at: at,
+                    agent_enrolment,
+                    state,
+                }));
                 match credential {
                     Credential::Token(token) => self.use_token(&token, TokenUse::Spent(id)),
                     Credential::Certificate(serial) => {
@@ -104,6 +170,7 @@ impl State {
                     signed_at: at,
                     not_after: *not_after,
                     renewal: None,
+                    refused: 0,
                     state: CertificateState::Precertified,
                 }));
                 self.change_request(request, |state| match state {

@@ -149,6 +149,9 @@ pub struct Token {
     /// What became of it.
     #[serde(default)]
     pub used: TokenUse,
+    /// How many applications with it were refused.
+    #[serde(default)]
+    pub refused: u16,
 }
 
 /// What became of a token.

@@ -59,7 +59,7 @@ pub struct CaConfig {
     pub operators: Vec<Operator>,
     /// Limit of each source address. Default: 1000 and 1000.
     pub per_source: RateLimit,
-    /// Limit of each enrolment token. Default: 10 and 20.
+    /// Limit of each enrolment token, and of each agent's renewals. Default: 10 and 20.
     pub per_token: RateLimit,
     /// A TLS certificate in place of the one that the CA makes for its service. Default: none.
     pub tls: Option<TlsFiles>,

@@ -7,7 +7,7 @@ use super::*;
 use crate::apki::AgentUri;
 use crate::apki::testing::key;
 use crate::ca::application::Octets;
-use crate::ca::journal::{JournalError, JournalHead};
+use crate::ca::journal::{JournalError, JournalHead, Row};
 use crate::ca::policy::ApprovalRule;
 use crate::ca::ports::{Entity, Key};
 use crate::ca::record::ReasonCode;
@@ -109,6 +109,9 @@ impl Ca {
         match (&decision.verdict, decision.events.as_slice()) {
             (Err(Refusal::Unauthorized(_)), []) => "unauthorized",
             (Err(Refusal::Unauthorized(_)), [Event::RequestClosed { .. }]) => "unauthorized, request_closed",
+            (Err(Refusal::Unauthorized(_)), [Event::IssuanceAbandoned { .. }, Event::RequestClosed { .. }]) => {
+                "unauthorized, abandoned, closed"
+            }
             (Err(Refusal::Refused(_)), [Event::ApplicationRefused { .. }]) => "refused",
             (Err(Refusal::NotFound(_)), []) => "not found",
             (Err(Refusal::Conflict(_)), []) => "conflict",
@@ -195,6 +198,7 @@ impl Ca {
         let (mut head, mut state) = (JournalHead::default(), State::default());
         for row in &self.rows {
             let row = head.follow(row).unwrap();
+            assert_eq!(state.contradiction(&row.event), None, "{:?}", row.event);
             state.apply(row.at, &row.event);
         }
         (head, state)
@@ -325,6 +329,23 @@ fn a_refused_application_leaves_the_token_as_it_was() {
 }
 
 #[test]
+fn refusals_do_not_fill_the_journal() {
+    let wrong = Application { validity_seconds: Some(1), ..application(BOT) };
+    let mut ca = Ca::with_tokens();
+    ca.enrolled(2, 1, &application(BOT));
+    for command in [enrol(1, 9, &wrong), renew(1, 9, &wrong)] {
+        for _ in 0..MAX_REFUSED {
+            assert_eq!(ca.run(&command), "refused");
+        }
+        let rows = ca.rows.len();
+        assert!(matches!(ca.refusal(&command), Refusal::Unauthorized(why) if why.contains("100 applications")));
+        assert_eq!(ca.rows.len(), rows);
+    }
+    // A token that was used well is not the worse for it.
+    assert_eq!(ca.run(&enrol(2, 9, &application(BOT))), "-");
+}
+
+#[test]
 fn nobody_learns_which_tokens_exist() {
     let bot = application(BOT);
     let mut ca = Ca::with_tokens();
@@ -426,6 +447,37 @@ fn enrolling_anew_ends_the_earlier_line() {
 }
 
 #[test]
+fn a_token_that_does_not_replace_does_not_by_being_early_either() {
+    let with_key = |n| Application { public_key: key(n).public_key().clone(), ..application(BOT) };
+    let (owner, thief) = (with_key(98), with_key(97));
+    let mut ca = Ca::new();
+    for n in 1..=5 {
+        let scope = TokenScope { replaces: n == 4, ..scope() };
+        assert_eq!(ca.run(&mint(n, scope, NOW.saturating_add(100 * HOUR))), "token_minted");
+    }
+    // All ask before there is such an agent, so none of them is held.
+    for n in 1..=4 {
+        let of = if n == 1 { &owner } else { &thief };
+        assert_eq!(ca.run(&enrol(n, n, of)), "request_received");
+    }
+    assert_eq!(ca.run(&precertify(1, 1)), "precertificate_signed");
+    assert_eq!(ca.run(&precertify(2, 2)), "precertificate_signed");
+    assert_eq!(ca.run(&issue(1, 1, &owner)), "certificate_issued");
+    assert_eq!(ca.run(&issue(2, 2, &thief)), "unauthorized, abandoned, closed");
+    assert_eq!(ca.run(&precertify(3, 3)), "unauthorized, request_closed");
+    assert_eq!((ca.request(2).state.name(), ca.request(3).state.name()), ("invalid", "invalid"));
+    assert_eq!((ca.bot().current, ca.bot().enrolment), (serial(1), id(1)));
+    assert_eq!(ca.run(&renew(1, 6, &owner)), "request_received");
+    ca.issued(6, &owner);
+    // What an operator sees is held is the operator's to let through, and a token that replaces may.
+    assert_eq!(ca.run(&enrol(5, 5, &thief)), "request_received");
+    assert_eq!(ca.run(&approve(5)), "request_approved");
+    ca.issued(5, &thief);
+    ca.issued(4, &thief);
+    assert_eq!(ca.bot().enrolment, id(4));
+}
+
+#[test]
 fn the_actor_is_who_asked() {
     let mut ca = Ca::with_tokens();
     let by = ca.decide(&enrol(1, 1, &application(BOT))).by;
@@ -485,6 +537,33 @@ fn the_journal_shows_every_change() {
         let mut twice = ca.rows.clone();
         twice.insert(at, ca.rows[at].clone());
         assert!(follow(&twice).is_err(), "row {at}");
+    }
+}
+
+#[test]
+fn what_nobody_decided_is_a_contradiction() {
+    let rows = busy().rows;
+    let events: Vec<Event> = rows.iter().map(|row| serde_json::from_slice::<Row>(row).unwrap().event).collect();
+    let shows = |missing: usize| {
+        let mut state = State::default();
+        let mut others = events.iter().enumerate().filter(|(n, _)| *n != missing).map(|(_, event)| event);
+        others.any(|event| {
+            let against = state.contradiction(event);
+            state.apply(NOW, event);
+            against.is_some()
+        })
+    };
+    // All but the token that nobody used, and what nothing follows from.
+    let shown: Vec<_> = (0..events.len()).filter(|n| shows(*n)).map(|n| events[n].name()).collect();
+    let mut expected = vec!["token_minted"; 3];
+    expected.extend(["request_received", "precertificate_signed", "issuance_abandoned", "precertificate_signed"]);
+    expected.push("request_received");
+    assert_eq!(shown, expected);
+    // Nor does anything happen once more.
+    let mut state = State::default();
+    events.iter().for_each(|event| state.apply(NOW, event));
+    for event in &events {
+        assert!(state.contradiction(event).is_some(), "{event:?}");
     }
 }
 

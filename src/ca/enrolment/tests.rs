@@ -21,6 +21,7 @@ fn token(scope: TokenScope) -> Token {
         minted_at: NOW,
         expires_at: NOW.saturating_add(HOUR),
         used: TokenUse::Unused,
+        refused: 0,
     }
 }
 
@@ -51,6 +52,7 @@ fn renew(application: &Application, before: &Application, may: &Capabilities, po
         application: before.clone(),
         credential: Credential::Token(secret(1).id),
         received_at: NOW,
+        agent_enrolment: None,
         state: RequestState::Invalid { why: String::new() },
     };
     let entitlement = Entitlement::Certificate { certificate: &certificate, answered: Some(&answered) };

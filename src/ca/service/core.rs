@@ -11,7 +11,7 @@ use super::flights::Flights;
 use super::logs::Logs;
 use super::parts::{Parts, Random, Settings, StartError};
 use super::queue::Queue;
-use super::writer::Writer;
+use super::writer::{MAX_CLOCK_STEP_MS, Writer};
 use super::{CaError, Observer};
 use crate::apki::chain::Issuer;
 use crate::ca::authority::Refusal;
@@ -59,11 +59,12 @@ impl Core {
         let Parts { store, logs, ca, linter, policy, clock, random, observer } = parts;
         check_issuer(&ca, &linter, clock.now())?;
         check_logs(&logs.iter().map(|(log, _)| log.id()).collect::<Vec<_>>(), &settings)?;
-        let head = check_journal(&*store)?;
+        let (head, latest) = check_journal(&*store)?;
+        check_clock(latest, clock.now())?;
         settings.max_issuances = settings.max_issuances.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let policy = Arc::new(policy);
         let memory = (Arc::clone(&store), Arc::clone(&policy), Arc::clone(&clock));
-        let writer = Writer::new(memory, Arc::clone(&observer), head, count_open(&*store)?);
+        let writer = Writer::new(memory, Arc::clone(&observer), (head, latest), count_open(&*store)?);
         // Each issuance tells the writer one thing at a time, and housekeeping some more.
         let reserve = settings.max_issuances.saturating_mul(2);
         let queue = Queue::start(writer, settings.queue_limit, reserve)?;
@@ -180,15 +181,24 @@ fn count_open(store: &dyn CaStore) -> Result<u64, StoreError> {
     }
 }
 
-/// The head of the journal, once it is seen to be that of the journal's last row.
-fn check_journal(store: &dyn CaStore) -> Result<JournalHead, StartError> {
+/// A clock that was set back would make tokens and certificates good again that have ended.
+fn check_clock(latest: UnixMillis, now: UnixMillis) -> Result<(), StartError> {
+    match latest.since(now) {
+        0..=MAX_CLOCK_STEP_MS => Ok(()),
+        behind_ms => Err(StartError::ClockWentBack { behind_ms, latest }),
+    }
+}
+
+/// The head of the journal and the time of its last row, once the one is seen to be that of the other.
+fn check_journal(store: &dyn CaStore) -> Result<(JournalHead, UnixMillis), StartError> {
     let head = store.head()?;
     let wrong = |found| StartError::Head { rows: head.rows, found };
     if !store.journal(head.rows, 1)?.is_empty() {
         return Err(wrong("there are more"));
     }
     let Some(last) = head.rows.checked_sub(1) else {
-        return if head == JournalHead::default() { Ok(head) } else { Err(wrong("the hash of a last row")) };
+        let empty = head == JournalHead::default();
+        return if empty { Ok((head, UnixMillis::default())) } else { Err(wrong("the hash of a last row")) };
     };
     let rows = store.journal(last, 1)?;
     let [octets] = rows.as_slice() else { return Err(wrong("the last is missing")) };
@@ -200,5 +210,5 @@ fn check_journal(store: &dyn CaStore) -> Result<JournalHead, StartError> {
     if row.row != last {
         return Err(JournalError::Number { row: last, found: row.row }.into());
     }
-    Ok(head)
+    Ok((head, row.at))
 }

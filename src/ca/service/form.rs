@@ -34,6 +34,13 @@ impl Form {
     }
 }
 
+/// Whose certificate this is, for whoever counts what one agent asks: the trust domain's name for it, whatever
+/// key it shows. `None` where it is no agent's.
+pub fn holder(der: &[u8]) -> Option<String> {
+    let certificate = Certificate::parse(der).ok()?;
+    certificate.agent_uri().ok().map(|uri| uri.as_str().to_owned())
+}
+
 /// The number and the SHA-256 of a certificate that was presented.
 pub(super) fn presented(der: &[u8]) -> Result<(Serial, [u8; 32]), CaError> {
     let unknown =

@@ -32,6 +32,7 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use self::core::Core;
+pub use self::form::holder;
 pub use self::parts::{NoRandomness, Parts, Random, Settings, StartError, SystemRandom};
 pub use self::view::{Answered, AuditPage, CertificateView, IssuedView, OpenView, SatView};
 pub use super::application::{Evidence, Octets, Principal};

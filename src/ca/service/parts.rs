@@ -109,6 +109,17 @@ pub enum StartError {
         /// What is there.
         found: &'static str,
     },
+    /// The clock is behind what was recorded.
+    #[error(
+        "the clock is {behind_ms} ms behind the journal's last row, which was written at {latest}: set it right. If it \
+         was ahead when that row was written, wait until then"
+    )]
+    ClockWentBack {
+        /// How far.
+        behind_ms: u64,
+        /// When the last row was written.
+        latest: UnixMillis,
+    },
     /// The issuing certificate is not valid now.
     #[error(
         "the issuing certificate is valid from {not_before} to {not_after}, and it is {now}: renew it, or set the clock right"

@@ -162,6 +162,11 @@ impl Core {
     /// Takes up an issuance that somebody else has begun and not ended.
     async fn resume(self: &Arc<Self>, request: &Request, serial: Serial) -> Result<(), CaError> {
         let Some(_flight) = self.take_off(request.id)? else { return Ok(()) };
+        // Whoever was at it may have come to an end since the request was read.
+        let current = self.find(request.id).await?;
+        if current.state != request.state {
+            return Ok(());
+        }
         let record = self.certificate(serial).await?;
         if record.state != CertificateState::Precertified {
             let what = format!("request {} is processing, but certificate {serial} is not", request.id);

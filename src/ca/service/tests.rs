@@ -96,6 +96,7 @@ impl World {
             minted_at: NOON,
             expires_at: NOON.saturating_add(3_600_000),
             used: TokenUse::Unused,
+            refused: 0,
         };
         let received = Event::RequestReceived {
             request,

@@ -27,7 +27,7 @@ use crate::time::{Clock, UnixMillis};
 const MAX_BATCH: usize = 256;
 /// How far the clock may go back before nothing is written any more. Up to there rows keep the time
 /// of the row before.
-const MAX_CLOCK_STEP_MS: u64 = 60_000;
+pub(super) const MAX_CLOCK_STEP_MS: u64 = 60_000;
 
 /// Tells whoever waits. One that went away does not hear it; what was decided stays.
 pub(super) type Reply = oneshot::Sender<Result<Option<Request>, CaError>>;
@@ -82,15 +82,16 @@ struct Batch {
 }
 
 impl Writer {
-    /// A writer that goes on behind `head`, where so many requests are open.
+    /// A writer that goes on behind `head`, whose row was written at `latest`, where so many requests are
+    /// open.
     pub(super) fn new(
         (store, policy, clock): (Arc<dyn CaStore>, Arc<Policy>, Arc<dyn Clock>),
         observer: Arc<dyn Observer>,
-        head: JournalHead,
+        (head, latest): (JournalHead, UnixMillis),
         open_requests: u64,
     ) -> Self {
         observer.kept(head.rows, open_requests);
-        Self { store, policy, clock, observer, head, open_requests, latest: UnixMillis::default() }
+        Self { store, policy, clock, observer, head, open_requests, latest }
     }
 
     /// Works until the queue's other end is dropped, or until something leaves doubt.

@@ -93,13 +93,14 @@ fn due_at(settings: &Settings, percent: u8, random: u64) -> UnixMillis {
 
 /// How long to wait after so many failures before this one: twice as long each time, up to ten minutes or an
 /// eighth of what is left, so that a short certificate gets as many tries as a long one. What the CA asks for
-/// comes first, up to the certificate's end, and a fifth at random keeps a fleet apart.
+/// comes first, up to half of what is left, so that there is another try before the certificate ends; a fifth at
+/// random keeps a fleet apart.
 fn pause_ms(failures: u32, asked: Option<Duration>, left: u64, random: u64) -> u64 {
     let pause = match asked {
-        Some(asked) => u64::try_from(asked.as_millis()).unwrap_or(u64::MAX),
+        Some(asked) => u64::try_from(asked.as_millis()).unwrap_or(u64::MAX).min(left / 2),
         None => (FIRST_PAUSE_MS << failures.min(10)).min(LONGEST_PAUSE_MS).min(left / 8),
     };
-    let pause = pause.clamp(1_000, left.max(1_000));
+    let pause = pause.max(1_000);
     pause.saturating_add(random % (pause / 5 + 1))
 }
 
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(pause_ms(7, None, 24 * hour, 0), LONGEST_PAUSE_MS);
         assert_eq!(pause_ms(3, None, 16_000, 0), 2_000);
         assert_eq!(pause_ms(0, Some(Duration::from_secs(30)), hour, 0), 30_000);
-        assert_eq!(pause_ms(0, Some(Duration::from_secs(7200)), hour, 0), hour);
+        assert_eq!(pause_ms(0, Some(Duration::from_secs(7200)), hour, 0), hour / 2);
         assert_eq!(pause_ms(0, Some(Duration::ZERO), hour, 0), 1_000);
         assert_eq!(pause_ms(0, None, 0, 0), 1_000);
     }
@@ -183,7 +184,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_moment_overflows(n in any::<u32>(), asked in any::<Option<u64>>(), left in any::<u64>(), r in any::<u64>()) {
-            prop_assert!(pause_ms(n, asked.map(Duration::from_secs), left, r) >= 1_000);
+            let pause = pause_ms(n, asked.map(Duration::from_secs), left, r);
+            prop_assert!(pause >= 1_000 && (left < 5_000 || pause < left), "{pause}: no other try before the end");
             let any = settings(r / 2, left / 2);
             prop_assert!(due_at(&any, 25, r) >= any.renew_at && due_at(&any, 25, r) <= any.not_after);
         }

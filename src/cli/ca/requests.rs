@@ -98,6 +98,15 @@ async fn all(operator: &Operator) -> Result<Vec<OpenRequest>, CliError> {
 fn print_request(open: &OpenRequest) {
     let request = &open.request;
     println!("{}  {}", request.id, request.status);
+    print_rows(rows(open));
+    for line in words::table(open.capabilities.as_slice()) {
+        println!("  {line}");
+    }
+}
+
+/// What an operator decides by. Much of it is what the requester wrote, and must not make more of itself.
+fn rows(open: &OpenRequest) -> Vec<(&'static str, String)> {
+    let request = &open.request;
     let mut rows = vec![
         ("  agent", request.agent.to_string()),
         ("  received", request.received_at.to_string()),
@@ -108,14 +117,11 @@ fn print_request(open: &OpenRequest) {
     rows.extend(request.reasons.iter().map(|reason| ("  waits for", reason.clone())));
     if let Some(evidence) = &open.evidence {
         let built = [&evidence.model_family, &evidence.model_version, &evidence.framework, &evidence.organization];
-        rows.push(("  built from", built.map(|text| text.as_str()).join(" / ")));
+        rows.push(("  built from", built.map(|text| words::clean(text.as_str())).join(" / ")));
         rows.extend(evidence.build_hash.map(|hash| ("  build", hash.to_string())));
     }
-    rows.extend(open.human.as_ref().map(|human| ("  human", human.as_str().to_owned())));
-    print_rows(rows);
-    for line in words::table(open.capabilities.as_slice()) {
-        println!("  {line}");
-    }
+    rows.extend(open.human.as_ref().map(|human| ("  human", words::clean(human.as_str()))));
+    rows
 }
 
 fn say(standing: &Standing) {
@@ -126,5 +132,24 @@ fn say(standing: &Standing) {
     }
     if let Some(certificate) = &request.certificate {
         println!("  certificate {}, valid until {}", certificate.serial, certificate.not_after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_requester_writes_stays_in_its_line() {
+        let forged = "Ann\n  score     100 (TRUSTED)\u{1b}[2A\u{202e}";
+        let open: OpenRequest = serde_json::from_value(serde_json::json!({
+            "id": "01", "status": "pending", "agent": "agent://bank.example.com/a/b/c", "received_at": 1,
+            "credential": "token 01", "capabilities": [], "validity_seconds": 300, "score": 20, "human": forged,
+            "evidence": {"model_family": forged, "model_version": forged, "framework": forged, "organization": forged},
+        }))
+        .unwrap();
+        let rows = rows(&open);
+        assert!(rows.iter().all(|(_, value)| !value.contains(|c: char| c.is_control() || c == '\u{202e}')), "{rows:?}");
+        assert!(rows.iter().any(|(name, value)| *name == "  human" && value.contains("\\u{1b}[2A")), "{rows:?}");
     }
 }

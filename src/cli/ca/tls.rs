@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rustls::server::danger::ClientCertVerifier;
 
-use crate::apki::chain::{Anchors, IssuerPath};
+use crate::apki::chain::{AnchorError, Anchors, IssuerPath};
 use crate::apki::{Certificate, oid};
+use crate::ca::issuance::IssuingCa;
 use crate::http::tls::client_verifier;
 use crate::time::Clock;
 
@@ -17,6 +18,15 @@ const MAX_PATH: usize = 3;
 pub struct ClientChainCheck {
     issuers: Anchors,
     clock: Arc<dyn Clock>,
+}
+
+/// What a client's certificate may stand below: the issuing certificate, and those above it. Agents show the
+/// issuer that they got with their certificate, and that is another one once the intermediate was renewed.
+///
+/// # Errors
+/// Where one of them may not issue certificates.
+pub fn accepted_issuers(ca: &IssuingCa) -> Result<Anchors, AnchorError> {
+    Anchors::new(std::iter::once(ca.certificate()).chain(ca.chain()).cloned())
 }
 
 impl ClientChainCheck {

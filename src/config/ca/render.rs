@@ -257,7 +257,7 @@ pending_ttl_seconds = {}
         Ok(format!(
             "
 # Requests per second, and how many at once after a quiet time: from each address, and with each
-# enrolment token.
+# enrolment token or renewing agent.
 [rate_limit]
 per_source_per_second = {}
 per_source_burst = {}

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::metrics::CaMetrics;
 use crate::api::Token;
 use crate::api::ca::EnrolRequest;
-use crate::ca::service::{Evidence, Form, Octets, Principal, TokenId, TokenSecret};
+use crate::ca::service::{Evidence, Form, Octets, Principal, TokenId, TokenSecret, holder};
 use crate::http::body::{Held, Intake};
 use crate::http::limits::{Buckets, Rate, source};
 use crate::http::problem::Failure;
@@ -38,6 +38,8 @@ pub struct Gate {
     per_source: Buckets<IpAddr>,
     /// By the whole token: who knows no more than its public half cannot use up what it may do.
     per_token: Buckets<(TokenId, [u8; 32])>,
+    /// By the agent, as each certificate is good for any number of others.
+    per_agent: Buckets<String>,
     failures: Buckets<IpAddr>,
     intake: Intake,
     metrics: Arc<CaMetrics>,
@@ -50,6 +52,7 @@ impl Gate {
             operators,
             per_source: Buckets::new(per_source, "this source address"),
             per_token: Buckets::new(per_token, "the holder of this token"),
+            per_agent: Buckets::new(per_token, "this agent"),
             failures: Buckets::new(FAILURES, "this source address shows bad credentials and"),
             intake: Intake::new(),
             metrics,
@@ -99,6 +102,11 @@ impl Gate {
             Failure::new(Token::Unauthorized, detail)
         };
         let certificate = self.settle(peer, certificate.ok_or_else(missing))?;
+        let agent = holder(&certificate.0).ok_or_else(|| {
+            Failure::new(Token::Unauthorized, "the certificate of this connection is no agent's, and only those renew")
+        });
+        let agent = self.settle(peer, agent)?;
+        self.per_agent.take(&agent, 1).inspect_err(|_| self.metrics.turned_away("agent"))?;
         Ok((certificate, self.form(peer, headers, body).await?))
     }
 
@@ -122,6 +130,7 @@ impl Gate {
     pub fn forget_idle(&self) {
         self.per_source.forget_idle();
         self.per_token.forget_idle();
+        self.per_agent.forget_idle();
         self.failures.forget_idle();
     }
 

@@ -44,7 +44,7 @@ impl CaMetrics {
         })
     }
 
-    /// A request was over a limit: `source`, `token`, or `failures`.
+    /// A request was over a limit: `source`, `token`, `agent`, or `failures`.
     pub fn turned_away(&self, bucket: &'static str) {
         self.turned_away.with_label_values(&[bucket]).inc();
     }

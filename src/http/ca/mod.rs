@@ -41,7 +41,7 @@ pub struct CaParts {
     pub operators: Vec<Operator>,
     /// Requests per source address.
     pub per_source: Rate,
-    /// Requests per enrolment token.
+    /// Requests per enrolment token, and renewals per agent.
     pub per_token: Rate,
     /// Where measurements go.
     pub metrics: Arc<CaMetrics>,

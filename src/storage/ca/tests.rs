@@ -124,6 +124,7 @@ fn token(n: u8) -> Token {
         minted_at: at(1),
         expires_at: at(2),
         used: TokenUse::Unused,
+        refused: 0,
     }
 }
 
@@ -150,7 +151,8 @@ fn request(n: u8, received_at: u64, state: RequestState) -> Request {
         principal: None,
     };
     let credential = Credential::Token(TokenId::new([n; 8]));
-    Request { id: RequestId::new([n; 16]), application, credential, received_at: at(received_at), state }
+    let (id, received_at) = (RequestId::new([n; 16]), at(received_at));
+    Request { id, application, credential, received_at, agent_enrolment: None, state }
 }
 
 fn certificate(n: u8, agent: &str, signed_at: u64, state: CertificateState) -> CertificateRecord {
@@ -164,6 +166,7 @@ fn certificate(n: u8, agent: &str, signed_at: u64, state: CertificateState) -> C
         signed_at: at(signed_at),
         not_after: at(signed_at + 1),
         renewal: None,
+        refused: 0,
         state,
     }
 }

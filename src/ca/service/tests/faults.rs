@@ -117,4 +117,10 @@ async fn a_clock_that_went_back_stops_the_ca() {
         .map(|row| serde_json::from_slice::<crate::ca::journal::Row>(row).unwrap().at)
         .collect();
     assert_eq!(times, [NOON, NOON]);
+    // Nor does a new start forget what time it was.
+    let world = world.after_crash();
+    let refused = CaService::start(world.parts(), world.settings.clone()).map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StartError::ClockWentBack { behind_ms: 60_001, latest: NOON }), "{refused}");
+    world.clock.set(NOON.saturating_sub(60_000));
+    world.start().mint_token("olga", scope(), 100_000).await.unwrap();
 }

@@ -36,6 +36,7 @@ fn token() -> Token {
         minted_at: NOW,
         expires_at: NOW.saturating_add(1),
         used: TokenUse::Unused,
+        refused: 0,
     }
 }
 

@@ -41,10 +41,19 @@ struct Ca {
 
 impl Ca {
     fn new(name: &str) -> Self {
+        Self::with(name, 0)
+    }
+
+    /// One that may have an intermediate below it.
+    fn root(name: &str) -> Self {
+        Self::with(name, 1)
+    }
+
+    fn with(name: &str, below: u8) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.serial_number = Some(SerialNumber::from(1));
         let within = [&[0x30, 0x11, 0xa0, 0x0f, 0x30, 0x0d, 0x86, 0x0b][..], b"example.com"].concat();
@@ -217,4 +226,39 @@ async fn a_certificate_without_its_key_proves_nothing() {
     let listener = Listener::below(&ca).await;
     let (one, other) = (ca.agent(P256, |_| {}), ca.agent(P256, |_| {}));
     assert!(!listener.takes(&Client { chain: one.chain, key: other.key }).await);
+}
+
+/// An intermediate that `root` signed, and its key: an authority of this name and key, under this number.
+fn intermediate(root: &Ca, name: &str, key: &KeyPair, serial: u64) -> (Ca, String) {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.serial_number = Some(SerialNumber::from(serial));
+    let der = params.signed_by(key, &root.issuer).unwrap().der().to_vec();
+    let key = KeyPair::from_pem(&key.serialize_pem()).unwrap();
+    let pem = key.serialize_pem();
+    (Ca { der, issuer: Issuer::new(params, key) }, pem)
+}
+
+#[test]
+fn agents_of_the_intermediate_before_are_known_after_a_renewal() {
+    let root = Ca::root("root");
+    let (same, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let (before, _) = intermediate(&root, "issuing", &same, 3);
+    let (with_same_key, same_pem) = intermediate(&root, "issuing", &same, 4);
+    let (with_new_key, new_pem) = intermediate(&root, "issuing anew", &other, 5);
+    // What `atl agent` sends is what it got: its certificate and the intermediate of that time.
+    let agent = before.agent(P256, |_| {}).sends(&[&before.der]);
+    let stranger = Ca::new("issuing").agent(P256, |_| {}).sends(&[&before.der]);
+    for (now, pem) in [(&with_same_key, same_pem), (&with_new_key, new_pem)] {
+        let read = |ca: &Ca| Certificate::parse(ca.der.as_slice()).unwrap();
+        let signer = crate::keys::signer_from_pkcs8_pem(&pem, crate::cli::server::random_source()).unwrap();
+        let ca = IssuingCa::new(read(now), vec![read(&root)], signer.into()).unwrap();
+        let clock = Arc::new(Fixed(UnixMillis::new(1_782_000_000_000)));
+        let check = ClientChainCheck::new(accepted_issuers(&ca).unwrap(), clock);
+        assert_eq!(check.check(&agent.chain[0], &agent.chain[1..]), Ok(()));
+        assert!(check.check(&stranger.chain[0], &stranger.chain[1..]).is_err());
+    }
 }

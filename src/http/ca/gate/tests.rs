@@ -107,7 +107,7 @@ async fn an_application_comes_with_a_token_and_a_form() {
 #[tokio::test]
 async fn a_renewal_needs_a_client_certificate() {
     let (gate, _) = gate(100, 100);
-    let certificate = PeerCertificate(Arc::from(&b"der"[..]));
+    let certificate = of("agent://bank.example.com/payments/bot/1");
     let none = HeaderMap::new();
     let read = gate.renewal(PEER, Some(certificate.clone()), &none, Body::from(FORM)).await;
     assert_eq!(read.unwrap().0, certificate);
@@ -156,4 +156,26 @@ fn bad_credentials_run_out_and_good_ones_do_not() {
     assert_eq!(status(gate.settle(PEER, Err::<(), _>(Failure::new(Token::Policy, "x")))), 403);
     assert_eq!(gate.operator(PEER, &authorization(&["Bearer secret of bob"])), Ok("bob"));
     assert_eq!(status(gate.operator(OTHER, &bad)), 401);
+}
+
+/// A certificate of this agent, under any key.
+fn of(agent: &str) -> PeerCertificate {
+    let application = crate::ca::testing::application(agent);
+    PeerCertificate(crate::ca::testing::certificate(&application, &Default::default(), None).into())
+}
+
+#[tokio::test]
+async fn an_agent_has_one_budget_for_all_its_certificates() {
+    let (gate, metrics) = gate(100, 2);
+    let (one, other) = ("agent://bank.example.com/payments/bot/1", "agent://bank.example.com/payments/bot/2");
+    let renewal = async |peer, certificate| {
+        status(gate.renewal(peer, Some(certificate), &HeaderMap::new(), Body::from(FORM)).await)
+    };
+    assert_eq!([renewal(PEER, of(one)).await, renewal(OTHER, of(one)).await], [200, 200]);
+    assert_eq!([renewal(PEER, of(one)).await, renewal(OTHER, of(one)).await], [429, 429]);
+    assert_eq!(renewal(PEER, of(other)).await, 200);
+    // The CA's own service has a certificate too, below the same issuer.
+    assert_eq!(renewal(PEER, PeerCertificate(Arc::from(&b"der"[..]))).await, 401);
+    let text = String::from_utf8(metrics.render().unwrap()).unwrap();
+    assert!(text.contains("atl_ca_turned_away_total{bucket=\"agent\"} 2"), "{text}");
 }
