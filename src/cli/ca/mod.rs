@@ -5,7 +5,7 @@ mod authority;
 mod certificate;
 pub mod init;
 pub mod keyfile;
-mod operator;
+pub mod operator;
 pub mod policy;
 pub mod requests;
 pub mod root;
