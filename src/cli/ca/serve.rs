@@ -153,7 +153,10 @@ impl RunningCa {
         };
         let address = listener.local_addr().context("the listener")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let issuers = Anchors::new([issuing.certificate().clone()]).context("the issuing certificate")?;
+        // The root too: agents keep renewing with certificates of the intermediate before. Which of all that
+        // stand below it this CA has issued, its service knows.
+        let issuers = std::iter::once(issuing.certificate()).chain(issuing.chain()).cloned();
+        let issuers = Anchors::new(issuers).context("the issuing certificate")?;
         let descriptor = descriptor(&config, &issuing)?;
         let metrics = Arc::new(CaMetrics::new().context("the metrics")?);
         let store = Arc::new(RocksCaStore::open(&config.data_dir).map_err(|e| CliError::new(e.to_string()))?);
