@@ -4,6 +4,7 @@ mod proof;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::iter::repeat;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -92,12 +93,16 @@ impl Story<'_> {
         let minted = SHOPPER.token(self.operator).await?;
         row("agent", SHOPPER.agent()?);
         row("token", format_args!("atl-enrol-{}-..., good until {}", minted.id, minted.expires_at));
-        table(SHOPPER.ceiling()?.as_slice()).iter().for_each(|line| row("may use", line));
+        for (line, name) in
+            table(SHOPPER.ceiling()?.as_slice()).iter().zip(std::iter::once("may use").chain(repeat("")))
+        {
+            row(name, line);
+        }
 
         let enrolment = SHOPPER.enrol(self.home, self.ca, &minted.token, false).await?;
         let enrolled = match enrolment {
             Enrolment::Issued(enrolled) => enrolled,
-            // It is not so as the directory came, but its owner may have changed ca.toml.
+            // Where ca.toml was changed, or the directory of an agent that is still valid was lost.
             Enrolment::Waiting(waiting) => {
                 self.approve(&waiting).await?;
                 self.ask_again(&SHOPPER, &minted.token).await?
