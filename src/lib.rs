@@ -1,10 +1,10 @@
 //! ATL, the Agent Transparency Log.
 //!
-//! AI agents identify themselves with short-lived certificates. This crate keeps the public,
-//! append-only record of those certificates, and the proofs by which anybody can hold the
-//! record's keeper to account.
+//! AI agents identify themselves with short-lived certificates. This crate issues them, keeps the
+//! public, append-only record of them, and has the proofs by which anybody can hold the record's
+//! keeper to account.
 //!
-//! To run a log, or to see one, start with the README. To check what a log says, take this crate
+//! To run a CA or a log, or to see both, start with the README. To check what a log says, take this crate
 //! without its default features and start with [`log`].
 //!
 //! # The floor plan
@@ -48,25 +48,30 @@
 //! synced commit, never before; a head is signed once its root is re-derived from what was read back
 //! and proven to continue the head before it. What it cannot be sure of ends it, with the reason.
 //!
-//! **`ca`** is a certificate authority for agents: what its certificates look like, and the steps
-//! from a request to a certificate with its timestamps. It reads what it is about to sign with other
-//! eyes first, and knows logs by their promises only.
+//! **`ca`** is a certificate authority for agents. A command is decided by what is known (`decide`,
+//! pure, and may refuse) and becomes events, from which all that the CA keeps follows (`apply`, which
+//! cannot fail); each event is a row of a journal chained by hashes. The registration authority judges
+//! and never signs; what is to be signed is read back with other eyes first; and logs are known by
+//! their promises only, behind a port. All of it is pure but `ca::service`, which has the clock, the
+//! randomness, the one writer and the issuances under way.
 //!
-//! **`storage`** fills the port with RocksDB, and with memory that fails on demand for tests. The
-//! last signed head is kept a second time, in a file apart from the database, so that a database put
-//! back from an older copy is seen.
+//! **`storage`** fills the ports of log and CA with RocksDB, and with memory that fails on demand for
+//! tests. A log's last signed head is kept a second time, in a file apart from the database, so that a
+//! database put back from an older copy is seen.
 //!
-//! **`client`** (feature `client`) calls the same API over the network, bounded in size and time.
+//! **`client`** (feature `client`) calls log and CA over the network, bounded in size and time.
 //!
-//! **`http`** is the log's HTTP API: bounded before it is parsed, limited per source and anchor,
-//! described for machines (`/openapi.json`) and held to that description. It sees ports, never a
-//! database, and shows readers no more than a signed head covers.
+//! **`http`** is the HTTP API of the log and that of the CA: bounded before it is parsed, limited per
+//! source and per anchor or token, described for machines (`/openapi.json`) and held to that
+//! description. It sees ports, never a database, and shows a log's readers no more than a signed head
+//! covers. The CA's ends TLS itself, since a renewal's credential is the client's certificate.
 //!
 //! **`config`** is what an operator may set. An unknown key is refused, and a complaint names the
 //! file, the key and what may stand there.
 //!
-//! **`cli`** is the program `atl`: one file per subcommand, and the one place where the parts are put
-//! together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
+//! **`cli`** is the program `atl`: the servers of log and CA, their operators' commands, the agent's side,
+//! and the demo, which is made of these. One file per subcommand, and the one place where the parts are
+//! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;

@@ -26,18 +26,25 @@ fn blocks() -> Vec<(&'static str, &'static str)> {
 fn the_blocks_run_as_they_stand() {
     let blocks = blocks();
     let names: Vec<_> = blocks.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["certificates", "serve", "submit", "tour", "leaf", "sat", "head", "inclusion"]);
-    // The only thing that is not as it stands: a port that is free here.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let of_the_ca = ["ca", "enrol", "check", "renew", "journal"];
+    let of_the_log = ["certificates", "serve", "submit", "tour", "leaf", "sat", "head", "inclusion"];
+    assert_eq!(names, [&of_the_ca[..], &of_the_log].concat());
+    // The only thing that is not as it stands: ports that are free here, all found before one is given back.
+    let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let free = free.map(|listener| listener.local_addr().unwrap().to_string());
     let mut script = String::from("trap 'kill $(jobs -p)' EXIT\n");
     for (name, block) in blocks {
-        script += &format!("echo; echo '== {name}' >&2\n{}\n", block.replace("127.0.0.1:8080", &address));
+        let mut block = block.to_owned();
+        for (usual, free) in ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8443"].iter().zip(&free) {
+            block = block.replace(usual, free);
+        }
+        script += &format!("echo; echo '== {name}' >&2\n{block}\n");
     }
     let dir = tempfile::tempdir().unwrap();
     let bin = Path::new(ATL).parent().unwrap().display().to_string();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
     let output = Command::new("timeout")
-        .args(["120", "bash", "-euo", "pipefail", "-c", &script])
+        .args(["180", "bash", "-euo", "pipefail", "-c", &script])
         .current_dir(dir.path())
         .env("PATH", path)
         .env("no_proxy", "127.0.0.1")
@@ -47,18 +54,22 @@ fn the_blocks_run_as_they_stand() {
     assert!(output.status.success(), "{out}\n{err}");
     assert_eq!(out.matches("Signature Verified Successfully").count(), 2, "{out}");
     assert!(out.contains("the proof leads from the leaf to the root"), "{out}");
+    for part in ["teller7/cert.pem: OK", "verified with a pinned key", "/teller/7 renewed: ", "The journal holds"] {
+        assert!(out.contains(part), "{part}: {out}\n{err}");
+    }
 }
 
 #[test]
 fn the_metrics_that_it_names_exist() {
-    let source = include_str!("../src/http/metrics.rs");
+    let (log, ca) = (include_str!("../src/http/metrics.rs"), include_str!("../src/http/ca/metrics.rs"));
     let names = README.split("`atl_").skip(1).map(|rest| rest.split(['`', '{']).next().unwrap());
     let mut seen = 0;
     for name in names {
-        assert!(source.contains(&format!("\"{name}\"")), "atl_{name}");
+        let (source, name) = name.strip_prefix("ca_").map_or((log, name), |name| (ca, name));
+        assert!(source.contains(&format!("\"{name}\"")), "{name}");
         seen += 1;
     }
-    assert!(seen >= 10, "{seen}");
+    assert!(seen >= 20, "{seen}");
 }
 
 #[test]
@@ -73,8 +84,12 @@ fn the_files_that_it_links_exist() {
 const CONNECTIONS: u64 = 4096;
 
 #[test]
-fn the_unit_starts_the_program_and_lets_it_finish() {
-    let unit = include_str!("../config/atl-log@.service");
+fn the_units_start_the_program_and_let_it_finish() {
+    unit(include_str!("../config/atl-log@.service"), "log.toml");
+    unit(include_str!("../config/atl-ca@.service"), "ca.toml");
+}
+
+fn unit(unit: &str, config: &str) {
     let lines = unit.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut section = "";
     let mut settings = Vec::new();
@@ -94,7 +109,7 @@ fn the_unit_starts_the_program_and_lets_it_finish() {
     // The arguments are read: what fails is the file, which is not there.
     let run = Command::new(ATL).args(command.map(|word| word.replace("%i", "none"))).output().unwrap();
     let error = String::from_utf8_lossy(&run.stderr).into_owned();
-    assert!(error.contains("/var/lib/atl/none/log.toml: cannot be read"), "{error}");
+    assert!(error.contains(&format!("/var/lib/atl/none/{config}: cannot be read")), "{error}");
     assert!(number("Service", "LimitNOFILE") > 2 * CONNECTIONS);
     assert!(number("Service", "TimeoutStopSec") > 60);
     assert_eq!(of("Service", "Restart"), "on-failure");

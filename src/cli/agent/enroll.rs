@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::csr::AgentKey;
 use super::evidence::EvidenceArgs;
-use super::exchange::{Outcome, settle};
+use super::exchange::{Outcome, Waiting, settle};
 use super::files::{AgentDir, Generation, Lock, Pending, PendingRequest};
 use super::inspect::KnownLog;
 use super::{Delivery, Roots, check_private, known_logs, tls};
@@ -107,8 +107,35 @@ pub struct EnrollArgs {
     json: bool,
 }
 
+/// What became of an enrolment.
+pub enum Enrolment {
+    /// The certificate is verified and in use.
+    Issued(Box<Enrolled>),
+    /// The CA has the request and has not decided; the same enrolment asks for the same again.
+    Waiting(Waiting),
+}
+
+/// An agent that has its certificate.
+pub struct Enrolled {
+    /// What was sent.
+    pub request: EnrolRequest,
+    /// What came back.
+    pub answer: CertificateAnswer,
+    /// What was written.
+    pub generation: Generation,
+}
+
 /// Runs it.
 pub fn run(args: &EnrollArgs) -> Result<(), CliError> {
+    let say = |text: &str| eprintln!("{}: {text}", SystemClock.now());
+    match runtime()?.block_on(enroll(args, say))? {
+        Enrolment::Issued(enrolled) => tell(args, &enrolled, SystemClock.now()),
+        Enrolment::Waiting(waiting) => Err(CliError::negative(format!("{}\n{AGAIN}", waiting.told()))),
+    }
+}
+
+/// Enrols, and writes what holds. `say` hears of every change while `--wait` waits.
+pub async fn enroll(args: &EnrollArgs, say: impl FnMut(&str)) -> Result<Enrolment, CliError> {
     check_private(&args.ca)?;
     let roots = Roots::read(&args.root, "--root")?;
     let ca_roots = match (&args.ca_roots, args.system_roots) {
@@ -133,44 +160,37 @@ pub fn run(args: &EnrollArgs) -> Result<(), CliError> {
     let (ca, agent) = (client.base_url().to_owned(), args.agent.clone());
     let asked = PendingRequest { ca, agent, credential, body: asked };
     let (pending, key) = prepare(args, &dir, &lock, asked)?;
-    runtime()?.block_on(async {
-        let send = || client.enroll(&secret, &pending.request.body);
-        let answer = match settle(&client, send, args.wait, |text| eprintln!("{}: {text}", SystemClock.now())).await {
-            Outcome::Issued(answer) => answer,
-            Outcome::Refused(why) => {
-                dir.drop_pending(&lock)?;
-                return Err(CliError::negative(why));
-            }
-            Outcome::Waiting(waiting) => return Err(CliError::negative(format!("{}\n{AGAIN}", waiting.told()))),
-            Outcome::Unanswered { why, .. } | Outcome::Failed(why) => {
-                return Err(CliError::new(format!("{why}\n{AGAIN}")));
-            }
-        };
-        let logs = known_logs(&client, &args.logs).await?;
-        let delivery = Delivery {
-            dir: &dir,
-            lock: &lock,
-            ca: client.base_url(),
-            agent: &args.agent,
-            key: &key,
-            roots: &roots,
-            ca_roots: ca_roots.as_ref(),
-            logs: &logs,
-            validity_seconds: args.validity,
-            evidence: evidence.as_ref(),
-        };
-        let now = SystemClock.now();
-        tell(args, &answer, &delivery.take(&answer, now)?, now)
-    })
+    let send = || client.enroll(&secret, &pending.request.body);
+    let answer = match settle(&client, send, args.wait, say).await {
+        Outcome::Issued(answer) => *answer,
+        Outcome::Refused(why) => {
+            dir.drop_pending(&lock)?;
+            return Err(CliError::negative(why));
+        }
+        Outcome::Waiting(waiting) => return Ok(Enrolment::Waiting(waiting)),
+        Outcome::Unanswered { why, .. } | Outcome::Failed(why) => {
+            return Err(CliError::new(format!("{why}\n{AGAIN}")));
+        }
+    };
+    let logs = known_logs(&client, &args.logs).await?;
+    let delivery = Delivery {
+        dir: &dir,
+        lock: &lock,
+        ca: client.base_url(),
+        agent: &args.agent,
+        key: &key,
+        roots: &roots,
+        ca_roots: ca_roots.as_ref(),
+        logs: &logs,
+        validity_seconds: args.validity,
+        evidence: evidence.as_ref(),
+    };
+    let generation = delivery.take(&answer, SystemClock.now())?;
+    Ok(Enrolment::Issued(Box::new(Enrolled { request: pending.request.body, answer, generation })))
 }
 
-fn tell(
-    args: &EnrollArgs,
-    answer: &CertificateAnswer,
-    generation: &Generation,
-    now: UnixMillis,
-) -> Result<(), CliError> {
-    let settings = &generation.settings;
+fn tell(args: &EnrollArgs, enrolled: &Enrolled, now: UnixMillis) -> Result<(), CliError> {
+    let (answer, settings) = (&enrolled.answer, &enrolled.generation.settings);
     if args.json {
         return print_json(settings);
     }

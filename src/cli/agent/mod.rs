@@ -1,12 +1,12 @@
 //! `atl agent ...`: the agent's side of a CA.
 
 mod csr;
-mod enroll;
+pub mod enroll;
 pub mod evidence;
-mod exchange;
-mod files;
-mod inspect;
-mod renew;
+pub mod exchange;
+pub mod files;
+pub mod inspect;
+pub mod renew;
 mod show;
 pub mod tls;
 mod watch;
@@ -142,7 +142,7 @@ fn check_private(ca: &str) -> Result<(), CliError> {
     if tls::is_private(ca).context("--ca")? {
         return Ok(());
     }
-    Err(CliError::new(format!("{ca}: without TLS anybody on the way could read the token; use https://")))
+    Err(CliError::new(format!("{ca}: without TLS anybody on the way could read what is sent; use https://")))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::exchange::{Outcome, settle};
 use super::files::{AgentDir, Generation, Lock, Pending, PendingRequest};
 use super::inspect::KnownLog;
 use super::tls::{self, Identity};
-use super::{Delivery, Roots, known_logs, watch};
+use super::{Delivery, Roots, check_private, known_logs, watch};
 use crate::api::B64;
 use crate::api::ca::EnrolRequest;
 use crate::cli::output::{CliError, Context};
@@ -38,6 +38,9 @@ pub struct RenewArgs {
     /// The agent's directory, from atl agent enroll
     #[arg(long)]
     pub(super) dir: PathBuf,
+    /// The CA's base URL, where it is not any more where it was
+    #[arg(long, value_name = "URL")]
+    ca: Option<String>,
     /// Keep the key, where the CA allows it, rather than making a new one
     #[arg(long)]
     same_key: bool,
@@ -77,13 +80,18 @@ pub fn run(args: &RenewArgs) -> Result<(), CliError> {
         return runtime.block_on(watch::run(args, &dir));
     }
     runtime.block_on(async {
-        let generation = renew(args, &dir).await.map_err(|missed| missed.error)?;
+        let generation = once(args, &dir).await?;
         println!("{}", told(&generation));
         match &args.hook {
             Some(hook) => watch::run_hook(hook, &dir).await.map_err(CliError::new),
             None => Ok(()),
         }
     })
+}
+
+/// Renews once, and writes what holds.
+pub async fn once(args: &RenewArgs, dir: &AgentDir) -> Result<Generation, CliError> {
+    renew(args, dir).await.map_err(|missed| missed.error)
 }
 
 /// A renewal in a line.
@@ -122,7 +130,11 @@ pub(super) fn valid(args: &RenewArgs, dir: &AgentDir) -> Result<Generation, CliE
 /// Renews once.
 pub(super) async fn renew(args: &RenewArgs, dir: &AgentDir) -> Result<Generation, Missed> {
     let lock = dir.lock()?;
-    let current = valid(args, dir)?;
+    let mut current = valid(args, dir)?;
+    if let Some(ca) = &args.ca {
+        check_private(ca)?;
+        ca.trim_end_matches('/').clone_into(&mut current.settings.ca);
+    }
     let settings = &current.settings;
     let parse = |pem: &str, name: &str| Roots::parse(pem).context(args.dir.join(name).display());
     let roots = parse(&current.root_pem, "root.pem")?;

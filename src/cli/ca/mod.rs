@@ -6,7 +6,7 @@ mod certificate;
 pub mod certificates;
 pub mod init;
 pub mod keyfile;
-mod operator;
+pub mod operator;
 pub mod policy;
 pub mod registry;
 pub mod requests;

@@ -1,110 +1,42 @@
-//! The story: a certificate from the CA to both logs and back, everything verified on the way.
+//! The story: an agent's way to a certificate that two logs vouch for, everything verified on the way.
 
 mod proof;
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::iter::repeat;
 use std::time::Duration;
 
-use ::der::pem::{LineEnding, encode_string};
+use sha2::{Digest, Sha256};
 
 use self::proof::print_inclusion;
-use super::setup::{Pki, random_name};
-use crate::api::{B64, ConsistencyQuery, ProofQuery, SubmitEntryRequest};
-use crate::apki::capabilities::{Amount, Capability};
-use crate::apki::precertificate::{Precertificate, recover};
-use crate::apki::{AgentUri, Certificate};
-use crate::cli::files::write_new;
-use crate::cli::log::open::OpenedLog;
-use crate::cli::log::remote::{failed, signed};
+use super::cast::{Apart, OTHERS, Role, SHOPPER};
+use super::setup::Home;
+use super::view::Log;
+use crate::api::ca::RequestsAnswer;
+use crate::api::{ConsistencyQuery, ProofQuery};
+use crate::ca::journal::JournalHead;
+use crate::cli::agent::enroll::{Enrolled, Enrolment};
+use crate::cli::agent::exchange::Waiting;
+use crate::cli::agent::files::Generation;
+use crate::cli::ca::operator::{Operator, failed};
 use crate::cli::output::{CliError, Context};
-use crate::cli::pki::{Claims, KeyKind, SigningKey, Stamp};
-use crate::client::LogClient;
-use crate::keys::Signer;
+use crate::cli::words::{duration, table};
+use crate::client::AuditQuery;
 use crate::log::checkpoint::open_checkpoint;
-use crate::log::entry::{CertHash, EntryType};
-use crate::log::note::VerifierKey;
-use crate::log::sat::{SatList, SignedAgentTimestamp};
 use crate::log::sth::TreeHead;
-use crate::merkle::{LeafIndex, verify_consistency};
-use crate::time::{Clock, SystemClock};
-
-/// A log, as somebody sees it who knows its key.
-pub struct Log {
-    name: &'static str,
-    operator: String,
-    key: VerifierKey,
-    address: SocketAddr,
-    client: Option<LogClient>,
-}
-
-impl Log {
-    /// The log that is about to be served.
-    pub fn new(name: &'static str, opened: &OpenedLog) -> Result<Self, CliError> {
-        let key = opened.origin.verifier_key(opened.signer.public_key()).context("the log's key")?;
-        let operator = opened.config.operator.clone();
-        Ok(Self { name, operator, key, address: opened.config.listen, client: None })
-    }
-
-    /// The same log, now served at this address.
-    pub fn at(mut self, address: SocketAddr) -> Result<Self, CliError> {
-        self.address = address;
-        self.client = Some(LogClient::new(&self.url()).map_err(failed)?);
-        Ok(self)
-    }
-
-    /// A or B.
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Where it is served.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    fn client(&self) -> Result<&LogClient, CliError> {
-        self.client.as_ref().ok_or_else(|| CliError::new(format!("log {} is not served yet", self.name)))
-    }
-
-    async fn submit(&self, der: &[u8], chain: &[B64]) -> Result<(SignedAgentTimestamp, LeafIndex), CliError> {
-        let entry = SubmitEntryRequest {
-            submission: B64(der.to_vec()),
-            entry_type: Some(EntryType::Precertificate),
-            chain: chain.to_vec(),
-        };
-        let answer = self.client()?.submit(&entry).await.map_err(failed)?;
-        let sat = SignedAgentTimestamp::from_der(answer.sat.as_slice()).context("the SAT")?;
-        sat.verify(self.key.key(), CertHash::of_certificate(der)).context(format_args!("log {}'s SAT", self.name))?;
-        Ok((sat, answer.leaf_index))
-    }
-
-    /// The first head that covers this leaf, verified.
-    async fn head_over(&self, leaf: LeafIndex, patience: Duration) -> Result<TreeHead, CliError> {
-        let wait = async {
-            loop {
-                let sth = self.client()?.sth().await.map_err(failed)?;
-                if leaf.is_in(sth.tree_size) {
-                    let sth = signed(sth);
-                    sth.verify(self.key.key()).context("the tree head")?;
-                    return Ok(sth.head);
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        let late = |_| CliError::new(format!("log {} signed no head over leaf {leaf} in time", self.name));
-        tokio::time::timeout(patience, wait).await.map_err(late)?
-    }
-}
+use crate::merkle::verify_consistency;
 
 /// What is needed to tell it.
 pub struct Story<'a> {
-    /// Who issues.
-    pub pki: &'a Pki,
+    /// Where everything is.
+    pub home: &'a Home,
     /// The logs.
     pub logs: &'a [Log],
+    /// The CA's base URL.
+    pub ca: &'a str,
+    /// Who operates the CA.
+    pub operator: &'a Operator,
     /// Whether headings are bold.
     pub bold: bool,
     /// Seconds between tree heads.
@@ -113,165 +45,248 @@ pub struct Story<'a> {
 
 /// What is left when it is told.
 pub struct Told {
-    /// The agent.
-    agent: AgentUri,
-    precertificate: Vec<u8>,
-    certificate: Certificate,
-    /// Parameters of `get-proof-by-hash` for it.
+    /// Parameters of `get-proof-by-hash` for the shopper's precertificate.
     pub proof_query: String,
     /// The path of a tile that exists.
     pub tile_path: String,
 }
 
-impl Told {
-    /// Writes both certificates into a directory of their own; it is returned.
-    pub fn save(&self, home: &Path) -> Result<PathBuf, CliError> {
-        let dir = home.join(format!("agent-{}", self.agent.instance()));
-        std::fs::create_dir_all(&dir).context(dir.display())?;
-        let pem = |der| encode_string("CERTIFICATE", LineEnding::LF, der).context("the certificate");
-        write_new(&dir.join("precertificate.pem"), 0o644, &pem(&self.precertificate)?)?;
-        write_new(&dir.join("final.pem"), 0o644, &pem(self.certificate.der())?)?;
-        Ok(dir)
-    }
-}
-
 impl Story<'_> {
     /// Tells it.
     pub async fn tell(&self) -> Result<Told, CliError> {
-        println!("Two logs are running, with different keys and different operators:");
-        for log in self.logs {
-            println!("  log {}  {}  {}, run by {:?}", log.name, log.url(), log.key.name(), log.operator);
-        }
         let log = self.logs.first().ok_or_else(|| CliError::new("there is no log"))?;
-        let agent = agent()?;
-        let precertificate = self.issue(&agent, 72)?;
-        let cert_hash = self.introduce(&precertificate)?;
-        let (sats, leaf) = self.submit(&precertificate).await?;
-        let certificate = self.assemble(&precertificate, cert_hash, sats)?;
-        let first = self.prove(log, cert_hash, leaf).await?;
-        let second = self.grow(log, &first).await?;
+        self.introduce().await?;
+        let shopper = match SHOPPER.current(self.home)? {
+            None => self.enrol().await?,
+            Some(before) => self.go_on(&before).await?,
+        };
+        let apart = self.verify(&shopper)?;
+        let last = self.others().await?;
+        let first = self.prove(log, &apart, &last).await?;
+        let renewed = self.renew(&apart).await?;
+        let second = self.grow(log, &first, &renewed).await?;
         self.checkpoint(log, &second).await?;
+        self.journal().await?;
         let size = second.size.get();
         Ok(Told {
-            agent,
-            precertificate,
-            certificate,
-            proof_query: ProofQuery { hash: cert_hash.leaf_hash(), tree_size: None }.to_query(),
+            proof_query: ProofQuery { hash: apart.hash.leaf_hash(), tree_size: None }.to_query(),
             tile_path: if size < 256 { format!("tile/0/000.p/{size}") } else { "tile/0/000".into() },
         })
     }
 
-    fn issue(&self, agent: &AgentUri, score: u8) -> Result<Vec<u8>, CliError> {
-        let claims = Claims::shopper(score).context("a precertificate")?;
-        let stamp = Stamp::new(&self.pki.org, &claims, SystemClock.now()).context("a precertificate")?;
-        let key = SigningKey::generate(KeyKind::P256).context("an agent's key")?;
-        stamp.precertificate(agent, &key).context("a precertificate")
+    async fn introduce(&self) -> Result<(), CliError> {
+        let ca = self.operator.ca.descriptor().await.map_err(failed)?;
+        println!("Two logs are running, with different keys and different operators:");
+        for log in self.logs {
+            println!("  log {}  {}  {}, run by {:?}", log.name, log.url, log.key.name(), log.operator);
+        }
+        println!(
+            "And a CA, whose root both logs accept:\n  {:?}  {}  for the agents of {}",
+            ca.organization, self.ca, ca.trust_domain
+        );
+        Ok(())
     }
 
-    fn introduce(&self, precertificate: &[u8]) -> Result<CertHash, CliError> {
-        let certificate = Certificate::parse(precertificate).context("the precertificate")?;
-        let hash = CertHash::of_certificate(precertificate);
-        self.heading("1. The CA signs a precertificate for an agent");
-        row("agent", certificate.agent_uri().context("the agent's name")?);
+    /// The shopper's first certificate.
+    async fn enrol(&self) -> Result<Generation, CliError> {
+        self.heading("1. An operator of the CA lets an agent in: with a token that is good once");
+        let minted = SHOPPER.token(self.operator).await?;
+        row("agent", SHOPPER.agent()?);
+        row("token", format_args!("atl-enrol-{}-..., good until {}", minted.id, minted.expires_at));
+        for (line, name) in
+            table(SHOPPER.ceiling()?.as_slice()).iter().zip(std::iter::once("may use").chain(repeat("")))
+        {
+            row(name, line);
+        }
+
+        let enrolment = SHOPPER.enrol(self.home, self.ca, &minted.token, false).await?;
+        let enrolled = match enrolment {
+            Enrolment::Issued(enrolled) => enrolled,
+            // Where ca.toml was changed, or the directory of an agent that is still valid was lost.
+            Enrolment::Waiting(waiting) => {
+                self.approve(&waiting).await?;
+                self.ask_again(&SHOPPER, &minted.token).await?
+            }
+        };
+        self.heading("2. The agent makes a key, and asks over TLS with the token and a CSR");
+        let csr = &enrolled.request.csr.0;
+        row("CSR", format_args!("{} octets, SHA-256 {}", csr.len(), hex::encode(Sha256::digest(csr))));
+        if let Some(evidence) = &enrolled.request.evidence {
+            let built = [&evidence.model_family, &evidence.model_version, &evidence.framework, &evidence.organization];
+            row("built from", built.map(|text| text.as_str()).join(" / "));
+            if let Some(hash) = evidence.build_hash {
+                row("build", format_args!("{hash}, in the CA's signed registry"));
+            }
+        }
+        println!(
+            "   The CSR is signed with the agent's key: whoever asks holds it. The CA holds the rest against its\n   \
+             rules and the token, and signs only what it has read back with other eyes."
+        );
+        self.heading("3. The CA logs a precertificate, and answers with a certificate that has both logs' SATs");
+        Ok(enrolled.generation)
+    }
+
+    /// The shopper is known from a run before: its certificate is its credential.
+    async fn go_on(&self, before: &Generation) -> Result<Generation, CliError> {
+        self.heading("1. The agent is here from before, and renews: its certificate proves who asks (mutual TLS)");
+        row("agent", &before.settings.agent);
+        row("had", format_args!("a certificate until {}", before.settings.not_after));
+        let generation = SHOPPER.renew(self.home, self.ca).await?;
+        self.heading("2. The CA logs a precertificate, and answers with a certificate that has both logs' SATs");
+        Ok(generation)
+    }
+
+    /// Takes the certificate apart, and trusts nobody but the logs' keys.
+    fn verify(&self, generation: &Generation) -> Result<Apart, CliError> {
+        let apart = Apart::of(generation)?;
+        let certificate = &apart.certificate;
         if let Some(trust) = certificate.trust_score().context("the trust score")? {
             row("trust score", format_args!("{} of 100, tier {}", trust.score.get(), trust.score.tier().name()));
         }
-        let capabilities = certificate.capabilities().context("the capabilities")?.unwrap_or_default();
-        capabilities.as_slice().iter().for_each(|capability| row("may use", may(capability)));
+        if let Some(attested) = certificate.attestation().context("the attestation")? {
+            row("attested", attested.method.name());
+        }
         row("valid", format_args!("{} to {}", certificate.not_before(), certificate.not_after()));
-        row("certHash", hash);
+        row("certificate", format_args!("{} octets, SHA-256 {}", certificate.der().len(), generation.settings.sha256));
+        row("recovered", format_args!("{} octets of precertificate", apart.precertificate.len()));
+        row("certHash", apart.hash);
+        let mut operators = BTreeSet::new();
+        for sat in &apart.sats {
+            let log = self.logs.iter().find(|log| log.key.key().log_id() == sat.log_id);
+            let log = log.ok_or_else(|| CliError::negative(format!("a SAT is of the log {}", sat.log_id)))?;
+            sat.verify(log.key.key(), apart.hash).context(format_args!("log {}'s SAT", log.name))?;
+            row(&format!("SAT of {}", log.name), format_args!("{}, signature verified", sat.timestamp));
+            operators.insert(&log.operator);
+        }
+        if operators.len() < 2 {
+            return Err(CliError::negative("the certificate has no SATs of two operators"));
+        }
         println!(
-            "   The certHash is SHA-256 of its {} octets. A critical extension, the poison, keeps everybody\n   \
-             from taking it for a certificate: it is only here to be logged.",
-            precertificate.len()
+            "   A SAT says: the log with this key has this precertificate in its tree, on disk, since then. A\n   \
+             precertificate is the certificate with a poison in the place of the SATs, so that nobody takes it\n   \
+             for one. From the certificate alone, offline, anybody gets it back, octet for octet: the certHash\n   \
+             is its SHA-256, and the SATs are over that. From a score of 60 on it takes two operators' SATs."
         );
-        Ok(hash)
+        Ok(apart)
     }
 
-    /// Submits it to each log, among other agents'. The leaf is that in the first log.
-    async fn submit(&self, precertificate: &[u8]) -> Result<(Vec<SignedAgentTimestamp>, LeafIndex), CliError> {
-        self.heading("2. Both logs record it, and each answers with a signed agent timestamp (SAT)");
-        let before = [self.other()?, self.other()?];
-        let behind = [self.other()?, self.other()?];
-        let (mut sats, mut leaf) = (Vec::new(), None);
-        let chain = self.chain();
-        for log in self.logs {
-            for other in &before {
-                log.submit(other, &chain).await?;
+    /// The other two, who wait for an operator where they come for the first time. The last certificate is returned.
+    async fn others(&self) -> Result<Apart, CliError> {
+        self.heading("4. Two more agents, whose builds nobody vouches for: the CA holds them for its operator");
+        let (mut last, mut held) = (None, Vec::new());
+        for role in &OTHERS {
+            row(role.name, role.about);
+            if role.current(self.home)?.is_some() {
+                let generation = role.renew(self.home, self.ca).await?;
+                row("", "it was approved before, and renews by itself");
+                last = Some(self.short(&generation)?);
+                continue;
             }
-            let (sat, index) = log.submit(precertificate, &chain).await?;
-            for other in &behind {
-                log.submit(other, &chain).await?;
+            let minted = role.token(self.operator).await?;
+            match role.enrol(self.home, self.ca, &minted.token, false).await? {
+                Enrolment::Issued(enrolled) => last = Some(self.short(&enrolled.generation)?),
+                Enrolment::Waiting(waiting) => {
+                    row("", waiting.told());
+                    held.push((role, waiting, minted.token));
+                }
             }
-            row(&format!("log {}", log.name), format_args!("leaf {index}, {}, signature verified", sat.timestamp));
-            sats.push(sat);
-            leaf = leaf.or(Some(index));
         }
-        println!(
-            "   A SAT says: the log with this key has this certificate in its tree, on disk, since then.\n   \
-             From a score of 60 on, relying parties ask for SATs of two operators."
-        );
-        Ok((sats, leaf.unwrap_or(LeafIndex::new(0))))
+        if !held.is_empty() {
+            println!("   The operator looks at them (atl ca requests list), approves them, and they ask again:");
+        }
+        for (role, waiting, token) in &held {
+            self.approve(waiting).await?;
+            last = Some(self.short(&self.ask_again(role, token).await?.generation)?);
+        }
+        last.ok_or_else(|| CliError::new("there are no other agents"))
     }
 
-    fn assemble(&self, der: &[u8], hash: CertHash, sats: Vec<SignedAgentTimestamp>) -> Result<Certificate, CliError> {
-        self.heading("3. The CA puts both SATs in the place of the poison: the final certificate");
-        let precertificate = Certificate::parse(der).context("the precertificate")?;
-        let poisoned = Precertificate::of(&precertificate).context("the precertificate")?;
-        let poisoned = poisoned.ok_or_else(|| CliError::new("the precertificate has no poison"))?;
-        let tbs = poisoned.final_tbs(&SatList::new(sats).context("the SATs")?.to_der());
-        let signature = self.pki.org.sign(&tbs).context("the final certificate")?;
-        let certificate = poisoned.assemble(&tbs, &signature).context("the final certificate")?;
-        row(
-            "certificate",
-            format_args!("{} octets, SHA-256 {}", certificate.der().len(), hex::encode(certificate.fingerprint())),
-        );
-
-        let recovered = recover(&certificate).context("the final certificate")?;
-        let recovered = recovered.ok_or_else(|| CliError::new("the final certificate has no SATs in it"))?;
-        let again = CertHash::of_certificate(&recovered.precertificate_der);
-        if again != hash || recovered.precertificate_der != der {
-            return Err(CliError::negative("what was recovered is not the precertificate"));
+    fn short(&self, generation: &Generation) -> Result<Apart, CliError> {
+        let apart = Apart::of(generation)?;
+        for sat in &apart.sats {
+            let log = self.logs.iter().find(|log| log.key.key().log_id() == sat.log_id);
+            let log = log.ok_or_else(|| CliError::negative(format!("a SAT is of the log {}", sat.log_id)))?;
+            sat.verify(log.key.key(), apart.hash).context(format_args!("log {}'s SAT", log.name))?;
         }
-        let list = SatList::from_der(recovered.sat_list_der).context("the SATs in it")?;
-        for (sat, log) in list.sats().iter().zip(self.logs) {
-            sat.verify(log.key.key(), again).context(format_args!("log {}'s SAT", log.name))?;
-        }
-        row("recovered", again);
-        println!(
-            "   From the final certificate alone, offline, anybody gets the precertificate back, octet for\n   \
-             octet: its hash is the certHash again, and the {} SATs inside verify for it.",
-            list.sats().len()
-        );
-        Ok(certificate)
+        let trust = apart.certificate.trust_score().context("the trust score")?;
+        let trust = trust.ok_or_else(|| CliError::new("the certificate has no trust score"))?;
+        let (score, tier) = (trust.score.get(), trust.score.tier().name());
+        let agent = generation.settings.agent.agent_type();
+        row(agent, format_args!("score {score}, tier {tier}; {} SATs, verified", apart.sats.len()));
+        Ok(apart)
     }
 
-    async fn prove(&self, log: &Log, hash: CertHash, leaf: LeafIndex) -> Result<TreeHead, CliError> {
-        self.heading(&format!("4. Behind the next tree head, log {} proves that the leaf is in its tree", log.name));
+    async fn approve(&self, waiting: &Waiting) -> Result<(), CliError> {
+        let token = self.operator.token();
+        let RequestsAnswer { requests, .. } = self.operator.ca.open_requests(token, None).await.map_err(failed)?;
+        if let Some(open) = requests.iter().find(|open| open.request.id == waiting.id) {
+            let (id, score) = (&open.request.id[..open.request.id.len().min(8)], open.score.get());
+            row("approved", format_args!("{id}... of {}, which will have {score} points", open.request.agent));
+        }
+        self.operator.ca.approve(token, &waiting.id).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// The same request again, until it is answered: the CA issues as soon as it was approved.
+    async fn ask_again(&self, role: &Role, token: &str) -> Result<Box<Enrolled>, CliError> {
+        for _ in 0..100 {
+            match role.enrol(self.home, self.ca, token, true).await? {
+                Enrolment::Issued(enrolled) => return Ok(enrolled),
+                Enrolment::Waiting(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+        Err(CliError::new(format!("{} was approved, and got no certificate in time", role.name)))
+    }
+
+    async fn prove(&self, log: &Log, shopper: &Apart, last: &Apart) -> Result<TreeHead, CliError> {
+        self.heading(&format!("5. Behind its next tree head, log {} proves that the shopper is in its tree", log.name));
         println!("   It signs one every {} s; waiting for it.", self.interval_seconds);
-        // The two entries behind ours are in that tree as well: they were committed before we asked.
-        let head = log.head_over(LeafIndex::new(leaf.get().saturating_add(2)), self.patience()).await?;
+        // A head over the last of them is one over all of them.
+        let (_, head) = log.proof_of(last.hash, self.patience()).await?;
         self.show_head(&head);
-        let query = ProofQuery { hash: hash.leaf_hash(), tree_size: Some(head.size) };
-        let proof = log.client()?.proof_by_hash(query).await.map_err(failed)?;
-        if proof.leaf_index != leaf {
-            return Err(CliError::negative("the log has moved the leaf"));
+        let query = ProofQuery { hash: shopper.hash.leaf_hash(), tree_size: Some(head.size) };
+        let proof = log.client.proof_by_hash(query).await.map_err(failed)?;
+        print_inclusion(shopper.hash, proof.leaf_index, &head, &proof.inclusion)?;
+        for log in self.logs {
+            log.proof_of(shopper.hash, self.patience()).await?;
+            let entry = log.entry(shopper.hash).await?;
+            let kept = entry.submission.ok_or_else(|| CliError::new("the log does not have its entry any more"))?;
+            if kept.0 != shopper.precertificate {
+                return Err(CliError::negative("what was recovered is not what the log has"));
+            }
+            let what = format_args!("leaf {} is the recovered precertificate, octet for octet", entry.leaf_index);
+            row(&format!("log {}", log.name), what);
         }
-        print_inclusion(hash, leaf, &head, &proof.inclusion)?;
         Ok(head)
     }
 
-    /// More agents come, and the log proves that nothing else has changed.
-    async fn grow(&self, log: &Log, first: &TreeHead) -> Result<TreeHead, CliError> {
-        self.heading("5. The log grows, and proves that it has only grown");
-        let mut last = LeafIndex::new(0);
-        for _ in 0..3 {
-            (_, last) = log.submit(&self.other()?, &self.chain()).await?;
+    async fn renew(&self, before: &Apart) -> Result<Apart, CliError> {
+        self.heading("6. At half of its life a certificate is renewed: new key, fresh evidence, a score computed anew");
+        let generation = SHOPPER.renew(self.home, self.ca).await?;
+        let apart = Apart::of(&generation)?;
+        if apart.certificate.spki_der() == before.certificate.spki_der() {
+            return Err(CliError::negative("the renewal has the key from before"));
         }
-        let second = log.head_over(last, self.patience()).await?;
+        let settings = &generation.settings;
+        let length = duration(settings.not_after.since(settings.not_before));
+        row("renewed", format_args!("for {length}, until {}", settings.not_after));
+        row("certHash", apart.hash);
+        row("SATs", format_args!("{}, verified before a file was replaced", apart.sats.len()));
+        println!(
+            "   The certificate from before was the credential, over mutual TLS; no token, no person. `atl agent\n   \
+             renew --watch` does this each time when it is due (here at {}).",
+            settings.renew_at
+        );
+        Ok(apart)
+    }
+
+    /// The log has grown by the renewal, and proves that nothing else has changed.
+    async fn grow(&self, log: &Log, first: &TreeHead, renewed: &Apart) -> Result<TreeHead, CliError> {
+        self.heading("7. The log has grown, and proves that it has only grown");
+        let (_, second) = log.proof_of(renewed.hash, self.patience()).await?;
         self.show_head(&second);
         let query = ConsistencyQuery { first: first.size, second: Some(second.size) };
-        let proof = log.client()?.consistency(query).await.map_err(failed)?.consistency;
+        let proof = log.client.consistency(query).await.map_err(failed)?.consistency;
         verify_consistency(first.size, second.size, &first.root, &second.root, &proof)
             .map_err(|e| CliError::negative(format!("the log's history does not hold: {e}")))?;
         println!(
@@ -285,8 +300,8 @@ impl Story<'_> {
     }
 
     async fn checkpoint(&self, log: &Log, head: &TreeHead) -> Result<(), CliError> {
-        self.heading("6. The same head as a checkpoint, the signed note that witnesses cosign");
-        let note = log.client()?.checkpoint().await.map_err(failed)?;
+        self.heading("8. The same head as a checkpoint, the signed note that witnesses cosign");
+        let note = log.client.checkpoint().await.map_err(failed)?;
         let checkpoint = open_checkpoint(note.as_bytes(), &log.key).context("the checkpoint")?;
         if checkpoint.size == head.size && checkpoint.root != head.root {
             return Err(CliError::negative("checkpoint and tree head show two roots for one size"));
@@ -296,17 +311,33 @@ impl Story<'_> {
         Ok(())
     }
 
+    /// Follows the CA's journal from its first row.
+    async fn journal(&self) -> Result<(), CliError> {
+        self.heading(
+            "9. The CA's own journal: who asked, what was decided and why, each row chained to the one before",
+        );
+        let mut head = JournalHead::default();
+        loop {
+            let query = AuditQuery { start: head.rows, limit: None };
+            let page = self.operator.ca.audit(self.operator.token(), query).await.map_err(failed)?;
+            for text in &page.rows {
+                let read = head.follow(text.as_bytes()).map_err(|e| CliError::negative(e.to_string()))?;
+                if read.row + 3 >= page.rows_total {
+                    row(&format!("row {}", read.row), read.event.name());
+                }
+            }
+            if page.rows.is_empty() || head.rows >= page.rows_total {
+                break;
+            }
+        }
+        row("head", format_args!("{}:{}", head.rows, hex::encode(head.hash)));
+        println!("   Every row follows from the one before it: whoever noted this head sees if it is ever rewritten.");
+        Ok(())
+    }
+
     fn show_head(&self, head: &TreeHead) {
         row("tree head", format_args!("{} leaves, {}, signature verified", head.size, head.timestamp));
         row("signed root", head.root);
-    }
-
-    fn other(&self) -> Result<Vec<u8>, CliError> {
-        self.issue(&agent()?, 45)
-    }
-
-    fn chain(&self) -> Vec<B64> {
-        vec![B64(self.pki.org.certificate().der().to_vec())]
     }
 
     /// No honest log takes longer to sign its next head.
@@ -316,37 +347,6 @@ impl Story<'_> {
 
     fn heading(&self, text: &str) {
         if self.bold { println!("\n\x1b[1m{text}\x1b[0m") } else { println!("\n{text}") }
-    }
-}
-
-/// A new agent of the demo's organisation.
-fn agent() -> Result<AgentUri, CliError> {
-    AgentUri::parse(&format!("agent://agents.example/acme/shopper/{}", random_name()?)).context("an agent's name")
-}
-
-/// A capability in words.
-fn may(capability: &Capability) -> String {
-    let mut text = format!("{} for {}", capability.tool_uri.as_str(), capability.scope.as_str());
-    if let Some(rate) = capability.rate_limit {
-        text += &format!(", {} calls {}", rate.max_requests, per(rate.period_seconds));
-    }
-    let Some(limit) = capability.spend_limit else { return text };
-    let money = |amount: Amount| format!("{}.{:02} {}", amount.get() / 100, amount.get() % 100, limit.currency);
-    if let Some(amount) = limit.max_per_transaction {
-        text += &format!(", {} a call", money(amount));
-    }
-    if let (Some(amount), Some(seconds)) = (limit.max_per_period, limit.period_seconds) {
-        text += &format!(", {} {}", money(amount), per(seconds));
-    }
-    text
-}
-
-/// How often, in words.
-fn per(seconds: NonZeroU32) -> String {
-    match seconds.get() {
-        60 => "a minute".to_owned(),
-        86_400 => "a day".to_owned(),
-        other => format!("in {other} s"),
     }
 }
 

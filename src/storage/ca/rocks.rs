@@ -1,5 +1,7 @@
 //! A CA in RocksDB: one synced write batch per commit.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use parking_lot::Mutex;
@@ -46,8 +48,11 @@ pub struct RocksCaStore {
 }
 
 impl RocksCaStore {
-    /// Opens the database in `path`, making it if there is none.
+    /// Opens the database in `path`, making it if there is none: for its owner alone, as the journal names
+    /// people.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|e| OpenError::new(path, e))?;
         let store = Self::with(Database::open(path, &KIND)?, path)?;
         store.put_format().map_err(|e| OpenError::new(path, e))?;
         let head = store.checked_head().map_err(|e| OpenError::new(path, e))?;
