@@ -166,7 +166,7 @@ pub struct MintTokenRequest {
     /// The most that they may be allowed to do; left out, the CA's own ceiling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
-    /// The longest validity, in seconds.
+    /// The longest validity of the first certificate, in seconds; renewals go by the CA's bounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_validity_seconds: Option<u32>,
     /// Whether it may enrol an agent that has a valid certificate.

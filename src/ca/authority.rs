@@ -126,7 +126,7 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
         }
         Command::Approve { request, .. } => approve(find(state, request)?, now),
         Command::Deny { request, operator, why } => deny(find(state, request)?, operator, why),
-        Command::Expire { request } => Ok(expire(find(state, request)?, now)),
+        Command::Expire { request } => Ok(expire(find(state, request)?, policy, now)),
         Command::Precertify { request, serial, precertificate, not_after } => {
             precertify(state, request, *serial, precertificate, *not_after, now)
         }
@@ -224,11 +224,16 @@ fn deny(found: &Request, operator: &str, why: &str) -> Verdict {
     }
 }
 
-fn expire(found: &Request, now: UnixMillis) -> (Vec<Event>, Option<RequestId>) {
-    let late = matches!(&found.state, RequestState::Pending { expires_at, .. } if *expires_at <= now);
-    let why = "no operator approved it in time".to_owned();
-    let events = late.then_some(Event::RequestClosed { request: found.id, why });
-    (events.into_iter().collect(), Some(found.id))
+fn expire(found: &Request, policy: &Policy, now: UnixMillis) -> (Vec<Event>, Option<RequestId>) {
+    let why = match &found.state {
+        RequestState::Pending { expires_at, .. } if *expires_at <= now => Some("no operator approved it in time"),
+        RequestState::Ready { grant } if grant.scored_at.saturating_add(policy.pending_ttl_ms) <= now => {
+            Some("no certificate could be issued in time")
+        }
+        _ => None,
+    };
+    let close = |why: &str| Event::RequestClosed { request: found.id, why: why.to_owned() };
+    (why.map(close).into_iter().collect(), Some(found.id))
 }
 
 fn precertify(

@@ -102,6 +102,8 @@ struct Current<'a> {
     spki: Vec<u8>,
     capabilities: Capabilities,
     delegation: Option<Delegation>,
+    /// Somebody else than the agent itself vouched for it.
+    verified: bool,
     answered: Option<&'a Request>,
 }
 
@@ -128,6 +130,10 @@ impl<'a> Current<'a> {
             // Without the extension it may do nothing, and that is what it may go on doing.
             capabilities: certificate.capabilities().map_err(|e| e.to_string())?.unwrap_or_default(),
             delegation: certificate.delegation().map_err(|e| e.to_string())?,
+            verified: certificate
+                .attestation()
+                .map_err(|e| e.to_string())?
+                .is_some_and(|attestation| attestation.method != AttestationMethod::SelfDeclared),
             answered,
         })
     }
@@ -239,7 +245,15 @@ fn holds(
     policy: &Policy,
     now: UnixMillis,
 ) -> Vec<HoldReason> {
-    let Standing::Token(token) = standing else { return Vec::new() };
+    let token = match standing {
+        Standing::Token(token) => token,
+        // What was verified when it enrolled is not verified any more: another build is another decision.
+        Standing::Renewal(current) => {
+            let fell = current.verified && method == AttestationMethod::SelfDeclared;
+            let held = policy.approval == ApprovalRule::Unregistered && fell;
+            return if held { vec![HoldReason::UnregisteredBuild] } else { Vec::new() };
+        }
+    };
     // The last moment of validity is one of it (RFC 5280 section 4.1.2.5).
     let exists = agent.is_some_and(|agent| now <= agent.current_not_after);
     let unregistered = method == AttestationMethod::SelfDeclared;

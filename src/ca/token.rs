@@ -121,7 +121,8 @@ pub struct TokenScope {
     /// The most that they may be allowed to do; `None` leaves it to the CA's own ceiling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
-    /// The longest validity; `None` leaves it to the CA's bounds.
+    /// The longest validity of the certificate that it is for; `None` leaves it to the CA's bounds, as every
+    /// renewal is left to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_validity_seconds: Option<u32>,
     /// Whether it may enrol, with a new key, an agent that has a certificate which is still valid.

@@ -80,6 +80,9 @@ pub(super) fn delegation(
     }
 }
 
+/// What stands in front of a hashed name (protocol section 6).
+const HASHED: &str = "sha256:";
+
 /// The root of a line: no parent, and a human who answers for it (protocol section 6).
 fn root(principal: &Principal, policy: &Policy, against: &mut Objections) -> Delegation {
     let most = policy.max_delegation_depth;
@@ -95,6 +98,10 @@ fn root(principal: &Principal, policy: &Policy, against: &mut Objections) -> Del
     }
     if principal.human.as_str().is_empty() {
         let detail = "the principal has no name: say which human answers for the agent, or leave the principal out";
+        against.add(ReasonCode::Principal, detail);
+    }
+    if principal.human.as_str().starts_with(HASHED) {
+        let detail = "a name that starts with `sha256:` would be taken for a hashed one: write the name itself";
         against.add(ReasonCode::Principal, detail);
     }
     Delegation {
@@ -113,7 +120,7 @@ fn named(human: &Text, rule: &PrincipalRule) -> Option<Text> {
         PrincipalRule::Hashed { salt } => {
             let hash = Sha256::new().chain_update(salt).chain_update(human.as_str()).finalize();
             // 71 octets are a Text; nothing else can come out, and a certificate without is refused later.
-            Text::new(format!("sha256:{}", hex::encode(hash))).ok()
+            Text::new(format!("{HASHED}{}", hex::encode(hash))).ok()
         }
     }
 }

@@ -54,6 +54,8 @@ impl Core {
 
     async fn issue_here(self: &Arc<Self>, request: Request) -> Result<Request, CaError> {
         let RequestState::Ready { grant } = &request.state else { return Ok(request) };
+        // Whoever asks again and again while a log is down leaves no trail of precertificates in the others.
+        self.logs.missing_just_now(&self.settings.sat_rule, grant.score)?;
         let total = Stopwatch::start();
         let serial = Serial::from_random(self.octets::<MAX_SERIAL>()?);
         let precertificate = Arc::new(self.precertificate(serial, &request, grant)?);

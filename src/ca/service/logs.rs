@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::parts::{Random, Settings};
 use super::{CaError, Observer};
+use crate::apki::trust_score::Score;
 use crate::ca::issuance::{Gathered, KnownLog, SatRule, SignedPrecertificate};
 use crate::ca::ports::{LogSubmitter, SubmitError};
 use crate::log::sat::SignedAgentTimestamp;
@@ -31,6 +32,8 @@ const MAX_WORDS: usize = 300;
 const GOOD_FOR_MS: u64 = 60_000;
 /// How long a log's failure speaks against it.
 const BAD_FOR_MS: u64 = 5_000;
+/// For so long nobody's request is tried at a log that failed, where there is none in its place.
+const JUST_NOW_MS: u64 = 1_000;
 
 /// When a log was last heard of, and what was wrong with it, in words.
 type Outcome = (UnixMillis, Result<(), String>);
@@ -226,6 +229,23 @@ impl Logs {
             }
         }
         Health { up: up.len(), operators: operators.len(), down }
+    }
+
+    /// That the logs which failed a moment ago are not needed for a certificate with this score.
+    pub(super) fn missing_just_now(&self, rule: &SatRule, score: Score) -> Result<(), CaError> {
+        let now = self.clock.now();
+        let (mut up, mut operators, mut down) = (0, HashSet::new(), Vec::new());
+        for (log, last) in self.known.iter().zip(&self.last) {
+            match &*last.lock() {
+                Some((at, Err(why))) if now.since(*at) < JUST_NOW_MS => down.push(format!("log {}: {why}", log.url())),
+                _ => {
+                    up += 1;
+                    operators.insert(log.operator());
+                }
+            }
+        }
+        let health = Health { up, operators: operators.len(), down };
+        if health.suffices(rule, score) { Ok(()) } else { Err(health.shortage()) }
     }
 
     fn is_stale(&self, index: usize, now: UnixMillis) -> bool {

@@ -107,6 +107,11 @@ impl Core {
             RequestState::Pending { expires_at, .. } if *expires_at <= self.clock.now() => {
                 Some(Task::Expire(request.id))
             }
+            RequestState::Ready { grant }
+                if grant.scored_at.saturating_add(self.policy.pending_ttl_ms) <= self.clock.now() =>
+            {
+                Some(Task::Expire(request.id))
+            }
             RequestState::Ready { .. } => Some(Task::Issue(Box::new(request))),
             RequestState::Processing { serial, .. } => {
                 let serial = *serial;

@@ -15,7 +15,8 @@
 //! was computed. At two points an hour, the default, five last through a certificate of two hours.
 //!
 //! History asks for days and for certificates, so that neither an agent that renews every minute nor
-//! one that is asleep gains by it. What is not in a table above does not count: nothing lowers the score.
+//! one that is asleep gains by it. It lifts no agent into ELEVATED of which nothing but its own word is
+//! known: there it ends at 59 points. What is not in a table above does not count: nothing lowers the score.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,8 @@ pub const MAX_REPUTATION: u8 = 20;
 pub const DEFAULT_REPUTATION: u8 = 10;
 
 const MAX_HISTORY: u8 = 20;
+/// The most that history lifts an agent to of which nothing was verified: the last point below ELEVATED.
+const MAX_UNVERIFIED: u8 = 59;
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// What a score is computed from, once policy has looked at it.
@@ -113,7 +116,7 @@ impl ScoreInputs {
 /// The points for these facts, by the table above.
 pub fn score(facts: &Facts) -> ScoreInputs {
     let provenance = [facts.known_model, facts.known_framework, facts.version_stated];
-    ScoreInputs {
+    let mut inputs = ScoreInputs {
         attestation: match facts.method {
             AttestationMethod::SelfDeclared => 15,
             AttestationMethod::CaVerified => 25,
@@ -127,8 +130,14 @@ pub fn score(facts: &Facts) -> ScoreInputs {
             Build::Stated => 5,
             Build::Registered => 15,
         },
-        history: facts.history.points(),
-    }
+        history: 0,
+    };
+    let points = facts.history.points();
+    inputs.history = match facts.method {
+        AttestationMethod::SelfDeclared => points.min(MAX_UNVERIFIED.saturating_sub(inputs.total().get())),
+        _ => points,
+    };
+    inputs
 }
 
 #[cfg(test)]

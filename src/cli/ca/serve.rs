@@ -18,7 +18,7 @@ use super::submitter::HttpLog;
 use super::tls::{ClientChainCheck, accepted_issuers};
 use crate::api::B64;
 use crate::api::ca::{CaDescriptor, LogAnswer};
-use crate::apki::Certificate;
+use crate::apki::{AgentUri, Certificate};
 use crate::ca::issuance::{IssuingCa, KnownLog, SatRule};
 use crate::ca::lint::Linter;
 use crate::ca::ports::{CaStore, JournalHead, LogSubmitter, StoreError};
@@ -127,6 +127,8 @@ fn linter(config: &CaConfig, issuer: Certificate) -> Result<Linter, CliError> {
         SignatureAlgorithm::EcdsaP256Sha256 => KeyKind::P256,
     };
     let throw_away = signer(&PrivateKey::generate(kind)?.to_pem()?).context("the throw-away key")?;
+    let any = AgentUri::parse(&format!("agent://{}/a/b/c", config.trust_domain)).context("trust_domain")?;
+    issuer.permits_agent(&any).context(format_args!("it may not vouch for agents of {}", config.trust_domain))?;
     Linter::new(issuer, throw_away, &config.trust_domain, config.name_constraint).context("it cannot issue")
 }
 

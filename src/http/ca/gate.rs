@@ -70,8 +70,8 @@ impl Gate {
         self.settle(peer, bearer(headers, "an operator's token").and_then(|token| self.known(token)))
     }
 
-    /// Reads an application that comes with an enrolment token. The token is looked at before the body
-    /// is read: to stall with one is not free.
+    /// Reads an application that comes with an enrolment token. Whether a token has the form of one is seen
+    /// before the body is read, and how often it comes; whether it is good, the CA says behind it.
     pub async fn enrolment(
         &self,
         peer: IpAddr,
