@@ -1,5 +1,6 @@
 //! A CA in RocksDB: one synced write batch per commit.
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -107,6 +108,37 @@ impl RocksCaStore {
     /// Writes everything that is in memory to its files, so that the write-ahead log can go.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.database.flush()
+    }
+
+    /// What first speaks against this store holding these entities, each in its places in the indexes,
+    /// and nothing else; `None` where nothing does.
+    pub fn difference<'e>(&self, entities: impl Iterator<Item = &'e Entity>) -> Result<Option<String>, StoreError> {
+        let view = self.view();
+        let mut sizes = BTreeMap::from([(Family::Journal, view.head()?.rows)]);
+        for entity in entities {
+            let key = entity.key();
+            *sizes.entry(schema::entity_key(&key).0).or_default() += 1;
+            if view.entities(std::slice::from_ref(&key))?.first().and_then(Option::as_ref) != Some(entity) {
+                return Ok(Some(format!("{key:?} is not kept as the journal tells it")));
+            }
+            for entry in schema::index_entries(entity) {
+                *sizes.entry(entry.family).or_default() += u64::from(entry.value.is_some());
+                if self.database.get(entry.family.name(), &entry.key)? != entry.value {
+                    return Ok(Some(format!("{key:?} is not in its place in {}", entry.family.name())));
+                }
+            }
+        }
+        // All that follows is there, so what is more than that is what nobody recorded.
+        for family in Family::ALL.into_iter().filter(|family| *family != Family::State) {
+            let mut kept = view.scan(family, &[], None, IteratorMode::Start)?;
+            let kept = kept.try_fold(0_u64, |count, item| item.map(|_| count + 1))?;
+            let expected = sizes.get(&family).copied().unwrap_or_default();
+            if kept != expected {
+                let name = family.name();
+                return Ok(Some(format!("{kept} entries are kept in {name}, and {expected} follow from the journal")));
+            }
+        }
+        Ok(None)
     }
 
     /// All that is there now, whatever is committed while it is read.
