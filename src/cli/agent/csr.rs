@@ -1,5 +1,7 @@
 //! Agents' keys, and the certification requests (RFC 2986) that prove the requester holds them.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use der::pem::{self, LineEnding};
 use rcgen::string::Ia5String;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData, SanType};
 use thiserror::Error;
@@ -17,6 +19,9 @@ pub enum CsrError {
     /// A key of another kind.
     #[error("the key is neither P-256 nor Ed25519, which are the kinds that a CA certifies")]
     Kind,
+    /// The operating system or the cryptography failed.
+    #[error("no key could be made")]
+    Generate,
 }
 
 /// An agent's private key.
@@ -29,12 +34,14 @@ pub struct AgentKey {
 impl AgentKey {
     /// A new key.
     pub fn generate(kind: KeyKind) -> Result<Self, CsrError> {
-        let algorithm = match kind {
-            KeyKind::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-            KeyKind::Ed25519 => &rcgen::PKCS_ED25519,
+        // The first version of PKCS#8: for Ed25519 rcgen writes the second, which OpenSSL 3.0 does not read.
+        let made = match kind {
+            KeyKind::P256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).and_then(|key| key.to_pkcs8v1()),
+            KeyKind::Ed25519 => Ed25519KeyPair::generate().and_then(|key| key.to_pkcs8v1()),
         };
-        let key = KeyPair::generate_for(algorithm)?;
-        Ok(Self { pem: Zeroizing::new(key.serialize_pem()), key })
+        let document = made.map_err(|_| CsrError::Generate)?;
+        let pem = pem::encode_string("PRIVATE KEY", LineEnding::LF, document.as_ref());
+        Self::from_pem(&Zeroizing::new(pem.map_err(|_| CsrError::Generate)?))
     }
 
     /// Reads an unencrypted key in PEM: PKCS#8, or SEC 1 for P-256.
@@ -115,6 +122,18 @@ mod tests {
             assert!(output.status.success(), "{said}");
             assert!(said.contains("URI:agent://bank.example.com/retail/teller/7"), "{said}");
             assert!(said.contains("verify OK"), "{said}");
+        }
+    }
+
+    #[test]
+    fn openssl_reads_the_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        for kind in [KeyKind::P256, KeyKind::Ed25519] {
+            let (key, file) = (AgentKey::generate(kind).unwrap(), dir.path().join("key.pem"));
+            std::fs::write(&file, key.pem().as_bytes()).unwrap();
+            let mut openssl = Command::new("openssl");
+            let read = openssl.args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(&file).output().unwrap();
+            assert_eq!(read.stdout, key.spki(), "{}", String::from_utf8_lossy(&read.stderr));
         }
     }
 
