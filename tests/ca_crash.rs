@@ -1,7 +1,7 @@
 //! `kill -9` of the CA, and of its logs, in the middle of enrolments and renewals: what agents were told
 //! holds, and what they were not told they get by the same command.
 #![cfg(feature = "server")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::print_stdout)]
 
 #[path = "common/ca_rig.rs"]
 mod ca_rig;

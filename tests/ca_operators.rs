@@ -1,7 +1,7 @@
 //! What operators do and what they refuse, through the real binary: approval, tokens and their scope,
 //! limits, the repository, the journal, configurations that must not serve, and the end of a CA.
 #![cfg(feature = "server")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 #[path = "common/ca_rig.rs"]
 mod ca_rig;
