@@ -9,7 +9,7 @@ use std::fmt;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey, UnparsedPublicKey};
 use der::{Decode, Encode};
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes, spki::der::pem::LineEnding};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 use spki::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
@@ -266,7 +266,9 @@ impl Ed25519Signer {
 
     /// This key as PEM PKCS#8. The caller owns the secret.
     pub fn to_pkcs8_pem(&self) -> Result<String, KeyError> {
-        let pem = self.key.to_pkcs8_pem(LineEnding::LF).map_err(|e| KeyError::Malformed(e.to_string()))?;
+        // Without the public key beside it: OpenSSL 3.0 reads no other version than the first.
+        let octets = KeypairBytes { secret_key: self.key.to_bytes(), public_key: None };
+        let pem = octets.to_pkcs8_pem(LineEnding::LF).map_err(|e| KeyError::Malformed(e.to_string()))?;
         Ok(pem.as_str().to_owned())
     }
 

@@ -384,8 +384,8 @@ fn a_database_that_was_tampered_with_is_found_out() {
     tamper(&rig, "tokens", |db, cf| db.delete_cf(cf, forged).unwrap());
     // One entity of each kind, changed, taken out, and put back.
     for (family, from, to) in [
-        ("certificates", "\"score\":20", "\"score\":90"),
-        ("agents", "\"peak_score\":20", "\"peak_score\":99"),
+        ("certificates", "\"score\":25", "\"score\":90"),
+        ("agents", "\"peak_score\":25", "\"peak_score\":99"),
         ("requests", "mcp://ledger", "mcp://ladder"),
         ("tokens", "\"minted_by\":\"admin\"", "\"minted_by\":\"nobody\""),
         ("journal", "\"at\":1", "\"at\":2"),

@@ -32,8 +32,6 @@ const MAX_WORDS: usize = 300;
 const GOOD_FOR_MS: u64 = 60_000;
 /// How long a log's failure speaks against it.
 const BAD_FOR_MS: u64 = 5_000;
-/// For so long nobody's request is tried at a log that failed, where there is none in its place.
-const JUST_NOW_MS: u64 = 1_000;
 
 /// When a log was last heard of, and what was wrong with it, in words.
 type Outcome = (UnixMillis, Result<(), String>);
@@ -46,6 +44,7 @@ pub(super) struct Logs {
     last: Vec<Mutex<Option<Outcome>>>,
     rule: SatRule,
     timeout: Duration,
+    failure_pause_ms: u64,
     attempts: u32,
     straggler: Duration,
     clock: Arc<dyn Clock>,
@@ -89,6 +88,7 @@ impl Logs {
             known: known.into(),
             reach,
             rule: settings.sat_rule,
+            failure_pause_ms: settings.failure_pause_ms,
             timeout: Duration::from_millis(settings.log_timeout_ms.clamp(1, MAX_TIMEOUT_MS)),
             attempts: settings.attempts.max(1),
             straggler: Duration::from_millis(settings.straggler_ms.min(MAX_TIMEOUT_MS)),
@@ -237,7 +237,9 @@ impl Logs {
         let (mut up, mut operators, mut down) = (0, HashSet::new(), Vec::new());
         for (log, last) in self.known.iter().zip(&self.last) {
             match &*last.lock() {
-                Some((at, Err(why))) if now.since(*at) < JUST_NOW_MS => down.push(format!("log {}: {why}", log.url())),
+                Some((at, Err(why))) if now.since(*at) < self.failure_pause_ms => {
+                    down.push(format!("log {}: {why}", log.url()))
+                }
                 _ => {
                     up += 1;
                     operators.insert(log.operator());

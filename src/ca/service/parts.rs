@@ -48,6 +48,9 @@ pub struct Settings {
     /// How long an issuance that has timestamps enough waits for those that are still to come, in
     /// milliseconds.
     pub straggler_ms: u64,
+    /// For so long after a log failed nobody's request is tried where that log is needed, in milliseconds:
+    /// each try in vain leaves another precertificate in the other logs.
+    pub failure_pause_ms: u64,
     /// Requests that may wait for the writer.
     pub queue_limit: usize,
     /// Issuances at a time.
@@ -64,6 +67,7 @@ impl Default for Settings {
             log_timeout_ms: 3_000,
             attempts: 3,
             straggler_ms: 200,
+            failure_pause_ms: 1_000,
             queue_limit: 1_024,
             max_issuances: 256,
             resume_window_ms: 600_000,

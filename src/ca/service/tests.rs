@@ -51,7 +51,13 @@ impl World {
             store: Arc::default(),
             logs: [11, 12].map(|seed| Arc::new(FakeLog::new(seed, Arc::clone(&clock)))),
             clock,
-            settings: Settings { log_timeout_ms: 300, attempts: 2, straggler_ms: 50, ..Settings::default() },
+            settings: Settings {
+                log_timeout_ms: 300,
+                attempts: 2,
+                straggler_ms: 50,
+                failure_pause_ms: 0,
+                ..Settings::default()
+            },
         }
     }
 
@@ -208,7 +214,7 @@ fn policy() -> Policy {
         renewal_key: RenewalKeyRule::Any,
         spiffe: false,
         approval: ApprovalRule::Never,
-        pending_ttl_ms: 60_000,
+        pending_ttl_ms: 3_600_000,
         min_score: Score::new(0).unwrap(),
         default_reputation: 10,
         reputations: Default::default(),

@@ -41,6 +41,8 @@ use crate::storage::ca::rocks::RocksCaStore;
 use crate::storage::disk;
 use crate::time::{Clock, SystemClock};
 
+/// How long a log that failed is left alone, where there is none in its place.
+const FAILURE_PAUSE_MS: u64 = 1_000;
 /// Requests that may wait for the writer.
 const QUEUE_LIMIT: usize = 4096;
 /// Issuances at a time; more are asked to come again.
@@ -319,6 +321,7 @@ fn settings(config: &CaConfig) -> Settings {
         log_timeout_ms: issuance.log_timeout_ms.into(),
         attempts: issuance.attempts.get(),
         straggler_ms: issuance.straggler_ms.into(),
+        failure_pause_ms: FAILURE_PAUSE_MS,
         queue_limit: QUEUE_LIMIT,
         max_issuances: MAX_ISSUANCES,
         resume_window_ms: RESUME_WINDOW_MS,

@@ -118,7 +118,7 @@ async fn what_is_held_waits_for_an_operator() {
 async fn nobody_approves_after_the_time_for_it() {
     let world = World::new();
     let (_, id) = world.seed(1, 72, vec![HoldReason::Policy]);
-    world.clock.advance(60_000);
+    world.clock.advance(3_600_000);
     let service = world.start();
     assert!(matches!(service.approve("olga", id).await, Err(CaError::Refusal(Refusal::Conflict(_)))));
     world.settle(&service, id, "invalid").await;

@@ -60,3 +60,23 @@ async fn a_log_that_is_busy_is_asked_again() {
     world.check_given(&world.start().enrol(secret, form(1), SOURCE).await.unwrap());
     assert_eq!(world.logs[0].seen().len(), 2);
 }
+
+#[tokio::test]
+async fn a_log_that_failed_just_now_gets_no_more_precertificates_into_the_others() {
+    let world = World::new();
+    let world = World { settings: Settings { failure_pause_ms: 1_000, ..world.settings.clone() }, ..world };
+    let (secret, _) = world.seed(1, 72, Vec::new());
+    world.logs[1].become_(Mood::Down);
+    let service = world.start();
+    let signed = || world.events().iter().filter(|e| matches!(e, Event::PrecertificateSigned { .. })).count();
+    for _ in 0..5 {
+        assert!(matches!(service.enrol(secret.clone(), form(1), SOURCE).await, Err(CaError::Logs { .. })));
+        assert_eq!(signed(), 1);
+    }
+    // An agent that can do without that log is not kept waiting.
+    let (low, _) = world.seed(2, 59, Vec::new());
+    service.enrol(low, form(2), SOURCE).await.unwrap();
+    world.logs[1].become_(Mood::Honest);
+    world.clock.advance(1_000);
+    world.check_given(&service.enrol(secret, form(1), SOURCE).await.unwrap());
+}
