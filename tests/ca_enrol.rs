@@ -1,6 +1,7 @@
 //! Agents enrol through the real binary; openssl, webpki and the logs say what they got.
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "deadlines of tests")]
 
 #[path = "common/ca_process.rs"]
 mod ca_process;

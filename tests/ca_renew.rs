@@ -1,6 +1,7 @@
 //! Agents renew through the real binary, and those who may not are turned away.
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "deadlines of tests")]
 
 #[path = "common/ca_process.rs"]
 mod ca_process;

@@ -2,6 +2,7 @@
 
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "deadlines of tests")]
 
 #[path = "common/ca_process.rs"]
 mod ca_process;
