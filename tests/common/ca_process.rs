@@ -1,6 +1,7 @@
 //! `atl ca serve` and the logs that it submits to, as processes of their own, on directories that outlive
 //! them.
 #![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::disallowed_methods, reason = "deadlines of tests")]
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
