@@ -111,7 +111,7 @@ fn newcomers(rig: &CaRig, round: usize, count: usize) -> Vec<Agent> {
             ttl_seconds: 3600,
         };
         let token = rig.ask(client.mint_token(&operator, &request)).unwrap().token;
-        let more = if number % 4 == 0 { &REGISTERED[..] } else { &[] };
+        let more = if number.is_multiple_of(4) { &REGISTERED[..] } else { &[] };
         rig.agent_with(&name, token, more)
     };
     (0..count).map(agent).collect()
@@ -122,7 +122,13 @@ fn load(ledger: &Ledger, lasting: Duration, disturb: impl FnOnce()) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| while !over.load(SeqCst) && ledger.enrol() {});
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    if !ledger.enrol() {
+                        break;
+                    }
+                }
+            });
         }
         scope.spawn(|| {
             while !over.load(SeqCst) {
