@@ -65,7 +65,7 @@ async fn a_log_that_is_busy_is_asked_again() {
 async fn a_log_that_failed_just_now_gets_no_more_precertificates_into_the_others() {
     let world = World::new();
     let world = World { settings: Settings { failure_pause_ms: 1_000, ..world.settings.clone() }, ..world };
-    let (secret, _) = world.seed(1, 72, Vec::new());
+    let ((secret, _), (low, _)) = (world.seed(1, 72, Vec::new()), world.seed(2, 59, Vec::new()));
     world.logs[1].become_(Mood::Down);
     let service = world.start();
     let signed = || world.events().iter().filter(|e| matches!(e, Event::PrecertificateSigned { .. })).count();
@@ -74,7 +74,6 @@ async fn a_log_that_failed_just_now_gets_no_more_precertificates_into_the_others
         assert_eq!(signed(), 1);
     }
     // An agent that can do without that log is not kept waiting.
-    let (low, _) = world.seed(2, 59, Vec::new());
     service.enrol(low, form(2), SOURCE).await.unwrap();
     world.logs[1].become_(Mood::Honest);
     world.clock.advance(1_000);
