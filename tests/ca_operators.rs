@@ -28,7 +28,7 @@ use atl::config::CaConfig;
 use atl::config::ca::ManualApproval;
 use rcgen::{CertificateParams, KeyPair};
 
-use ca_rig::{CaRig, REGISTERED, noted, rows, text, uri, with_registry};
+use ca_rig::{CaRig, REGISTERED, good, noted, rows, text, uri, with_registry};
 use log_process::Signal;
 use log_proxy::Fault;
 
@@ -406,6 +406,43 @@ fn a_database_that_was_tampered_with_is_found_out() {
 }
 
 #[test]
+fn a_database_from_the_past_is_not_gone_on_with_unasked() {
+    let rig = CaRig::new(|_| {});
+    let (data, older) = (rig.path("ca/data"), rig.path("older"));
+    let ca = rig.start();
+    let agent = rig.agent("kyc/bot/1", &[]);
+    ca.stop();
+    let copy = |from: &Path, to: &Path| good(Command::new("cp").arg("-a").arg(from).arg(to));
+    copy(&data, &older);
+    let ca = rig.start();
+    assert!(agent.enrol().status.success());
+    ca.stop();
+    // The token that was spent since would be good once more.
+    let newest = rig.path("newest");
+    fs::rename(&data, &newest).unwrap();
+    copy(&older, &data);
+    let refused = || match rig.try_start() {
+        Ok(_) => panic!("it serves"),
+        Err(ended) => ended.says(&["ca/data", "does not go on from"]),
+    };
+    refused();
+    // Nor does it begin anew where the database is gone.
+    fs::remove_dir_all(&data).unwrap();
+    refused();
+    fs::remove_dir_all(&data).unwrap();
+    copy(&newest, &data);
+    rig.start().stop();
+    // Where nothing newer is left, somebody says so.
+    fs::remove_dir_all(&data).unwrap();
+    copy(&older, &data);
+    let mut accept = Command::new(env!("CARGO_BIN_EXE_atl"));
+    good(accept.args(["ca", "audit", "accept", "--config"]).arg(rig.path("ca/ca.toml")));
+    let ca = rig.start();
+    assert!(rig.issued(None).is_empty());
+    ca.stop();
+}
+
+#[test]
 fn a_configuration_that_cannot_serve_is_refused_in_words() {
     let rig = CaRig::new(|_| {});
     let ca = rig.start();
@@ -435,6 +472,10 @@ fn a_configuration_that_cannot_serve_is_refused_in_words() {
     refused(&|config| config.issuer_certificate = rig.path("ca/root.pem"), &["ca/root.pem"]);
     refused(&|config| config.root_certificate = rig.path("ca/intermediate.pem"), &["ca/intermediate.pem"]);
     refused(&|config| config.certificates.principal_salt_file = rig.path("ca/root.pem"), &["ca/root.pem", "salt"]);
+    refused(
+        &|config| config.trust_domain = "other.example.com".into(),
+        &["intermediate.pem", "may not vouch for agents of other.example.com"],
+    );
     fs::write(&file, "trust_domain = \"bank.example.com\"\norganization = \"Bank\"\ncolour = 1\n").unwrap();
     rig.try_start_at(&file).map(drop).unwrap_err().says(&["wrong.toml", "line 3"]);
     // All the while the CA served.

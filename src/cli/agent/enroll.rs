@@ -32,7 +32,7 @@ const AGAIN: &str = "The key and the request are kept: the same command asks aga
 
 /// Enrol an agent: make a key, ask a CA for its certificate, verify the answer, write both.
 ///
-/// The token is from whoever runs the CA: atl ca token. Give it in the environment or in a
+/// The token is from whoever runs the CA: atl ca token mint. Give it in the environment or in a
 /// file: the arguments of a command are for every user of the machine to read. Key and request are
 /// kept in DIR until they are answered, so that the same command, run again, asks the same and not
 /// for a second certificate.
