@@ -174,3 +174,15 @@ fn what_cannot_be_is_said() {
     place.fails(1, "check --key key.pem bot", &["bot: the registry does not read"]);
     assert_eq!(place.read("registry.json"), before);
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_fault() {
+    let place = Place::new();
+    let mut key = Command::new(env!("CARGO_BIN_EXE_atl"));
+    key.args(["ca", "registry", "key", "--out", "key.pem"]).current_dir(place.0.path());
+    let mut child = key.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert!(!String::from_utf8_lossy(&ended.stderr).contains("panicked"), "{ended:?}");
+    assert_eq!(ended.status.code(), Some(141));
+}

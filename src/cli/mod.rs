@@ -53,6 +53,7 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    end_quietly_where_nobody_reads();
     let outcome = match Cli::parse().command {
         Command::Log(command) => log::run(*command),
         Command::Ca(command) => ca::run(*command),
@@ -68,6 +69,19 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.code())
         }
     }
+}
+
+/// A reader that has seen enough closes the pipe, as `head` does: that is no fault of ours. The process
+/// ends as one that the signal of a closed pipe ends.
+fn end_quietly_where_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<String>();
+        if said.is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("Broken pipe")) {
+            std::process::exit(141);
+        }
+        usual(panic);
+    }));
 }
 
 /// The runtime of commands that wait for the network.
