@@ -84,8 +84,6 @@ pub struct Agent {
     pub uri: AgentUri,
     /// When its first certificate was issued.
     pub first_issued_at: UnixMillis,
-    /// When the first certificate of its last enrolment with a token was signed.
-    pub enrolled_at: UnixMillis,
     /// Its last enrolment. Certificates that descend from another do not renew: whoever lost control of
     /// a key gets it back by enrolling anew, however fast the other side renews meanwhile.
     pub enrolment: RequestId,

@@ -240,7 +240,6 @@ impl State {
             None => Agent {
                 uri: certificate.agent.clone(),
                 first_issued_at: certificate.signed_at,
-                enrolled_at: certificate.signed_at,
                 enrolment: certificate.enrolment,
                 certificates: 1,
                 current: *serial,
@@ -254,7 +253,7 @@ impl State {
                     ..earlier.clone()
                 };
                 if enrols {
-                    (agent.enrolled_at, agent.enrolment) = (certificate.signed_at, certificate.enrolment);
+                    agent.enrolment = certificate.enrolment;
                 }
                 // One of an earlier enrolment, finished late, does not take the new one's place.
                 if agent.enrolment == certificate.enrolment {

@@ -29,7 +29,6 @@ fn agent(ends: UnixMillis) -> Agent {
     Agent {
         uri: AgentUri::parse(BOT).unwrap(),
         first_issued_at: NOW.saturating_sub(240 * HOUR),
-        enrolled_at: NOW.saturating_sub(240 * HOUR),
         enrolment: RequestId::new([1; 16]),
         certificates: 480,
         current: crate::ca::serial::Serial::from_random([1; 20]),

@@ -179,7 +179,6 @@ fn agent(name: &str) -> Agent {
     Agent {
         uri: uri(name),
         first_issued_at: at(5),
-        enrolled_at: at(5),
         enrolment: RequestId::new([1; 16]),
         certificates: 1,
         current: serial(1),
