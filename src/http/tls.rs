@@ -45,7 +45,7 @@ pub fn acceptor(
 /// Takes clients without a certificate, and those whose certificate passes `check` and whose key signs
 /// the handshake. `issuers` are the Names (DER) that clients are told to choose a certificate by.
 ///
-/// Paths are not built here: rustls-webpki refuses every chain with a URI name constraint, which is what
+/// Paths are not built here: rustls-webpki refuses an agent below a URI name constraint, which is what
 /// a CA's authority over its trust domain is written as (R38).
 pub fn client_verifier(check: Arc<ClientCheck>, issuers: Vec<Vec<u8>>) -> Arc<dyn ClientCertVerifier> {
     let hints = issuers.into_iter().map(DistinguishedName::from).collect();

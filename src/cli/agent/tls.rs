@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::apki::chain::{Anchors, ChainError, IssuerPath};
 use crate::apki::{Certificate, oid};
 use crate::client::{self, ClientError};
+use crate::http::tls::provider;
 use crate::time::UnixMillis;
 
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
@@ -103,7 +104,7 @@ fn told(error: &dyn std::error::Error) -> String {
 
 /// TLS that trusts servers below `anchors`, and presents `identity` where it is asked who we are.
 pub fn config(anchors: Anchors, identity: Option<Identity<'_>>) -> Result<ClientConfig, TlsError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = provider();
     let verifier = Arc::new(AnchoredVerifier { anchors, provider: Arc::clone(&provider) });
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

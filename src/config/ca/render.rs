@@ -53,9 +53,9 @@ root_certificate = {}
 # Whether intermediates get a critical name constraint that permits the trust domain's URIs alone.
 # It is the CA's authority on the wire: whoever verifies a chain sees that this CA may not vouch for
 # anybody else's agents. But rustls-webpki (0.103), and with it rustls, knows no constraint on URIs
-# and refuses every chain that carries one. Where it is on, relying parties on rustls must use ATL's
-# own chain verification; OpenSSL honours the constraint as it is. It counts when an intermediate is
-# made: after a change renew the intermediate.
+# and refuses every agent below one, as each names a URI. Where it is on, relying parties on rustls
+# must use ATL's own chain verification; OpenSSL honours the constraint as it is. It counts when an
+# intermediate is made: after a change renew the intermediate.
 name_constraint = {}
 
 # The database. Only one server may run on it.
