@@ -217,15 +217,22 @@ impl Logs {
             });
         }
         while probes.join_next().await.is_some() {}
+        self.judged(|last| match last {
+            Some((_, outcome)) => outcome.clone(),
+            None => Err("it was not asked".into()),
+        })
+    }
+
+    /// How the logs are, each by its last outcome and this judgement of it.
+    fn judged(&self, judge: impl Fn(Option<&Outcome>) -> Result<(), String>) -> Health {
         let (mut up, mut operators, mut down) = (HashSet::new(), HashSet::new(), Vec::new());
         for (log, last) in self.known.iter().zip(&self.last) {
-            match &*last.lock() {
-                Some((_, Ok(()))) => {
+            match judge(last.lock().as_ref()) {
+                Ok(()) => {
                     up.insert(log.id());
                     operators.insert(log.operator());
                 }
-                Some((_, Err(why))) => down.push(format!("log {}: {why}", log.url())),
-                None => down.push(format!("log {}: it was not asked", log.url())),
+                Err(why) => down.push(format!("log {}: {why}", log.url())),
             }
         }
         Health { up: up.len(), operators: operators.len(), down }
@@ -234,19 +241,10 @@ impl Logs {
     /// That the logs which failed a moment ago are not needed for a certificate with this score.
     pub(super) fn missing_just_now(&self, rule: &SatRule, score: Score) -> Result<(), CaError> {
         let now = self.clock.now();
-        let (mut up, mut operators, mut down) = (0, HashSet::new(), Vec::new());
-        for (log, last) in self.known.iter().zip(&self.last) {
-            match &*last.lock() {
-                Some((at, Err(why))) if now.since(*at) < self.failure_pause_ms => {
-                    down.push(format!("log {}: {why}", log.url()))
-                }
-                _ => {
-                    up += 1;
-                    operators.insert(log.operator());
-                }
-            }
-        }
-        let health = Health { up, operators: operators.len(), down };
+        let health = self.judged(|last| match last {
+            Some((at, Err(why))) if now.since(*at) < self.failure_pause_ms => Err(why.clone()),
+            _ => Ok(()),
+        });
         if health.suffices(rule, score) { Ok(()) } else { Err(health.shortage()) }
     }
 
