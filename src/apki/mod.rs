@@ -22,6 +22,7 @@ pub mod moment;
 pub mod oid;
 pub mod precertificate;
 pub mod provenance;
+pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod tlv;
