@@ -73,6 +73,7 @@ impl World {
             store: Arc::new(RocksCaStore::open(&dir.path().join("ca")).unwrap()),
             logs: logs.iter().map(RunningLog::reached).collect(),
             linter: Linter::new(issuer.clone(), throw_away, TRUST_DOMAIN, false).unwrap(),
+            trust: None,
             ca: IssuingCa::new(issuer, vec![root.clone()], signer(&pki.org.key_pem)).unwrap(),
             policy: policy(),
             clock: Arc::new(SystemClock),

@@ -73,4 +73,19 @@ pub struct Application {
     /// The human behind it, where there is one to name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Principal>,
+    /// How the agent may hand its rights on, where another agent hands them to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<DelegationTerms>,
+}
+
+/// How a child may hand on what its parent hands to it (draft 5.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DelegationTerms {
+    /// maxDelegationDepth; `None` for the parent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_depth: Option<u8>,
+    /// What binds every descendant of the child.
+    #[serde(default)]
+    pub rules: AttenuationRules,
 }

@@ -76,7 +76,10 @@ fn actor(command: &Command) -> Actor {
         Command::Renew { serial, source, .. } => {
             Actor::Requester { credential: Credential::Certificate(*serial), source: source.clone() }
         }
+        Command::Delegate { .. } | Command::Revoke { .. } | Command::FollowScore { .. } => unimplemented!(),
         Command::Expire { .. }
+        | Command::Publish { .. }
+        | Command::RestoreRevocation { .. }
         | Command::Precertify { .. }
         | Command::Abandon { .. }
         | Command::Issue { .. }
@@ -146,6 +149,11 @@ fn outcome(state: &State, command: &Command, policy: &Policy, now: UnixMillis) -
             let event = Event::CertificateIssued { request, serial, fingerprint: *fingerprint, certificate };
             Ok((vec![event], Some(request)))
         }
+        Command::Delegate { .. }
+        | Command::Publish { .. }
+        | Command::Revoke { .. }
+        | Command::RestoreRevocation { .. }
+        | Command::FollowScore { .. } => unimplemented!(),
         Command::CertifyService { serial, fingerprint, certificate } => {
             unused(state, serial)?;
             let (serial, fingerprint, certificate) = (*serial, *fingerprint, certificate.clone());
@@ -254,6 +262,7 @@ fn precertify(
             let current = state.certificate(current).ok_or_else(not_ours)?;
             goes_on(current, state.agent(&current.agent).ok_or_else(not_ours)?)?;
         }
+        Credential::Parent(_) => unimplemented!(),
         Credential::Token(token) => takes_no_place(state, found, token, now)?,
     }
     let event = Event::PrecertificateSigned {

@@ -2,10 +2,14 @@
 
 use super::application::{Application, Octets};
 use super::ports::Key;
-use super::request::{Credential, RequestId};
+use super::record::RevocationRecord;
+use super::request::{Credential, EngineScore, RequestId};
 use super::serial::Serial;
 use super::state::State;
 use super::token::{TokenId, TokenScope, TokenSecret, TokenUse};
+use crate::apki::AgentUri;
+use crate::apki::status::RevocationReason;
+use crate::apki::trust_score::Score;
 use crate::time::UnixMillis;
 
 /// Something that the CA is to do.
@@ -37,6 +41,26 @@ pub enum Command {
         secret: TokenSecret,
         /// What is asked for.
         application: Box<Application>,
+        /// What the trust engine says of the agent, where there is one.
+        engine: Option<EngineScore>,
+        /// Where it came from.
+        source: String,
+    },
+    /// An agent hands rights on: it asks for the certificate of a child (draft 9.2). That it holds the key of
+    /// its own was proven in the TLS handshake, and that the child holds its key by the child's CSR.
+    Delegate {
+        /// A new name for the request.
+        request: RequestId,
+        /// The number of the parent's current certificate.
+        parent: Serial,
+        /// SHA-256 of the parent's current certificate.
+        fingerprint: [u8; 32],
+        /// What is asked for, for the child.
+        application: Box<Application>,
+        /// What the trust engine says of the child, where there is one.
+        engine: Option<EngineScore>,
+        /// What it says of the parent.
+        parent_engine: Option<EngineScore>,
         /// Where it came from.
         source: String,
     },
@@ -51,6 +75,8 @@ pub enum Command {
         fingerprint: [u8; 32],
         /// What is asked for.
         application: Box<Application>,
+        /// What the trust engine says of the agent, where there is one.
+        engine: Option<EngineScore>,
         /// Where it came from.
         source: String,
     },
@@ -106,7 +132,39 @@ pub enum Command {
         /// Its octets.
         certificate: Octets,
     },
-    /// A certificate of the CA's own service is signed and about to be used.
+    /// A final certificate is in logs too.
+    Publish {
+        /// Its number.
+        serial: Serial,
+        /// The logs, by their URLs.
+        logs: Vec<String>,
+    },
+    /// An agent's authority is taken back, with that of all its descendants (draft 9.3).
+    Revoke {
+        /// Whose.
+        target: RevocationTarget,
+        /// Why.
+        reason: RevocationReason,
+        /// Why, in words.
+        comment: String,
+        /// By whom.
+        by: Revoker,
+    },
+    /// The last published list has a revocation that the database does not have.
+    RestoreRevocation {
+        /// As the list has it.
+        revocation: Box<RevocationRecord>,
+    },
+    /// The trust engine's score of an agent changed (draft 6.4).
+    FollowScore {
+        /// Which agent.
+        agent: AgentUri,
+        /// What it is now.
+        score: Score,
+        /// Why, in words.
+        why: String,
+    },
+    /// A certificate of one of the CA's own services is signed and about to be used.
     CertifyService {
         /// Its number.
         serial: Serial,
@@ -114,6 +172,31 @@ pub enum Command {
         fingerprint: [u8; 32],
         /// Its octets.
         certificate: Octets,
+    },
+}
+
+/// Whose authority is taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationTarget {
+    /// The agent of this name.
+    Agent(AgentUri),
+    /// The agent of the certificate with this number.
+    Certificate(Serial),
+}
+
+/// Who takes authority back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revoker {
+    /// An operator, by name: anybody's.
+    Operator(String),
+    /// An agent, by its current certificate: its own, and that of its descendants.
+    Agent {
+        /// The certificate's number.
+        serial: Serial,
+        /// SHA-256 of it.
+        fingerprint: [u8; 32],
+        /// Where it came from.
+        source: String,
     },
 }
 
@@ -152,6 +235,7 @@ impl Command {
                         keys.extend(state.certificate(&current).map(|current| Key::Agent(current.agent.clone())));
                     }
                     // An enrolment takes nobody's place without leave.
+                    Some((Credential::Parent(_), _)) => unimplemented!(),
                     Some((Credential::Token(token), agent)) => {
                         keys.extend([Key::Token(token), Key::Agent(agent.clone())]);
                     }
@@ -159,6 +243,11 @@ impl Command {
                 }
                 keys
             }
+            Self::Delegate { .. }
+            | Self::Publish { .. }
+            | Self::Revoke { .. }
+            | Self::RestoreRevocation { .. }
+            | Self::FollowScore { .. } => unimplemented!(),
             Self::CertifyService { serial, .. } => vec![Key::Certificate(*serial)],
             Self::Abandon { request, serial, .. } => vec![Key::Request(*request), Key::Certificate(*serial)],
             Self::Issue { request, serial, .. } => {
@@ -178,6 +267,7 @@ impl Command {
         match self {
             Self::Enrol { secret, .. } => Some(Credential::Token(secret.id)),
             Self::Renew { serial, .. } => Some(Credential::Certificate(*serial)),
+            Self::Delegate { parent, .. } => Some(Credential::Parent(*parent)),
             _ => None,
         }
     }

@@ -63,7 +63,18 @@ pub fn assess(
         return Assessment::Refused(Refusals(against.0));
     }
     let score = inputs.total();
-    let grant = Grant { capabilities, validity_seconds, score, inputs, scored_at: now, method, delegation };
+    let grant = Grant {
+        capabilities,
+        validity_seconds,
+        score,
+        inputs,
+        scored_at: now,
+        method,
+        delegation,
+        parent: None,
+        ends_by: None,
+        engine: None,
+    };
     match holds(&standing, method, agent, policy, now) {
         none if none.is_empty() => Assessment::Granted(grant),
         reasons => Assessment::Held(grant, reasons),
@@ -85,7 +96,7 @@ impl Objections {
                 other => fit.extend(other.escape_unicode()),
             }
         }
-        self.0.push(Reason { code, detail: fit });
+        self.0.push(Reason { code, rule: None, detail: fit });
     }
 }
 

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::application::{Application, Octets};
 use super::encoding;
-use super::record::Refusals;
+use super::record::{LiveCertificate, Refusals, RevocationRecord};
 use super::request::{Credential, Grant, HoldReason, RequestId};
 use super::serial::Serial;
 use super::token::{Token, TokenId};
 use crate::apki::AgentUri;
+use crate::apki::status::RevocationReason;
 use crate::apki::trust_score::Score;
 use crate::time::UnixMillis;
 
@@ -98,7 +99,44 @@ pub enum Event {
         /// Its octets, in DER.
         certificate: Octets,
     },
-    /// A certificate for the CA's own HTTPS service was signed. It names no agent, so no log has it; it
+    /// The final certificate is in logs too, so that agents may be certified below it.
+    CertificatePublished {
+        /// Its number.
+        serial: Serial,
+        /// The logs, by their URLs.
+        logs: Vec<String>,
+    },
+    /// An agent's authority was taken back, and with it all its certificates that had not ended. Where that
+    /// takes others along, each of them has a row of its own, in the same commit.
+    AgentRevoked {
+        /// Which agent.
+        agent: AgentUri,
+        /// Why.
+        reason: RevocationReason,
+        /// Why, in words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        comment: String,
+        /// The agent above it whose revocation took it along; `None` where it was meant itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        with: Option<AgentUri>,
+        /// The certificates.
+        certificates: Vec<LiveCertificate>,
+    },
+    /// A revocation that only the last published list remembered was taken up again.
+    RevocationRestored {
+        /// As the list has it.
+        revocation: RevocationRecord,
+    },
+    /// An agent's score moved away from the one in its certificate (draft 6.4).
+    ReissueWanted {
+        /// Which agent.
+        agent: AgentUri,
+        /// The score as the trust engine has it.
+        score: Score,
+        /// Why, in words.
+        why: String,
+    },
+    /// A certificate for one of the CA's own services was signed. It names no agent, so no log has it; it
     /// is here because everything is that the issuing key signs.
     ServiceCertified {
         /// Its number.
@@ -133,6 +171,10 @@ impl Event {
             Self::PrecertificateSigned { .. } => "precertificate_signed",
             Self::IssuanceAbandoned { .. } => "issuance_abandoned",
             Self::CertificateIssued { .. } => "certificate_issued",
+            Self::CertificatePublished { .. } => "certificate_published",
+            Self::AgentRevoked { .. } => "agent_revoked",
+            Self::RevocationRestored { .. } => "revocation_restored",
+            Self::ReissueWanted { .. } => "reissue_wanted",
             Self::ServiceCertified { .. } => "service_certified",
         }
     }
@@ -151,6 +193,8 @@ pub enum Actor {
         /// The address.
         source: String,
     },
+    /// The trust engine, by what it says of an agent.
+    TrustEngine,
     /// The CA itself.
     Authority,
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::registry::Registry;
+use crate::apki::attenuation::Mode;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::extension::Text;
-use crate::apki::trust_score::{DecayRate, Score};
+use crate::apki::trust_score::{DecayRate, Score, TrustTier};
 
 /// The CA's rules.
 #[derive(Clone, Debug)]
@@ -24,6 +25,12 @@ pub struct Policy {
     pub principal: PrincipalRule,
     /// Most delegations below an agent (draft 5.4 recommends 5).
     pub max_delegation_depth: u8,
+    /// Who may hand rights on, and to whom.
+    pub delegation: DelegationRule,
+    /// What a change of the trust engine's score leads to.
+    pub trust: TrustRule,
+    /// Certificates that an agent may have at a time which have not ended.
+    pub max_live: u16,
     /// Whether a renewal brings a new key.
     pub renewal_key: RenewalKeyRule,
     /// Whether SPIFFE IDs may stand beside agent URIs.
@@ -45,6 +52,47 @@ pub struct Policy {
     /// The most that any agent may be allowed to do; `None` is no limit.
     pub ceiling: Option<Capabilities>,
 }
+
+/// Who may hand rights on, and to whom (draft 9.2, 11.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DelegationRule {
+    /// The least effective score that a parent has.
+    pub min_score: Score,
+    /// Whether a child has to have less than its parent (draft 5.4), or may have as much (draft 9.1).
+    pub mode: Mode,
+    /// Whether a child is of its parent's organisation, by the URI's `org` segment: otherwise any agent could
+    /// name another organisation's.
+    pub same_org: bool,
+    /// Most children of an agent.
+    pub max_children: u32,
+}
+
+impl Default for DelegationRule {
+    /// What an operator gets who sets nothing.
+    fn default() -> Self {
+        Self { min_score: TrustTier::Standard.floor(), mode: Mode::Strict, same_org: true, max_children: 1000 }
+    }
+}
+
+/// What a change of the trust engine's score leads to (draft 6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustRule {
+    /// By more points than this from the score in the certificate, either way, the agent is to renew.
+    pub reissue_change: u8,
+    /// Below this the agent is revoked.
+    pub revoke_below: Score,
+}
+
+impl Default for TrustRule {
+    /// As the draft recommends.
+    fn default() -> Self {
+        Self { reissue_change: 10, revoke_below: TrustTier::Restricted.floor() }
+    }
+}
+
+/// Certificates that an agent may have at a time where the operator sets nothing: an agent that renews at half
+/// of their validity has two or three.
+pub const DEFAULT_MAX_LIVE: u16 = 64;
 
 /// Seconds that certificates are valid for: `min <= default <= max`, within the draft's 5 minutes to 24
 /// hours.

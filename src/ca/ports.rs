@@ -1,5 +1,6 @@
 //! What the CA needs of the world: a store that keeps it, and logs that vouch for it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -8,11 +9,13 @@ use thiserror::Error;
 
 // What passes through the ports: whoever fills one needs to know no more of the CA than this module.
 pub use super::journal::JournalHead;
-pub use super::record::{Agent, CertificateRecord};
-pub use super::request::{Request, RequestId};
+pub use super::record::{Agent, CertificateRecord, RevocationRecord};
+pub use super::request::{EngineScore, Request, RequestId};
 pub use super::serial::Serial;
 pub use super::token::{Token, TokenId};
 pub use crate::apki::AgentUri;
+use crate::apki::trust_score::Score;
+pub use crate::log::entry::EntryType;
 pub use crate::log::store::StoreError;
 use crate::time::UnixMillis;
 
@@ -27,6 +30,20 @@ pub enum Key {
     Agent(AgentUri),
     /// A certificate.
     Certificate(Serial),
+    /// The agents below one.
+    Children(AgentUri),
+    /// That a certificate was revoked.
+    Revocation(Serial),
+}
+
+/// The agents that have this one as their parent. It follows from theirs: a store finds it, and is never
+/// told to keep it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Children {
+    /// Whose.
+    pub parent: AgentUri,
+    /// Which.
+    pub agents: BTreeSet<AgentUri>,
 }
 
 /// One thing that the CA keeps, as the last event left it.
@@ -41,6 +58,10 @@ pub enum Entity {
     Agent(Agent),
     /// A certificate.
     Certificate(CertificateRecord),
+    /// The agents below one.
+    Children(Children),
+    /// That a certificate was revoked.
+    Revocation(RevocationRecord),
 }
 
 impl Entity {
@@ -51,6 +72,8 @@ impl Entity {
             Self::Request(request) => Key::Request(request.id),
             Self::Agent(agent) => Key::Agent(agent.uri.clone()),
             Self::Certificate(certificate) => Key::Certificate(certificate.serial),
+            Self::Children(children) => Key::Children(children.parent.clone()),
+            Self::Revocation(revocation) => Key::Revocation(revocation.serial),
         }
     }
 }
@@ -136,6 +159,15 @@ pub trait CaStore: Send + Sync {
     /// Certificates, newest first.
     fn certificates(&self, search: &CertificateSearch) -> Result<Vec<CertificateRecord>, StoreError>;
 
+    /// Revocations of certificates that end at `ends` or later, those that end first before the others: at
+    /// most `limit`, behind the one with this end and number.
+    fn revocations(
+        &self,
+        ends: UnixMillis,
+        after: Option<(UnixMillis, Serial)>,
+        limit: usize,
+    ) -> Result<Vec<RevocationRecord>, StoreError>;
+
     /// The number of the certificate with this SHA-256.
     fn serial_of(&self, fingerprint: &[u8; 32]) -> Result<Option<Serial>, StoreError>;
 }
@@ -162,10 +194,46 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// One transparency log, as a CA reaches it (draft 8.2). It believes nothing: whoever calls it
 /// verifies the SAT.
 pub trait LogSubmitter: Send + Sync {
-    /// Submits a precertificate with its chain, issuer first; the SAT is in DER, not looked at.
-    fn submit<'a>(&'a self, precertificate: &'a [u8], chain: &'a [Vec<u8>])
-    -> Answer<'a, Result<Vec<u8>, SubmitError>>;
+    /// Submits a precertificate, or a final certificate, with its chain, issuer first; the SAT is in DER, not
+    /// looked at.
+    fn submit<'a>(
+        &'a self,
+        kind: EntryType,
+        certificate: &'a [u8],
+        chain: &'a [Vec<u8>],
+    ) -> Answer<'a, Result<Vec<u8>, SubmitError>>;
 
     /// Asks something that costs the log next to nothing: does it answer? In words, why not.
+    fn probe(&self) -> Answer<'_, Result<(), String>>;
+}
+
+/// Why the trust engine gave no score: nothing is issued then, and another try may help.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct EngineError(pub String);
+
+/// A change of an agent's score.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScoreChange {
+    /// Its row in the engine's ledger.
+    pub row: u64,
+    /// Whose.
+    pub agent: AgentUri,
+    /// What the score is behind it.
+    pub score: Score,
+    /// In words, for the journal.
+    pub why: String,
+}
+
+/// The trust engine, as a CA reaches it: to be read, never to be written to (draft 7.1 step 5, 11.2.1).
+pub trait TrustScores: Send + Sync {
+    /// The agent's score, given what its evidence is worth by itself. An engine that does not know the agent
+    /// opens an account with that.
+    fn assess<'a>(&'a self, agent: &'a AgentUri, base: Score) -> Answer<'a, Result<EngineScore, EngineError>>;
+
+    /// Changes behind this row, oldest first; waits up to so long for the first.
+    fn changes(&self, after: u64, wait: Duration) -> Answer<'_, Result<Vec<ScoreChange>, EngineError>>;
+
+    /// Asks something that costs next to nothing: does it answer? In words, why not.
     fn probe(&self) -> Answer<'_, Result<(), String>>;
 }

@@ -7,6 +7,7 @@ use super::encoding;
 use super::ident::RequestId;
 use super::serial::Serial;
 use crate::apki::AgentUri;
+use crate::apki::status::RevocationReason;
 use crate::apki::trust_score::Score;
 use crate::time::UnixMillis;
 
@@ -30,6 +31,16 @@ pub struct CertificateRecord {
     pub signed_at: UnixMillis,
     /// When it ends.
     pub not_after: UnixMillis,
+    /// The certificate that its agentDelegation names by hash: its parent's; `None` at the root of a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Serial>,
+    /// When the final certificate was in the logs too. Before, nobody is certified below it: who follows
+    /// parentCertHash finds it there (draft 9.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<UnixMillis>,
+    /// The newest request for a child that it was the credential of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<RequestId>,
     /// The newest request that it was the credential of: its renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<RequestId>,
@@ -95,6 +106,73 @@ pub struct Agent {
     pub current_not_after: UnixMillis,
     /// The highest score that any of them had.
     pub peak_score: Score,
+    /// The agent that handed its rights on to this one, whichever certificate either has by now; `None` at
+    /// the root of a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<AgentUri>,
+    /// How many agents have this one as their parent.
+    #[serde(default)]
+    pub children: u32,
+    /// Its certificates that were issued and had not ended when the newest was, the newest last.
+    #[serde(default)]
+    pub live: Vec<LiveCertificate>,
+    /// That its authority was taken back, until it enrols anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<AgentRevocation>,
+    /// That its score has moved away from the one in its certificate, so that it should renew at once
+    /// (draft 6.4); the next certificate clears it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reissue: Option<Reissue>,
+}
+
+/// A certificate that may still be valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveCertificate {
+    /// Its number.
+    pub serial: Serial,
+    /// When its precertificate was signed.
+    pub signed_at: UnixMillis,
+    /// When it ends.
+    pub not_after: UnixMillis,
+}
+
+/// That an agent's authority was taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRevocation {
+    /// When.
+    pub at: UnixMillis,
+    /// Why.
+    pub reason: RevocationReason,
+    /// The agent above it whose revocation took it along; `None` where it was meant itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<AgentUri>,
+}
+
+/// That an agent should renew at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reissue {
+    /// Since when.
+    pub at: UnixMillis,
+    /// The score as the trust engine has it.
+    pub score: Score,
+}
+
+/// A certificate that was revoked: what CRL and OCSP say of it (RFC 5280 section 5.1.2.6, RFC 6960).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationRecord {
+    /// Its number.
+    pub serial: Serial,
+    /// Whose it is; `None` where only a revocation list remembers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentUri>,
+    /// When it was revoked.
+    pub at: UnixMillis,
+    /// Why.
+    pub reason: RevocationReason,
+    /// When its precertificate was signed, which says in which shard of the list it is.
+    pub signed_at: UnixMillis,
+    /// When it ends, and need not be listed any more soon after.
+    pub not_after: UnixMillis,
 }
 
 /// Why the registration authority refuses, in the order found: never empty.
@@ -107,6 +185,9 @@ pub struct Refusals(pub Vec<Reason>);
 pub struct Reason {
     /// What, for programs.
     pub code: ReasonCode,
+    /// Which rule of attenuation is broken, by its code in [`crate::apki::attenuation`], where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// What exactly, and what to do about it, for people.
     pub detail: String,
 }
@@ -131,8 +212,12 @@ pub enum ReasonCode {
     PublicKey,
     /// The principal, or how far authority may be handed on, is not acceptable.
     Principal,
-    /// The initial score is too low.
+    /// The score is too low.
     Score,
+    /// The child would have more than its parent, or than an ancestor's rules allow (draft 9.1).
+    Attenuation,
+    /// The parent may not hand anything on, or not to this agent.
+    Delegation,
 }
 
 impl std::fmt::Display for Refusals {

@@ -23,6 +23,8 @@ pub enum Credential {
     Token(TokenId),
     /// The agent's current certificate, over mutual TLS (draft 7.3).
     Certificate(Serial),
+    /// The current certificate of another agent, which hands its rights on (draft 9.2).
+    Parent(Serial),
 }
 
 /// A request for a certificate.
@@ -108,6 +110,8 @@ pub enum HoldReason {
     UnregisteredBuild,
     /// The agent has a certificate that is still valid, and the token does not say that it replaces it.
     AgentExists,
+    /// The agent was revoked, and the token does not say that it replaces it.
+    AgentRevoked,
 }
 
 /// What a certificate will say, as the registration authority decided.
@@ -128,6 +132,24 @@ pub struct Grant {
     /// Where the agent stands in its line of delegation; `None` where no human is named.
     #[serde(default, with = "super::encoding::delegation", skip_serializing_if = "Option::is_none")]
     pub delegation: Option<Delegation>,
+    /// The certificate that the delegation names as the parent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Serial>,
+    /// It ends no later than this: with the parent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_by: Option<UnixMillis>,
+    /// What the trust engine said, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineScore>,
+}
+
+/// A score as the trust engine has it (draft 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineScore {
+    /// The effective score: behaviour, decay and every cap are in it.
+    pub score: Score,
+    /// As of when.
+    pub as_of: UnixMillis,
 }
 
 /// What the registration authority says of an application.

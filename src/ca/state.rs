@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Event;
-use super::ports::{Entity, Key};
-use super::record::{Agent, CertificateRecord, CertificateState, Issued};
+use super::ports::{Children, Entity, Key};
+use super::record::{Agent, CertificateRecord, CertificateState, Issued, RevocationRecord};
 use super::request::{Credential, Request, RequestId, RequestState};
 use super::serial::Serial;
 use super::token::{Token, TokenId, TokenUse};
@@ -39,6 +39,10 @@ impl State {
         agent, Agent: AgentUri => Agent, |uri: &AgentUri| Key::Agent(uri.clone()));
     access!(/// The certificate of this number, if it is at hand.
         certificate, Certificate: Serial => CertificateRecord, |serial: &Serial| Key::Certificate(*serial));
+    access!(/// The agents below this one, if they are at hand.
+        children, Children: AgentUri => Children, |uri: &AgentUri| Key::Children(uri.clone()));
+    access!(/// The revocation of the certificate of this number, if it is at hand.
+        revocation, Revocation: Serial => RevocationRecord, |serial: &Serial| Key::Revocation(*serial));
 
     /// Whether it is known what is kept under this key, be it nothing.
     pub fn knows(&self, key: &Key) -> bool {
@@ -75,7 +79,7 @@ impl State {
                 self.token(id).is_some_and(|token| token.used == TokenUse::Unused),
                 "nobody minted the token that it came with, or it was used up",
             ),
-            Credential::Certificate(serial) => unless(
+            Credential::Certificate(serial) | Credential::Parent(serial) => unless(
                 self.certificate(serial).is_some_and(|certificate| certificate.issued().is_some()),
                 "nobody issued the certificate that it came with",
             ),
@@ -103,6 +107,10 @@ impl State {
             Event::IssuanceAbandoned { request, serial, .. } | Event::CertificateIssued { request, serial, .. } => {
                 unless(under_way(request, serial), "no such certificate was under way")
             }
+            Event::CertificatePublished { .. }
+            | Event::AgentRevoked { .. }
+            | Event::RevocationRestored { .. }
+            | Event::ReissueWanted { .. } => unimplemented!(),
             Event::ServiceCertified { serial, .. } => {
                 unless(self.certificate(serial).is_none(), "the serial number was used before")
             }
@@ -116,13 +124,20 @@ impl State {
             Event::TokenMinted { token } => self.put(Entity::Token(token.clone())),
             Event::TokenWithdrawn { token } => self.use_token(token, TokenUse::Withdrawn),
             Event::ServiceCertified { .. } => {}
+            Event::CertificatePublished { .. }
+            | Event::AgentRevoked { .. }
+            | Event::RevocationRestored { .. }
+            | Event::ReissueWanted { .. } => unimplemented!(),
             Event::ApplicationRefused { credential: Credential::Token(id), .. } => {
                 if let Some(token) = self.token(id) {
                     let refused = token.refused.saturating_add(1);
                     self.put(Entity::Token(Token { refused, ..token.clone() }));
                 }
             }
-            Event::ApplicationRefused { credential: Credential::Certificate(serial), .. } => {
+            Event::ApplicationRefused {
+                credential: Credential::Certificate(serial) | Credential::Parent(serial),
+                ..
+            } => {
                 self.change_certificate(serial, |record| record.refused = record.refused.saturating_add(1));
             }
             Event::RequestReceived { request, credential, application, grant, held, expires_at } => {
@@ -145,6 +160,9 @@ impl State {
                     Credential::Token(token) => self.use_token(&token, TokenUse::Spent(id)),
                     Credential::Certificate(serial) => {
                         self.change_certificate(&serial, |record| record.renewal = Some(id));
+                    }
+                    Credential::Parent(serial) => {
+                        self.change_certificate(&serial, |record| record.delegation = Some(id));
                     }
                 }
             }
@@ -169,6 +187,9 @@ impl State {
                     precertificate: precertificate.clone(),
                     signed_at: at,
                     not_after: *not_after,
+                    parent: None,
+                    published_at: None,
+                    delegation: None,
                     renewal: None,
                     refused: 0,
                     state: CertificateState::Precertified,
@@ -245,6 +266,11 @@ impl State {
                 current: *serial,
                 current_not_after: certificate.not_after,
                 peak_score: certificate.score,
+                parent: None,
+                children: 0,
+                live: Vec::new(),
+                revoked: None,
+                reissue: None,
             },
             Some(earlier) => {
                 let mut agent = Agent {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::application::{Application, Evidence, Principal};
-use super::policy::{ApprovalRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, ValidityRule};
+use super::policy::{
+    ApprovalRule, DEFAULT_MAX_LIVE, DelegationRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, TrustRule,
+    ValidityRule,
+};
 use super::registry::Registry;
 use super::token::{TokenId, TokenScope, TokenSecret, UriPattern};
 use super::trust::initial::DEFAULT_REPUTATION;
@@ -45,6 +48,9 @@ pub(crate) fn policy() -> Policy {
         reputations: BTreeMap::new(),
         provenance: ProvenanceRule::default(),
         registry: Registry::default(),
+        delegation: DelegationRule::default(),
+        trust: TrustRule::default(),
+        max_live: DEFAULT_MAX_LIVE,
         ceiling: None,
     }
 }
@@ -65,6 +71,7 @@ pub(crate) fn application(agent: &str) -> Application {
         capabilities: None,
         validity_seconds: None,
         principal: None,
+        terms: None,
     }
 }
 

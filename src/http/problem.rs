@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_all_its_reasons() {
-        let reason = |code, detail: &str| ca::Reason { code, detail: detail.into() };
+        let reason = |code, detail: &str| ca::Reason { code, rule: None, detail: detail.into() };
         let reasons = vec![reason(ca::ReasonCode::TrustDomain, "not ours"), reason(ca::ReasonCode::Score, "too low")];
         let problem = Failure::from(CaError::from(ca::Refusal::Refused(ca::Refusals(reasons)))).0;
         assert_eq!((problem.status, problem.detail.as_str()), (403, "not ours; too low"));

@@ -43,7 +43,13 @@ fn mint(n: u8, scope: TokenScope, expires_at: UnixMillis) -> Command {
 
 fn enrol(token: u8, request: u8, application: &Application) -> Command {
     let application = Box::new(application.clone());
-    Command::Enrol { request: id(request), secret: secret(token), application, source: "192.0.2.1".into() }
+    Command::Enrol {
+        request: id(request),
+        secret: secret(token),
+        application,
+        engine: None,
+        source: "192.0.2.1".into(),
+    }
 }
 
 fn renew(current: u8, request: u8, application: &Application) -> Command {
@@ -52,6 +58,7 @@ fn renew(current: u8, request: u8, application: &Application) -> Command {
         serial: serial(current),
         fingerprint: fingerprint(current),
         application: Box::new(application.clone()),
+        engine: None,
         source: "192.0.2.1".into(),
     }
 }
@@ -354,6 +361,7 @@ fn nobody_learns_which_tokens_exist() {
         request: id(1),
         secret: TokenSecret::new(secret(1).id, [0; 32]),
         application: Box::new(bot.clone()),
+        engine: None,
         source: String::new(),
     };
     let unknown = ca.refusal(&enrol(77, 1, &bot));

@@ -34,6 +34,11 @@ fn agent(ends: UnixMillis) -> Agent {
         current: crate::ca::serial::Serial::from_random([1; 20]),
         current_not_after: ends,
         peak_score: Score::MAX,
+        parent: None,
+        children: 0,
+        live: Vec::new(),
+        revoked: None,
+        reissue: None,
     }
 }
 

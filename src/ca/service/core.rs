@@ -11,6 +11,7 @@ use super::flights::Flights;
 use super::logs::Logs;
 use super::parts::{Parts, Random, Settings, StartError};
 use super::queue::Queue;
+use super::status::StatusBoard;
 use super::writer::{MAX_CLOCK_STEP_MS, Writer};
 use super::{CaError, Observer};
 use crate::apki::chain::Issuer;
@@ -19,7 +20,7 @@ use crate::ca::issuance::{IssuanceError, IssuingCa};
 use crate::ca::journal::{JournalError, JournalHead, Row};
 use crate::ca::lint::Linter;
 use crate::ca::policy::Policy;
-use crate::ca::ports::{CaStore, Entity, Key, StoreError};
+use crate::ca::ports::{CaStore, Entity, Key, StoreError, TrustScores};
 use crate::ca::record::CertificateRecord;
 use crate::ca::request::{Request, RequestId};
 use crate::ca::serial::Serial;
@@ -50,21 +51,26 @@ pub(super) struct Core {
     pub(super) stopping: watch::Sender<bool>,
     /// The disk has too little room left to take anything in.
     pub(super) disk_low: AtomicBool,
+    pub(super) trust: Option<Arc<dyn TrustScores>>,
+    /// What is revoked.
+    pub(super) status: Arc<StatusBoard>,
     random: Arc<dyn Random>,
 }
 
 impl Core {
     /// Looks at the parts, and starts the writer. Blocks while it reads.
     pub(super) fn start(parts: Parts, mut settings: Settings) -> Result<Self, StartError> {
-        let Parts { store, logs, ca, linter, policy, clock, random, observer } = parts;
+        let Parts { store, logs, trust, ca, linter, policy, clock, random, observer } = parts;
         check_issuer(&ca, &linter, clock.now())?;
         check_logs(&logs.iter().map(|(log, _)| log.id()).collect::<Vec<_>>(), &settings)?;
         let (head, latest) = check_journal(&*store)?;
         check_clock(latest, clock.now())?;
         settings.max_issuances = settings.max_issuances.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let policy = Arc::new(policy);
+        let status = Arc::new(StatusBoard::new(Vec::new()));
         let memory = (Arc::clone(&store), Arc::clone(&policy), Arc::clone(&clock));
-        let writer = Writer::new(memory, Arc::clone(&observer), (head, latest), count_open(&*store)?);
+        let writer =
+            Writer::new(memory, (Arc::clone(&observer), Arc::clone(&status)), (head, latest), count_open(&*store)?);
         // Each issuance tells the writer one thing at a time, and housekeeping some more.
         let reserve = settings.max_issuances.saturating_mul(2);
         let queue = Queue::start(writer, settings.queue_limit, reserve)?;
@@ -84,6 +90,8 @@ impl Core {
             observer,
             settings,
             queue,
+            trust,
+            status,
             random,
         })
     }

@@ -20,7 +20,9 @@ impl Form {
         let attested = self.evidence.as_ref().and_then(|evidence| evidence.attestation.as_ref());
         if let Some(length) = attested.map(|octets| octets.0.len()).filter(|length| *length > MAX_EVIDENCE) {
             let detail = format!("the attestation has {length} octets, and at most {MAX_EVIDENCE} are taken");
-            return Err(Refusal::Refused(Refusals(vec![Reason { code: ReasonCode::Provenance, detail }])).into());
+            return Err(
+                Refusal::Refused(Refusals(vec![Reason { code: ReasonCode::Provenance, rule: None, detail }])).into()
+            );
         }
         Ok(Application {
             agent: name.uri,
@@ -30,6 +32,7 @@ impl Form {
             capabilities: self.capabilities,
             validity_seconds: self.validity_seconds,
             principal: self.principal,
+            terms: None,
         })
     }
 }

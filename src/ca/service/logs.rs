@@ -12,7 +12,7 @@ use super::parts::{Random, Settings};
 use super::{CaError, Observer};
 use crate::apki::trust_score::Score;
 use crate::ca::issuance::{Gathered, KnownLog, SatRule, SignedPrecertificate};
-use crate::ca::ports::{LogSubmitter, SubmitError};
+use crate::ca::ports::{EntryType, LogSubmitter, SubmitError};
 use crate::log::sat::SignedAgentTimestamp;
 use crate::time::{Clock, Stopwatch, UnixMillis};
 
@@ -158,7 +158,8 @@ impl Logs {
             attempt += 1;
             let watch = Stopwatch::start();
             let limit = deadline.min(Instant::now() + self.timeout);
-            let answer = read(timeout_at(limit, self.reach[index].submit(der, &chain)).await.ok());
+            let answer =
+                read(timeout_at(limit, self.reach[index].submit(EntryType::Precertificate, der, &chain)).await.ok());
             let took = watch.elapsed();
             let Err(fault) = &answer else { return Heard { index, took, answer } };
             let pause = self.pause(attempt).max(fault.after.unwrap_or_default());

@@ -17,6 +17,7 @@ mod profile;
 mod queue;
 mod recovery;
 mod show;
+mod status;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -161,7 +162,7 @@ impl CaService {
         let answer = async {
             let application = Box::new(form.into_application()?);
             let (request, source) = (self.request_id()?, source.to_string());
-            self.apply(Command::Enrol { request, secret, application, source }).await
+            self.apply(Command::Enrol { request, secret, application, engine: None, source }).await
         };
         self.observed("enrol", answer.await)
     }
@@ -173,7 +174,7 @@ impl CaService {
             let (serial, fingerprint) = form::presented(current)?;
             let application = Box::new(form.into_application()?);
             let (request, source) = (self.request_id()?, source.to_string());
-            self.apply(Command::Renew { request, serial, fingerprint, application, source }).await
+            self.apply(Command::Renew { request, serial, fingerprint, application, engine: None, source }).await
         };
         self.observed("renew", answer.await)
     }

@@ -10,7 +10,7 @@ use crate::ca::issuance::{IssuanceError, IssuingCa, KnownLog, SatRule};
 use crate::ca::journal::JournalError;
 use crate::ca::lint::Linter;
 use crate::ca::policy::Policy;
-use crate::ca::ports::{CaStore, LogSubmitter, StoreError};
+use crate::ca::ports::{CaStore, LogSubmitter, StoreError, TrustScores};
 use crate::time::{Clock, UnixMillis};
 
 /// What the service works with.
@@ -19,6 +19,8 @@ pub struct Parts {
     pub store: Arc<dyn CaStore>,
     /// The logs, and how each is reached.
     pub logs: Vec<(KnownLog, Arc<dyn LogSubmitter>)>,
+    /// The trust engine, where there is one.
+    pub trust: Option<Arc<dyn TrustScores>>,
     /// The certificate and key that issue.
     pub ca: IssuingCa,
     /// Looks at everything before that key signs it.

@@ -132,6 +132,9 @@ const fn in_words(reason: HoldReason) -> &'static str {
         HoldReason::AgentExists => {
             "the agent has a certificate that is still valid, and the token does not say that it replaces it"
         }
+        HoldReason::AgentRevoked => {
+            "the agent was revoked, and the token does not say that it replaces the one that was"
+        }
     }
 }
 

@@ -23,7 +23,10 @@ use crate::ca::event::{Actor, Event};
 use crate::ca::issuance::{IssuingCa, KnownLog};
 use crate::ca::journal::JournalHead;
 use crate::ca::lint::Linter;
-use crate::ca::policy::{ApprovalRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, ValidityRule};
+use crate::ca::policy::{
+    ApprovalRule, DEFAULT_MAX_LIVE, DelegationRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, TrustRule,
+    ValidityRule,
+};
 use crate::ca::ports::{CaStore, Commit, LogSubmitter};
 use crate::ca::registry::Registry;
 use crate::ca::request::{Credential, Grant, HoldReason};
@@ -78,6 +81,7 @@ impl World {
         Parts {
             store: Arc::clone(&self.store) as Arc<dyn CaStore>,
             logs: self.logs.iter().enumerate().map(reach).collect(),
+            trust: None,
             ca: IssuingCa::new(certificate, Vec::new(), key).unwrap(),
             linter,
             policy: policy(),
@@ -199,6 +203,9 @@ fn grant(score: u8) -> Grant {
         scored_at: NOON,
         method: AttestationMethod::CaVerified,
         delegation: None,
+        parent: None,
+        ends_by: None,
+        engine: None,
     }
 }
 
@@ -220,6 +227,9 @@ fn policy() -> Policy {
         reputations: Default::default(),
         provenance: ProvenanceRule::default(),
         registry: Registry::default(),
+        delegation: DelegationRule::default(),
+        trust: TrustRule::default(),
+        max_live: DEFAULT_MAX_LIVE,
         ceiling: None,
     }
 }

@@ -12,13 +12,14 @@ use std::sync::mpsc::Receiver;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::status::StatusBoard;
 use super::{CaError, Observer};
 use crate::ca::authority::{Decision, Refusal, decide};
 use crate::ca::command::Command;
 use crate::ca::event::Event;
 use crate::ca::journal::{JournalError, JournalHead};
 use crate::ca::policy::Policy;
-use crate::ca::ports::{CaStore, Commit, CommitError, StoreError};
+use crate::ca::ports::{CaStore, Commit, CommitError, Entity, StoreError};
 use crate::ca::request::{Request, RequestId};
 use crate::ca::state::State;
 use crate::time::{Clock, UnixMillis};
@@ -66,6 +67,7 @@ pub(super) struct Writer {
     policy: Arc<Policy>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    status: Arc<StatusBoard>,
     head: JournalHead,
     open_requests: u64,
     latest: UnixMillis,
@@ -86,12 +88,12 @@ impl Writer {
     /// open.
     pub(super) fn new(
         (store, policy, clock): (Arc<dyn CaStore>, Arc<Policy>, Arc<dyn Clock>),
-        observer: Arc<dyn Observer>,
+        (observer, status): (Arc<dyn Observer>, Arc<StatusBoard>),
         (head, latest): (JournalHead, UnixMillis),
         open_requests: u64,
     ) -> Self {
         observer.kept(head.rows, open_requests);
-        Self { store, policy, clock, observer, head, open_requests, latest }
+        Self { store, policy, clock, observer, status, head, open_requests, latest }
     }
 
     /// Works until the queue's other end is dropped, or until something leaves doubt.
@@ -173,9 +175,15 @@ impl Writer {
     fn commit(&mut self, batch: Batch) -> Result<(), Fatal> {
         let Batch { now, state, head, rows, opened, answers } = batch;
         if !rows.is_empty() {
-            let commit = Commit { base: self.head, rows, head, entities: state.changed() };
-            match self.store.commit(commit) {
+            let entities = state.changed();
+            let revoked = entities.iter().filter_map(|entity| match entity {
+                Entity::Revocation(revocation) => Some(revocation.clone()),
+                _ => None,
+            });
+            let revoked = revoked.collect();
+            match self.store.commit(Commit { base: self.head, rows, head, entities }) {
                 Ok(()) => {
+                    self.status.record(revoked);
                     (self.head, self.latest) = (head, now);
                     self.open_requests = self.open_requests.saturating_add_signed(opened);
                     self.observer.kept(head.rows, self.open_requests);

@@ -6,7 +6,10 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::apki::extension::Text;
-use crate::ca::policy::{ApprovalRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, ValidityRule};
+use crate::ca::policy::{
+    ApprovalRule, DEFAULT_MAX_LIVE, DelegationRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, TrustRule,
+    ValidityRule,
+};
 use crate::ca::registry::Registry;
 use crate::cli::output::{CliError, Context};
 use crate::config::CaConfig;
@@ -49,6 +52,9 @@ pub fn policy(config: &CaConfig, salt: Option<[u8; 32]>, registry: Registry) -> 
         reputations: config.organizations.iter().map(|known| (known.name.clone(), known.reputation)).collect(),
         provenance: provenance(admission),
         registry,
+        delegation: DelegationRule::default(),
+        trust: TrustRule::default(),
+        max_live: DEFAULT_MAX_LIVE,
         ceiling: config.capability_ceiling.clone(),
     })
 }

@@ -169,6 +169,7 @@ impl RunningCa {
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn CaStore>,
             logs: logs(&config)?,
+            trust: None,
             ca: issuing,
             linter,
             policy: rules(&config)?,

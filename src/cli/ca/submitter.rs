@@ -1,9 +1,8 @@
 //! A transparency log over HTTP, as the CA reaches it.
 
 use crate::api::{B64, ProblemType, SubmitEntryRequest};
-use crate::ca::ports::{Answer, LogSubmitter, SubmitError};
+use crate::ca::ports::{Answer, EntryType, LogSubmitter, SubmitError};
 use crate::client::{ClientError, LogClient};
-use crate::log::entry::EntryType;
 
 /// A log by its base URL.
 pub struct HttpLog(LogClient);
@@ -14,10 +13,10 @@ impl HttpLog {
         LogClient::new(url).map(Self)
     }
 
-    async fn send(&self, precertificate: &[u8], chain: &[Vec<u8>]) -> Result<Vec<u8>, SubmitError> {
+    async fn send(&self, kind: EntryType, certificate: &[u8], chain: &[Vec<u8>]) -> Result<Vec<u8>, SubmitError> {
         let entry = SubmitEntryRequest {
-            submission: B64(precertificate.to_vec()),
-            entry_type: Some(EntryType::Precertificate),
+            submission: B64(certificate.to_vec()),
+            entry_type: Some(kind),
             chain: chain.iter().cloned().map(B64).collect(),
         };
         match self.0.submit(&entry).await {
@@ -41,10 +40,11 @@ fn submit_error(error: &ClientError) -> SubmitError {
 impl LogSubmitter for HttpLog {
     fn submit<'a>(
         &'a self,
-        precertificate: &'a [u8],
+        kind: EntryType,
+        certificate: &'a [u8],
         chain: &'a [Vec<u8>],
     ) -> Answer<'a, Result<Vec<u8>, SubmitError>> {
-        Box::pin(self.send(precertificate, chain))
+        Box::pin(self.send(kind, certificate, chain))
     }
 
     fn probe(&self) -> Answer<'_, Result<(), String>> {

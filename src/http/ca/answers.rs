@@ -101,6 +101,7 @@ pub fn open_request(view: OpenView) -> OpenRequest {
         credential: match view.credential {
             Credential::Token(id) => format!("token {id}"),
             Credential::Certificate(serial) => format!("certificate {serial}"),
+            Credential::Parent(serial) => format!("parent {serial}"),
         },
         capabilities: view.capabilities,
         validity_seconds: view.validity_seconds,

@@ -8,7 +8,7 @@ pub use super::super::memory::Fault;
 use super::super::memory::Faults;
 use crate::ca::ports::{
     CaStore, CertificateRecord, CertificateSearch, Commit, CommitError, Entity, JournalHead, Key, MAX_LISTED, Place,
-    Request, RequestId, Serial, StoreError,
+    Request, RequestId, RevocationRecord, Serial, StoreError,
 };
 use crate::time::UnixMillis;
 
@@ -156,6 +156,15 @@ impl CaStore for MemoryCaStore {
             .collect();
         found.sort_by_key(|c| std::cmp::Reverse(place(c)));
         Ok(found.into_iter().take(search.limit.min(MAX_LISTED)).cloned().collect())
+    }
+
+    fn revocations(
+        &self,
+        _ends: UnixMillis,
+        _after: Option<(UnixMillis, Serial)>,
+        _limit: usize,
+    ) -> Result<Vec<RevocationRecord>, StoreError> {
+        unimplemented!()
     }
 
     fn serial_of(&self, fingerprint: &[u8; 32]) -> Result<Option<Serial>, StoreError> {

@@ -14,7 +14,7 @@ use super::super::database::{Database, Kind, Rocks, Shape, Table, store_error};
 use super::schema::{self, FORMAT, FORMAT_KEY, Family, HEAD_KEY};
 use crate::ca::ports::{
     CaStore, CertificateRecord, CertificateSearch, Commit, CommitError, Entity, JournalHead, Key, MAX_LISTED, Request,
-    RequestId, Serial, StoreError,
+    RequestId, RevocationRecord, Serial, StoreError,
 };
 use crate::time::UnixMillis;
 
@@ -237,6 +237,15 @@ impl CaStore for RocksCaStore {
         let found = view.indexed(stretch.family, &keys.collect::<Result<Vec<_>, _>>()?)?;
         let certificate = |entity| if let Entity::Certificate(c) = entity { Some(c) } else { None };
         Ok(found.into_iter().filter_map(certificate).collect())
+    }
+
+    fn revocations(
+        &self,
+        _ends: UnixMillis,
+        _after: Option<(UnixMillis, Serial)>,
+        _limit: usize,
+    ) -> Result<Vec<RevocationRecord>, StoreError> {
+        unimplemented!()
     }
 
     fn serial_of(&self, fingerprint: &[u8; 32]) -> Result<Option<Serial>, StoreError> {

@@ -92,6 +92,7 @@ pub fn entity_key(key: &Key) -> (Family, Vec<u8>) {
         Key::Request(id) => (Family::Requests, id.as_bytes().to_vec()),
         Key::Agent(uri) => (Family::Agents, uri.as_str().into()),
         Key::Certificate(serial) => (Family::Certificates, serial.as_bytes().to_vec()),
+        Key::Children(_) | Key::Revocation(_) => unimplemented!(),
     }
 }
 
@@ -102,6 +103,7 @@ pub fn write_entity(entity: &Entity) -> Result<Vec<u8>, serde_json::Error> {
         Entity::Request(request) => serde_json::to_vec(request),
         Entity::Agent(agent) => serde_json::to_vec(agent),
         Entity::Certificate(certificate) => serde_json::to_vec(certificate),
+        Entity::Children(_) | Entity::Revocation(_) => unimplemented!(),
     }
 }
 
@@ -112,6 +114,7 @@ pub fn read_entity(key: &Key, octets: &[u8]) -> Result<Entity, String> {
         Key::Request(_) => serde_json::from_slice(octets).map(Entity::Request),
         Key::Agent(_) => serde_json::from_slice(octets).map(Entity::Agent),
         Key::Certificate(_) => serde_json::from_slice(octets).map(Entity::Certificate),
+        Key::Children(_) | Key::Revocation(_) => unimplemented!(),
     };
     let entity = read.map_err(|e| format!("does not read ({e})"))?;
     if entity.key() == *key { Ok(entity) } else { Err("is what belongs under another key".into()) }
@@ -133,6 +136,7 @@ pub fn index_entries(entity: &Entity) -> Vec<IndexEntry> {
     let there = |family, key| IndexEntry { family, key, value: Some(Vec::new()) };
     match entity {
         Entity::Token(_) | Entity::Agent(_) => Vec::new(),
+        Entity::Children(_) | Entity::Revocation(_) => unimplemented!(),
         Entity::Request(request) => {
             let value = request.state.is_open().then(Vec::new);
             vec![IndexEntry { family: Family::OpenRequests, key: request_place(request), value }]

@@ -137,6 +137,9 @@ fn grant() -> Box<Grant> {
         scored_at: at(3),
         method: AttestationMethod::CaVerified,
         delegation: None,
+        parent: None,
+        ends_by: None,
+        engine: None,
     })
 }
 
@@ -149,6 +152,7 @@ fn request(n: u8, received_at: u64, state: RequestState) -> Request {
         capabilities: None,
         validity_seconds: None,
         principal: None,
+        terms: None,
     };
     let credential = Credential::Token(TokenId::new([n; 8]));
     let (id, received_at) = (RequestId::new([n; 16]), at(received_at));
@@ -165,6 +169,9 @@ fn certificate(n: u8, agent: &str, signed_at: u64, state: CertificateState) -> C
         precertificate: Octets(vec![n; 40]),
         signed_at: at(signed_at),
         not_after: at(signed_at + 1),
+        parent: None,
+        published_at: None,
+        delegation: None,
         renewal: None,
         refused: 0,
         state,
@@ -184,6 +191,11 @@ fn agent(name: &str) -> Agent {
         current: serial(1),
         current_not_after: at(6),
         peak_score: Score::new(60).unwrap(),
+        parent: None,
+        children: 0,
+        live: Vec::new(),
+        revoked: None,
+        reissue: None,
     }
 }
 

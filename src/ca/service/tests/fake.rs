@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::ca::ports::{Answer, LogSubmitter, SubmitError};
+use crate::ca::ports::{Answer, EntryType, LogSubmitter, SubmitError};
 use crate::ca::service::Observer;
 use crate::keys::{Ed25519Signer, PublicKey, Signer};
 use crate::log::entry::CertHash;
@@ -132,7 +132,12 @@ impl FakeLog {
 }
 
 impl LogSubmitter for FakeLog {
-    fn submit<'a>(&'a self, precertificate: &'a [u8], _: &'a [Vec<u8>]) -> Answer<'a, Result<Vec<u8>, SubmitError>> {
+    fn submit<'a>(
+        &'a self,
+        _: EntryType,
+        precertificate: &'a [u8],
+        _: &'a [Vec<u8>],
+    ) -> Answer<'a, Result<Vec<u8>, SubmitError>> {
         self.seen.lock().push(precertificate.to_vec());
         let (answer, hangs) = (self.answer(precertificate), matches!(*self.mood.lock(), Mood::Hangs));
         Box::pin(async move { if hangs { std::future::pending().await } else { answer } })

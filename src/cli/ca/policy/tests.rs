@@ -38,6 +38,9 @@ fn fields(policy: Policy) -> BTreeMap<&'static str, String> {
         // An argument: nothing of the configuration's values.
         registry: _,
         ceiling,
+        delegation: _,
+        trust: _,
+        max_live: _,
     } = policy;
     let principal = match principal {
         PrincipalRule::Hashed { salt } => format!("hashed {}", hex::encode(salt)),
