@@ -17,6 +17,9 @@ use crate::keys::PublicKey;
 mod check;
 mod raw;
 mod render;
+mod status;
+
+pub use self::status::Status;
 
 /// A checked configuration of one CA.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub struct CaConfig {
     pub tls: Option<TlsFiles>,
     /// Where metrics are served; `None` for `listen`. Default: `None`.
     pub metrics_listen: Option<SocketAddr>,
+    /// Revocation lists and OCSP.
+    pub status: Status,
 }
 
 /// A name of the service in its TLS certificate.

@@ -66,6 +66,7 @@ impl Check<'_> {
             },
             tls: raw.tls.map(|tls| self.tls(base, tls)).transpose()?,
             metrics_listen: metrics.transpose()?,
+            status: self.status(raw.status, base)?,
         })
     }
 
@@ -140,16 +141,22 @@ impl Check<'_> {
     }
 
     fn trusted_log(&self, at: &str, raw: RawLog) -> Result<TrustedLog, ConfigError> {
-        let url = raw.url.trim_end_matches('/').to_owned();
-        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let letters = url.bytes().all(|c| c.is_ascii_graphic()) && !url.contains(['?', '#', '@']);
-        if !letters || host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':'])) {
-            let allowed = "it must be a base URL such as \"https://log.example.com/2026h2\", without user, query and \
-                fragment";
-            return self.refuse(&format!("{at}.url"), format!("{:?}", raw.url), allowed);
-        }
+        let url = self.base_url(&format!("{at}.url"), &raw.url)?;
         let operator = self.name(&format!("{at}.operator"), raw.operator)?;
         Ok(TrustedLog { url, key: self.key(&format!("{at}.key"), &raw.key)?, operator })
+    }
+
+    /// What a path may be put behind.
+    pub(super) fn base_url(&self, key: &str, text: &str) -> Result<String, ConfigError> {
+        let url = text.trim_end_matches('/');
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let letters = url.bytes().all(|c| c.is_ascii_graphic()) && !url.contains(['?', '#', '@']);
+        if letters && host.is_some_and(|host| !host.is_empty() && !host.starts_with(['/', ':'])) {
+            return Ok(url.to_owned());
+        }
+        let allowed =
+            "it must be a base URL such as \"https://log.example.com/2026h2\", without user, query and fragment";
+        self.refuse(key, format!("{text:?}"), allowed)
     }
 
     fn operator(&self, at: &str, raw: RawOperator) -> Result<Operator, ConfigError> {

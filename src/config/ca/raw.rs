@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::status::RawStatus;
 use super::{HumanPrincipal, ManualApproval, RenewalKey};
 use crate::config::raw::{RawMetrics, RawTls, Whole};
 
@@ -43,6 +44,8 @@ pub(super) struct Raw {
     pub(super) issuance: RawIssuance,
     #[serde(default)]
     pub(super) operators: Vec<RawOperator>,
+    #[serde(default)]
+    pub(super) status: RawStatus,
     #[serde(default)]
     pub(super) rate_limit: RawRateLimit,
     pub(super) tls: Option<RawTls>,

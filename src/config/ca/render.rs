@@ -25,6 +25,7 @@ impl CaConfig {
             self.logs(),
             self.issuance(),
             self.operators(),
+            self.status.render()?,
             self.network()?,
         ]
         .concat())

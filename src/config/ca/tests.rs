@@ -78,6 +78,13 @@ fn everything() -> String {
         [[operators]]
         name = "Ana"
         token_sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+        [status]
+        listen = "127.0.0.1:80"
+        base_url = "http://status.example.com/"
+        crl_refresh_seconds = 5
+        crl_shard_seconds = 300
+        ocsp_validity_seconds = 10
+        root_crl_file = "/srv/root.crl"
         [rate_limit]
         per_source_per_second = 1
         per_source_burst = 2
@@ -118,6 +125,11 @@ fn two_keys_are_needed() {
     assert!(policy.known_models.is_empty() && policy.known_frameworks.is_empty() && policy.registry.is_none());
     assert!(config.organizations.is_empty() && config.logs.is_empty() && config.operators.is_empty());
     assert_eq!((config.capability_ceiling, config.tls, config.metrics_listen), (None, None, None));
+    let status = &config.status;
+    assert_eq!((status.listen, status.base_url.as_ref()), (None, None));
+    let seconds = [status.crl_refresh_seconds, status.crl_shard_seconds, status.ocsp_validity_seconds];
+    assert_eq!(seconds, [60, 3600, 60]);
+    assert_eq!(status.root_crl_file, Path::new("/etc/atl/root.crl"));
     let issuance = config.issuance;
     assert_eq!((issuance.min_sats.get(), issuance.attempts.get()), (1, 3));
     assert_eq!((issuance.log_timeout_ms, issuance.straggler_ms, issuance.pending_ttl_seconds), (2000, 50, 604_800));
@@ -145,6 +157,8 @@ fn every_key_is_read_and_rendered() {
     assert_eq!(config.operators[0].token_sha256[0], 0x9f);
     assert_eq!(config.issuance.min_sats.get(), 2);
     assert_eq!(config.metrics_listen.unwrap().port(), 9);
+    assert_eq!(config.status.base_url.as_deref(), Some("http://status.example.com"));
+    assert_eq!(config.status.root_crl_file, Path::new("/srv/root.crl"));
     assert_eq!(config.tls.as_ref().unwrap().key_file, Path::new("/k.pem"));
     let again = CaConfig::parse(&config.render().unwrap(), Path::new("/elsewhere"), "again").unwrap();
     assert_eq!(again, config);
@@ -182,6 +196,12 @@ fn complaints_name_file_key_and_what_is_allowed() {
         ("certificates.renewal_key = \"old\"", "renewal_key", "`any`, `new`, `same`"),
         ("certificates.spiffe = \"yes\"", "spiffe", "boolean"),
         ("certificates.validity = 1", "validity", "unknown field"),
+        ("status.listen = \"localhost:80\"", "status.listen", "IP address with a port"),
+        ("status.base_url = \"ftp://a\"", "status.base_url", "base URL"),
+        ("status.crl_refresh_seconds = 61", "status.crl_refresh_seconds", "5 to 60"),
+        ("status.crl_shard_seconds = 299", "status.crl_shard_seconds", "300 to 86400"),
+        ("status.ocsp_validity_seconds = 9", "status.ocsp_validity_seconds", "10 to 3600"),
+        ("status.root_crl_file = \"\"", "status.root_crl_file", "path"),
         ("policy.manual_approval = \"yes\"", "manual_approval", "`never`, `always`, `unregistered`"),
         ("policy.min_score = 101", "policy.min_score", "0 to 100"),
         ("policy.default_reputation = 21", "policy.default_reputation", "0 to 20"),
