@@ -507,7 +507,9 @@ fn a_ca_answers_as_described() {
     let sha256 = ca_enrolments(&mut ca);
     ca_renewals(&mut ca);
     ca_records(&mut ca, &sha256);
-    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/ca/v1/ca"] {
+    let bundle = "/.well-known/apki-trust-bundle";
+    let [jws, spiffe] = ["jws", "spiffe"].map(|form| format!("{bundle}.{form}"));
+    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/ca/v1/ca", bundle, &jws, &spiffe] {
         assert_eq!(ca.get(&format!("GET {path}"), path, &[]).status, 200);
     }
     // Without its logs it is not ready, and says so.

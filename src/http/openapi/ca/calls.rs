@@ -4,7 +4,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder};
 use utoipa::openapi::{Required, Type};
 
 use crate::api::Token;
-use crate::http::openapi::call::{Call, FOREVER, JSON, NEVER, operating};
+use crate::http::openapi::call::{Call, FOREVER, NEVER, operating};
 use crate::http::wellknown::HOLDS_TEXT;
 
 /// The groups of calls, each with what it is for.
@@ -100,20 +100,18 @@ fn reading() -> Vec<Call> {
 
 /// What other domains fetch.
 fn federation() -> [Call; 3] {
-    let call = |path, id, about, media| {
-        Call::get(path, id, "federation", about)
-            .file(media, HOLDS_TEXT)
-            .header(200, "ETag", "Another where the document is; sent back as `If-None-Match`, it is answered 304.")
-            .refuses([Token::NotFound])
+    let call = |path, id, about| {
+        let tag = "Another where the document is; sent back as `If-None-Match`, it is answered 304.";
+        Call::get(path, id, "federation", about).header(200, "ETag", tag).refuses([Token::NotFound])
     };
     let bundle = "The trust bundle of this CA's domain (draft-sharif-apki-agent-pki-00 section 10.1).";
     let jws = "The signature over exactly the octets of the bundle: a JWS with its payload detached (RFC 7515 \
         appendix F), `typ` `apki-trust-bundle+jws`, `kid` the thumbprint of the key that others have pinned.";
     let spiffe = "The same CA certificates as a SPIFFE bundle (a JWK Set), which is not signed.";
     [
-        call("/.well-known/apki-trust-bundle", "getTrustBundle", bundle, JSON),
-        call("/.well-known/apki-trust-bundle.jws", "getTrustBundleSignature", jws, "application/jose"),
-        call("/.well-known/apki-trust-bundle.spiffe", "getSpiffeBundle", spiffe, JSON),
+        call("/.well-known/apki-trust-bundle", "getTrustBundle", bundle).object(HOLDS_TEXT),
+        call("/.well-known/apki-trust-bundle.jws", "getTrustBundleSignature", jws).file("application/jose", HOLDS_TEXT),
+        call("/.well-known/apki-trust-bundle.spiffe", "getSpiffeBundle", spiffe).object(HOLDS_TEXT),
     ]
 }
 
