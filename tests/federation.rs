@@ -7,8 +7,9 @@
 mod ca_process;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use atl::apki::Certificate;
@@ -20,6 +21,7 @@ use atl::time::{Clock as _, SystemClock, UnixMillis};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use der::pem;
+use rustix::process::{Pid, kill_process};
 use serde_json::{Value, json};
 
 use self::ca_process::{CaOptions, CaRig, DOMAIN, Signal, good, said};
@@ -275,7 +277,7 @@ fn a_file_that_was_touched_says_so(rig: &CaRig) {
     assert!(said(&output).contains(&format!("federation/{DOMAIN}.json: `cached`")), "{}", said(&output));
 }
 
-/// `--watch` takes what it finds, and ends when it is told to.
+/// A server keeps its pinned domains fresh, and so does `--watch` until it is told to end.
 #[test]
 fn the_server_keeps_what_it_has_pinned() {
     let mut rig = rig(DOMAIN, "ed25519");
@@ -292,5 +294,12 @@ fn the_server_keeps_what_it_has_pinned() {
     }
     let (_, shown) = federation(&rig, &["show", DOMAIN, "--dir", "ca/federation"]);
     assert_eq!(shown["bundle"]["holds"], json!(true), "{}", rig.ca.stderr());
+    let watching = ["federation", "refresh", "--watch", "--dir", "ca/federation"];
+    let mut child = rig.command().args(watching).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("as before; the bundle holds until"), "{line}");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
     assert!(rig.ca.stop(Signal::TERM).success());
 }

@@ -22,7 +22,7 @@ use crate::cli::log::open::read_certificates;
 use crate::cli::output::{CliError, Context, print_json};
 use crate::cli::server::shutdown_signal;
 use crate::cli::{runtime, words};
-use crate::client::{self, BundleClient};
+use crate::client::{self, BundleClient, ClientError, FetchedBundle};
 use crate::time::{Clock, SystemClock, UnixMillis};
 
 /// Fetch the bundles of pinned domains, and tell which CA certificates came and went.
@@ -160,7 +160,7 @@ pub async fn refresh(state: &State, domain: &TrustDomain, clock: &dyn Clock) -> 
         Err(error) => return nothing(error),
     };
     let taken = match fetch(&pinned, clock).await {
-        Ok((bundle, octets, jws)) => take(state, &pinned, bundle, octets, jws, clock.now()),
+        Ok((bundle, fetched)) => take(state, &pinned, &bundle, fetched, clock.now()),
         Err(error) => Err(error),
     };
     let at_hand = pinned.bundle.as_ref().filter(|bundle| bundle.holds_at(clock.now()).is_ok());
@@ -173,36 +173,45 @@ pub async fn refresh(state: &State, domain: &TrustDomain, clock: &dyn Clock) -> 
     }
 }
 
-type Admitted = (TrustBundle, Vec<u8>, String);
+type Admitted = (TrustBundle, FetchedBundle);
 
-/// The bundle that the domain has now, admitted. Where the signature is not that of the document, the two
-/// may be of two moments: they are asked for once more, past all caches.
+/// The bundle that the domain has now, admitted.
 async fn fetch(pinned: &Pinned, clock: &dyn Clock) -> Result<Admitted, CliError> {
     let url = &pinned.pin.url;
     let client = BundleClient::new(url, http(pinned.pin.ca_roots.as_deref())?).context("`url`")?;
-    let mut fetched = client.fetch(false).await.context("no bundle came")?;
-    let mut admitted = pinned.admit(&fetched, clock.now());
-    if matches!(admitted, Err(Unverified::Signature(_))) {
-        fetched = client.fetch(true).await.context("no bundle came")?;
-        admitted = pinned.admit(&fetched, clock.now());
+    admitted(pinned, clock, |anew| client.fetch(anew)).await
+}
+
+/// What `fetch` brings, admitted. Where the signature is not that of the document, the two may be of two
+/// moments: they are asked for once more, past all caches.
+async fn admitted<F: Future<Output = Result<FetchedBundle, ClientError>>>(
+    pinned: &Pinned,
+    clock: &dyn Clock,
+    fetch: impl Fn(bool) -> F,
+) -> Result<Admitted, CliError> {
+    let mut fetched = fetch(false).await.context("no bundle came")?;
+    let mut bundle = pinned.admit(&fetched, clock.now());
+    if matches!(bundle, Err(Unverified::Signature(_))) {
+        fetched = fetch(true).await.context("no bundle came")?;
+        bundle = pinned.admit(&fetched, clock.now());
     }
-    Ok((admitted.context(url)?, fetched.bundle, fetched.jws))
+    Ok((bundle.context(&pinned.pin.url)?, fetched))
 }
 
 /// Keeps a bundle that was admitted, and tells what is new in it.
 fn take(
     state: &State,
     pinned: &Pinned,
-    bundle: TrustBundle,
-    octets: Vec<u8>,
-    jws: String,
+    bundle: &TrustBundle,
+    fetched: FetchedBundle,
     now: UnixMillis,
 ) -> Result<Report, CliError> {
+    let FetchedBundle { bundle: octets, jws } = fetched;
     let (added, removed, outcome) = match &pinned.bundle {
         None => (bundle.certificates().map(note).collect(), Vec::new(), Outcome::First),
         Some(known) => {
             let added: Vec<_> = bundle.certificates_beyond(known).map(note).collect();
-            let removed: Vec<_> = known.certificates_beyond(&bundle).map(note).collect();
+            let removed: Vec<_> = known.certificates_beyond(bundle).map(note).collect();
             let same = added.is_empty() && removed.is_empty();
             (added, removed, if same { Outcome::Same } else { Outcome::Changed })
         }
@@ -251,4 +260,46 @@ pub fn http(roots: Option<&Path>) -> Result<Client, CliError> {
         return Err(CliError::new(format!("{place}: no PEM certificate in it")));
     }
     client::builder().tls_certs_only(roots).build().context(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::super::state::tests::{NOW, fetched, pin, publisher};
+    use super::*;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> UnixMillis {
+            NOW
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_between_the_two_answers_is_asked_about_once_more() {
+        let ours = publisher("bank.example.com", 9);
+        let (old, new) = (fetched(&ours, NOW.saturating_sub(1000)), fetched(&ours, NOW));
+        let torn = FetchedBundle { bundle: old.bundle.clone(), jws: new.jws.clone() };
+        let pinned = Pinned::new(pin(None)).unwrap();
+        let asked = async |answers: Vec<&FetchedBundle>| {
+            let answers = RefCell::new(answers.into_iter());
+            let seen = RefCell::new(Vec::new());
+            let result = admitted(&pinned, &Still, |anew| {
+                seen.borrow_mut().push(anew);
+                std::future::ready(Ok(answers.borrow_mut().next().unwrap().clone()))
+            });
+            (result.await.map(|(bundle, _)| bundle.issued_at()), seen.into_inner())
+        };
+        let (result, seen) = asked(vec![&torn, &new]).await;
+        assert_eq!((result.unwrap().millis(), seen), (NOW, vec![false, true]));
+        let (result, seen) = asked(vec![&torn, &torn]).await;
+        assert!(result.unwrap_err().to_string().contains("not signed by the pinned key"));
+        assert_eq!(seen, [false, true]);
+        // What is signed and does not count is no matter of the moment.
+        let (result, seen) = asked(vec![&fetched(&ours, NOW.saturating_add(120_000))]).await;
+        assert!(result.unwrap_err().to_string().contains("still to come"));
+        assert_eq!(seen, [false]);
+    }
 }

@@ -232,7 +232,7 @@ fn text(pin: &Pin) -> Result<String, CliError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::apki::federation::bundle::tests::root;
     use crate::apki::federation::publish::BundlePublisher;
@@ -240,9 +240,9 @@ mod tests {
     use crate::keys::Signer as _;
     use std::sync::Arc;
 
-    const NOW: UnixMillis = UnixMillis::new(1_775_822_400_000);
+    pub(in crate::cli::federation) const NOW: UnixMillis = UnixMillis::new(1_775_822_400_000);
 
-    fn publisher(domain: &str, seed: u8) -> BundlePublisher {
+    pub(in crate::cli::federation) fn publisher(domain: &str, seed: u8) -> BundlePublisher {
         BundlePublisher {
             domain: TrustDomain::parse(domain).unwrap(),
             certificates: vec![root(1)],
@@ -252,12 +252,12 @@ mod tests {
         }
     }
 
-    fn fetched(publisher: &BundlePublisher, now: UnixMillis) -> FetchedBundle {
+    pub(in crate::cli::federation) fn fetched(publisher: &BundlePublisher, now: UnixMillis) -> FetchedBundle {
         let made = publisher.publish(now).unwrap();
         FetchedBundle { bundle: made.bundle, jws: made.jws }
     }
 
-    fn pin(cached: Option<FetchedBundle>) -> Pin {
+    pub(in crate::cli::federation) fn pin(cached: Option<FetchedBundle>) -> Pin {
         let cached = cached.map(|FetchedBundle { bundle, jws }| {
             let (added, removed) = (Vec::new(), Vec::new());
             Cached { bundle: B64(bundle), jws, fetched_at: NOW, changed_at: NOW, added, removed }
