@@ -4,6 +4,7 @@
 //! it holds the answers against a pinned key. It never retries: an error says whether and when to.
 
 mod ca;
+mod federation;
 mod log;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 pub use self::ca::{AuditQuery, CaClient, CertificatesQuery, Standing};
+pub use self::federation::{BundleClient, FetchedBundle};
 pub use self::log::LogClient;
 use crate::api::{Problem, Token};
 

@@ -180,6 +180,7 @@ fn files_configuration_and_token() {
         ("ca/root", 0o700),
         ("ca/root/root-key.pem", 0o600),
         ("ca/intermediate-key.pem", 0o600),
+        ("ca/bundle-key.pem", 0o600),
         ("ca/operator-admin.token", 0o600),
         ("ca/principal-salt", 0o600),
         ("ca/intermediate.pem", 0o644),
@@ -194,6 +195,10 @@ fn files_configuration_and_token() {
     assert_eq!(config.issuer_key, place.path("ca/intermediate-key.pem"));
     assert!(config.name_constraint);
     assert_eq!(config.certificates.principal_salt_file, place.path("ca/principal-salt"));
+    assert_eq!(config.federation.bundle_key, Some(place.path("ca/bundle-key.pem")));
+    let pin = place.openssl(&["pkey", "-in", "ca/bundle-key.pem", "-pubout"]);
+    let pin: String = pin.lines().filter(|line| !line.is_empty() && !line.starts_with('-')).collect();
+    assert!(said.contains(&pin), "{pin}: {said}");
     let salt = place.read("ca/principal-salt");
     let digits = salt.strip_suffix('\n').unwrap();
     assert!(digits.len() == 64 && digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')), "{salt:?}");
@@ -401,7 +406,7 @@ fn a_renewal_with_the_same_key_keeps_name_and_chains() {
     assert_eq!(subject("ca/intermediate.pem"), subject(&format!("ca/intermediate-{serial8}.pem")));
     // What was issued before the renewal verifies below the new intermediate.
     place.openssl(&["verify", "-CAfile", "ca/root.pem", "-untrusted", "ca/intermediate.pem", "agent.pem"]);
-    assert_eq!(files(&place.path("ca")).len(), 8);
+    assert_eq!(files(&place.path("ca")).len(), 9);
 }
 
 #[test]

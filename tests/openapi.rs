@@ -98,7 +98,7 @@ fn faults(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<S
 #[test]
 fn describes_every_route_and_nothing_else() {
     describes(&described(), atl::http::log::paths().collect(), 22);
-    describes(&described_ca(), atl::http::ca::paths().collect(), 16);
+    describes(&described_ca(), atl::http::ca::paths().collect(), 19);
 }
 
 fn describes(document: &Value, mut routes: BTreeSet<&str>, count: usize) {
@@ -507,7 +507,9 @@ fn a_ca_answers_as_described() {
     let sha256 = ca_enrolments(&mut ca);
     ca_renewals(&mut ca);
     ca_records(&mut ca, &sha256);
-    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/ca/v1/ca"] {
+    let bundle = "/.well-known/apki-trust-bundle";
+    let [jws, spiffe] = ["jws", "spiffe"].map(|form| format!("{bundle}.{form}"));
+    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/ca/v1/ca", bundle, &jws, &spiffe] {
         assert_eq!(ca.get(&format!("GET {path}"), path, &[]).status, 200);
     }
     // Without its logs it is not ready, and says so.

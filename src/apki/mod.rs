@@ -6,6 +6,7 @@
 //! - [`extension`]: what the five extensions share; [`trust_score`], [`capabilities`],
 //!   [`delegation`], [`provenance`], [`attestation`]: one each
 //! - [`attenuation`]: what an agent may hand on to another
+//! - [`federation`]: what trust domains tell each other, in JSON; [`jws`]: signed
 //! - [`uri`], [`oid`], [`moment`]: names, identifiers, times
 //!
 //! The values of the extensions are also read and written as JSON, with the same bounds.
@@ -17,7 +18,9 @@ pub mod certificate;
 pub mod chain;
 pub mod delegation;
 pub mod extension;
+pub mod federation;
 mod json;
+pub mod jws;
 pub mod moment;
 pub mod oid;
 pub mod precertificate;

@@ -4,6 +4,7 @@
 mod agent;
 mod ca;
 mod dev;
+mod federation;
 mod files;
 mod log;
 mod output;
@@ -30,6 +31,7 @@ use output::CliError;
 /// To set a CA up:          atl ca init --dir myca --trust-domain agents.example.com \
 ///                            --organization "Example Bank"
 /// To be an agent:          atl agent enroll --help
+/// To take others' agents:  atl federation add --help
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {
@@ -48,6 +50,9 @@ enum Command {
     /// Get an agent its certificate, keep it valid, or look into one.
     #[command(subcommand)]
     Agent(Box<agent::AgentCommand>),
+    /// Other trust domains: pin them, and take their agents.
+    #[command(subcommand)]
+    Federation(Box<federation::FederationCommand>),
     Dev(dev::DevArgs),
 }
 
@@ -58,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Log(command) => log::run(*command),
         Command::Ca(command) => ca::run(*command),
         Command::Agent(command) => agent::run(*command),
+        Command::Federation(command) => federation::run(*command),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {

@@ -70,6 +70,21 @@ pub struct CaConfig {
     pub metrics_listen: Option<SocketAddr>,
     /// Revocation lists and OCSP.
     pub status: Status,
+    /// What other trust domains are told, and what is known of them.
+    pub federation: Federation,
+}
+
+/// Table `federation`: trust bundles, our own and others' (draft 10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Federation {
+    /// PEM PKCS#8 private key that signs our trust bundle; `None` publishes none. Default: `None`.
+    pub bundle_key: Option<PathBuf>,
+    /// The minimum_trust_score of our bundle. Default: 40.
+    pub minimum_trust_score: Score,
+    /// How long a bundle holds, 60 to 604 800. Default: 86 400.
+    pub bundle_lifetime_seconds: u32,
+    /// The directory of `atl federation`, whose bundles the server keeps fresh. Default: `None`.
+    pub dir: Option<PathBuf>,
 }
 
 /// A name of the service in its TLS certificate.

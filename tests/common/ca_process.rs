@@ -17,7 +17,7 @@ use rustix::process::{Pid, kill_process};
 
 pub use rustix::process::Signal;
 
-/// The trust domain of every CA here.
+/// The trust domain of a CA, unless a test says otherwise.
 pub const DOMAIN: &str = "bank.example.com";
 
 /// What a CA is made with.
@@ -26,13 +26,15 @@ pub struct CaOptions {
     pub algorithm: &'static str,
     /// Whether the intermediate has the name constraint.
     pub name_constraint: bool,
+    /// Whose agents it issues for.
+    pub domain: &'static str,
     /// How many logs it has, each of an operator of its own: `Log 0`, `Log 1`, ...
     pub logs: usize,
 }
 
 impl Default for CaOptions {
     fn default() -> Self {
-        Self { algorithm: "p256", name_constraint: true, logs: 2 }
+        Self { algorithm: "p256", name_constraint: true, domain: DOMAIN, logs: 2 }
     }
 }
 
@@ -45,6 +47,7 @@ pub struct CaRig {
     pub logs: Vec<Service>,
     /// The logs' keys.
     pub log_keys: Vec<PublicKey>,
+    domain: &'static str,
     dir: tempfile::TempDir,
 }
 
@@ -55,7 +58,7 @@ impl CaRig {
         let dir = tempfile::tempdir().unwrap();
         let ca = dir.path().join("ca");
         let mut init = atl();
-        init.args(["ca", "init", "--insecure-dev", "--trust-domain", DOMAIN, "--organization", "Test Bank"]);
+        init.args(["ca", "init", "--insecure-dev", "--trust-domain", options.domain, "--organization", "Test Bank"]);
         init.args(["--listen", "127.0.0.1:0", "--algorithm", options.algorithm, "--dir"]).arg(&ca);
         if !options.name_constraint {
             init.arg("--no-name-constraint");
@@ -84,7 +87,12 @@ impl CaRig {
         fs::write(ca.join("ca.toml"), config.render().unwrap()).unwrap();
         let mut ca = Service::new(&ca, "ca");
         ca.start();
-        Self { ca, logs, log_keys, dir }
+        Self { ca, logs, log_keys, domain: options.domain, dir }
+    }
+
+    /// The URI of an agent of this CA's trust domain.
+    pub fn agent(&self, name: &str) -> String {
+        format!("agent://{}/{name}", self.domain)
     }
 
     /// A path below the directory.
@@ -132,7 +140,7 @@ impl CaRig {
     /// A new enrolment token for agents of this pattern below the trust domain, such as `org/type/*`;
     /// `more` is for `atl ca token mint`.
     pub fn token(&self, agents: &str, more: &[&str]) -> String {
-        let agents = agent(agents);
+        let agents = self.agent(agents);
         let mint = ["ca", "token", "mint", "--dir", "ca", "--agents", agents.as_str()];
         good(self.atl([&mint[..], more].concat())).trim().to_owned()
     }
@@ -146,7 +154,7 @@ impl CaRig {
 
     /// The same with this token.
     pub fn enroll_with(&self, token: &str, name: &str, dir: &str, more: &[&str]) -> Output {
-        let (url, root, agent) = (self.url(), self.root(), agent(name));
+        let (url, root, agent) = (self.url(), self.root(), self.agent(name));
         let args =
             ["agent", "enroll", "--ca", &url, "--root", &root, "--agent", &agent, "--dir", dir, "--wait", "--json"];
         self.command().env("ATL_ENROL_TOKEN", token).args([&args[..], more].concat()).output().unwrap()

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::authority::{Intermediate, ROOT_KEY_FILE, Root, new_name};
+use super::bundle::KEY_FILE as BUNDLE_KEY_FILE;
 use super::certificate::{certificate_pem, rows};
 use super::keyfile::{PassphraseArgs, PrivateKey};
 use crate::apki::Certificate;
@@ -98,8 +99,11 @@ pub fn run(args: &InitArgs) -> Result<(), CliError> {
         ("intermediate", shown("intermediate.pem")),
         ("intermediate key", shown("intermediate-key.pem")),
         ("salt of human principals", shown("principal-salt")),
+        ("key of the trust bundle", shown(BUNDLE_KEY_FILE)),
         ("token of the operator `admin`", shown("operator-admin.token")),
     ]);
+    println!("\nFederation");
+    print_rows([("key for other domains to pin", STANDARD.encode(made.bundle_key.spki_der()))]);
     if args.insecure_dev {
         eprintln!(
             "\nWARNING: the root key is NOT ENCRYPTED (--insecure-dev). Whoever reads {}/{ROOT_KEY_FILE} is this CA.\n\
@@ -123,6 +127,8 @@ pub struct Made {
     pub root: Certificate,
     /// The intermediate that issues.
     pub intermediate: Certificate,
+    /// The key that signs the trust bundle.
+    pub bundle_key: PublicKey,
 }
 
 /// Makes the directory. All of it is thought out before the first file is written, and what was
@@ -144,6 +150,7 @@ pub fn make(args: &InitArgs) -> Result<Made, CliError> {
     };
     let key = PrivateKey::generate(args.algorithm)?;
     let public = key.public_key()?;
+    let bundle_key = PrivateKey::generate(args.algorithm)?;
     let wanted = Intermediate {
         key: &public,
         subject: new_name(&config.organization, &public)?,
@@ -157,12 +164,13 @@ pub fn make(args: &InitArgs) -> Result<Made, CliError> {
     directory.write("root.pem", 0o644, &certificate_pem(root.certificate())?)?;
     directory.write("intermediate-key.pem", 0o600, &key.to_pem()?)?;
     directory.write("intermediate.pem", 0o644, &certificate_pem(&intermediate)?)?;
+    directory.write(BUNDLE_KEY_FILE, 0o600, &bundle_key.to_pem()?)?;
     directory.write("principal-salt", 0o600, &Zeroizing::new(format!("{}\n", salt.as_str())))?;
     directory.write("operator-admin.token", 0o600, &Zeroizing::new(format!("{}\n", token.as_str())))?;
     // Last: with it the directory is a CA's.
     directory.write("ca.toml", 0o644, &ca_toml)?;
     directory.keep();
-    Ok(Made { root: root.certificate().clone(), intermediate })
+    Ok(Made { root: root.certificate().clone(), intermediate, bundle_key: bundle_key.public_key()? })
 }
 
 fn configuration(args: &InitArgs) -> Result<CaConfig, CliError> {
@@ -170,6 +178,7 @@ fn configuration(args: &InitArgs) -> Result<CaConfig, CliError> {
     let mut config = CaConfig::new(&args.trust_domain, &args.organization).map_err(refused)?;
     config.listen = args.listen;
     config.name_constraint = !args.no_name_constraint;
+    config.federation.bundle_key = Some(BUNDLE_KEY_FILE.into());
     config.logs.clone_from(&args.logs);
     if !args.public_names.is_empty() {
         let name = |name: &String| name.parse().map_or_else(|_| PublicName::Dns(name.clone()), PublicName::Ip);

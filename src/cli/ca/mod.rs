@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod authority;
+pub mod bundle;
 mod certificate;
 pub mod certificates;
 pub mod init;

@@ -10,6 +10,7 @@ use clap::Args;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+use super::bundle;
 use super::certificate::{certificate_pem, read_certificate};
 use super::keyfile::PrivateKey;
 use super::policy::{policy, read_registry, read_salt};
@@ -18,11 +19,13 @@ use super::submitter::HttpLog;
 use super::tls::{ClientChainCheck, accepted_issuers};
 use crate::api::B64;
 use crate::api::ca::{CaDescriptor, LogAnswer};
+use crate::apki::federation::publish::BundlePublisher;
 use crate::apki::{AgentUri, Certificate};
 use crate::ca::issuance::{IssuingCa, KnownLog, SatRule};
 use crate::ca::lint::Linter;
 use crate::ca::ports::{CaStore, JournalHead, LogSubmitter, StoreError};
 use crate::ca::service::{CaService, Parts, Settings, SystemRandom};
+use crate::cli::federation::keep::keep;
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::KeyKind;
 use crate::cli::server::{
@@ -35,6 +38,7 @@ use crate::http::ca::metrics::CaMetrics;
 use crate::http::ca::{CaApi, CaParts, Operator};
 use crate::http::serve::{serve, stopped};
 use crate::http::tls::acceptor;
+use crate::http::wellknown::BundleHolder;
 use crate::keys::{KeyError, PublicKey, SignatureAlgorithm, Signer, signer_from_pkcs8_pem};
 use crate::storage::ca::journal_file::JournalFile;
 use crate::storage::ca::rocks::RocksCaStore;
@@ -94,6 +98,7 @@ pub struct OpenedCa {
     pub config: CaConfig,
     issuing: IssuingCa,
     linter: Linter,
+    bundle: Option<BundlePublisher>,
 }
 
 impl OpenedCa {
@@ -112,8 +117,9 @@ impl OpenedCa {
         let pem = Zeroizing::new(std::fs::read_to_string(&config.issuer_key).context(&key_file)?);
         let signer: Arc<dyn Signer> = signer(&pem).context(key_file)?;
         let linter = linter(&config, certificate.clone()).context(config.issuer_certificate.display())?;
+        let bundle = bundle::publisher(&config, root.clone())?;
         let issuing = IssuingCa::new(certificate, vec![root], signer).context(files)?;
-        Ok(Self { config, issuing, linter })
+        Ok(Self { config, issuing, linter, bundle })
     }
 }
 
@@ -151,7 +157,7 @@ pub struct RunningCa {
 impl RunningCa {
     /// Opens the store, takes up what was interrupted and begins to serve.
     pub async fn start(opened: OpenedCa) -> Result<Self, CliError> {
-        let OpenedCa { config, issuing, linter } = opened;
+        let OpenedCa { config, issuing, linter, bundle } = opened;
         let room = room_for_connections()?;
         let listener = listen(config.listen).await?;
         let metrics_listener = match config.metrics_listen {
@@ -188,7 +194,7 @@ impl RunningCa {
                 own
             }
         };
-        let clients = ClientChainCheck::new(issuers, clock).verifier();
+        let clients = ClientChainCheck::new(issuers, Arc::clone(&clock)).verifier();
         let tls = acceptor(certificate, Some(clients)).context("TLS")?;
         let api = Arc::new(CaApi::new(CaParts {
             service: Arc::clone(&service),
@@ -198,7 +204,17 @@ impl RunningCa {
             per_token: rate(config.per_token),
             metrics,
         }));
-        let router = Arc::clone(&api).router(config.metrics_listen.is_none());
+        let holder = Arc::new(BundleHolder::default());
+        if let Some(publisher) = bundle {
+            // The first one before anybody can ask.
+            holder.set(Some(bundle::published(publisher.publish(clock.now()).context("the trust bundle")?)));
+            let (holder, clock) = (Arc::clone(&holder), Arc::clone(&clock));
+            servers.push(tokio::spawn(bundle::publish(publisher, holder, clock, stopping.clone())));
+        }
+        if let Some(dir) = config.federation.dir.clone() {
+            servers.push(tokio::spawn(keep(dir, clock, stopping.clone())));
+        }
+        let router = Arc::clone(&api).router(config.metrics_listen.is_none()).merge(holder.router());
         servers.push(tokio::spawn(serve(listener, room, Some(tls), router, stopping.clone())));
         if let Some(listener) = metrics_listener {
             let router = Arc::clone(&api).metrics_router();

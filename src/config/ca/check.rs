@@ -4,10 +4,12 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::path::Path;
 
 use super::raw::{
-    Raw, RawCallLimit, RawCapability, RawCertificates, RawIssuance, RawLog, RawOperator, RawOrganization, RawPolicy,
-    RawSpendLimit,
+    Raw, RawCallLimit, RawCapability, RawCertificates, RawFederation, RawIssuance, RawLog, RawOperator,
+    RawOrganization, RawPolicy, RawSpendLimit,
 };
-use super::{CaConfig, CertificateRules, Issuance, Operator, Organization, Policy, PublicName, Registry, TrustedLog};
+use super::{
+    CaConfig, CertificateRules, Federation, Issuance, Operator, Organization, Policy, PublicName, Registry, TrustedLog,
+};
 use crate::apki::AgentUri;
 use crate::apki::capabilities::{self, Amount, Capabilities, Capability, Currency, SpendLimit};
 use crate::apki::extension::{AsciiText, Text, ValueError};
@@ -67,6 +69,19 @@ impl Check<'_> {
             tls: raw.tls.map(|tls| self.tls(base, tls)).transpose()?,
             metrics_listen: metrics.transpose()?,
             status: self.status(raw.status, base)?,
+            federation: self.federation(raw.federation, base)?,
+        })
+    }
+
+    fn federation(&self, raw: RawFederation, base: &Path) -> Result<Federation, ConfigError> {
+        let path = |key: &str, path: Option<_>| path.map(|path| self.path(key, base, path)).transpose();
+        let minimum = self.number("federation.minimum_trust_score", raw.minimum_trust_score, 0, 100)?;
+        let seconds = raw.bundle_lifetime_seconds;
+        Ok(Federation {
+            bundle_key: path("federation.bundle_key", raw.bundle_key)?,
+            minimum_trust_score: self.value("federation.minimum_trust_score", minimum, Score::new(minimum))?,
+            bundle_lifetime_seconds: self.number("federation.bundle_lifetime_seconds", seconds, 60, 604_800)?,
+            dir: path("federation.dir", raw.dir)?,
         })
     }
 

@@ -51,6 +51,8 @@ pub(super) struct Raw {
     pub(super) tls: Option<RawTls>,
     #[serde(default)]
     pub(super) metrics: RawMetrics,
+    #[serde(default)]
+    pub(super) federation: RawFederation,
 }
 
 #[derive(Deserialize)]
@@ -201,6 +203,21 @@ impl Default for RawRateLimit {
             per_token_per_second: Whole(10),
             per_token_burst: Whole(20),
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFederation {
+    pub(super) bundle_key: Option<PathBuf>,
+    pub(super) minimum_trust_score: Whole,
+    pub(super) bundle_lifetime_seconds: Whole,
+    pub(super) dir: Option<PathBuf>,
+}
+
+impl Default for RawFederation {
+    fn default() -> Self {
+        Self { bundle_key: None, minimum_trust_score: Whole(40), bundle_lifetime_seconds: Whole(86_400), dir: None }
     }
 }
 

@@ -27,6 +27,7 @@ impl CaConfig {
             self.operators(),
             self.status.render()?,
             self.network()?,
+            self.federation()?,
         ]
         .concat())
     }
@@ -275,6 +276,34 @@ per_token_burst = {}
             self.per_token.burst,
             tls(self.tls.as_ref())?,
             metrics(self.metrics_listen),
+        ))
+    }
+
+    fn federation(&self) -> Result<String, ConfigError> {
+        let rules = &self.federation;
+        let file = |key: &str, at: Option<&std::path::Path>, example: &str| match at {
+            Some(at) => Ok(format!("{key} = {}\n", path(&format!("federation.{key}"), at)?)),
+            None => Ok(format!("# {key} = \"{example}\"\n")),
+        };
+        Ok(format!(
+            "
+# Federation with other trust domains.
+[federation]
+# The key that signs our trust bundle (PEM, PKCS#8; keep it secret): others pin its public half, which
+# `atl federation key` prints, and fetch the bundle from /.well-known/apki-trust-bundle. Without it no
+# bundle is published.
+{}
+# What the bundle says: the least score that others should take our agents with, and how many seconds
+# it holds, 60 to 604800. It is made anew every hour.
+minimum_trust_score = {}
+bundle_lifetime_seconds = {}
+
+# The directory of `atl federation add`. Where it is set, the server keeps the bundles in it fresh.
+{}",
+            file("bundle_key", rules.bundle_key.as_deref(), "bundle-key.pem")?,
+            rules.minimum_trust_score.get(),
+            rules.bundle_lifetime_seconds,
+            file("dir", rules.dir.as_deref(), "federation")?,
         ))
     }
 }

@@ -90,6 +90,11 @@ fn everything() -> String {
         per_source_burst = 2
         per_token_per_second = 3
         per_token_burst = 4
+        [federation]
+        bundle_key = "/keys/b.pem"
+        minimum_trust_score = 0
+        bundle_lifetime_seconds = 604800
+        dir = "others"
     "#;
     let logs = log("https://a.example/2026/", KEY) + &log("http://127.0.0.1:8080", OTHER_KEY);
     format!("{NEEDED}{head}\nregistry_key = \"{KEY}\"\n{tail}\n{logs}")
@@ -133,6 +138,9 @@ fn two_keys_are_needed() {
     let issuance = config.issuance;
     assert_eq!((issuance.min_sats.get(), issuance.attempts.get()), (1, 3));
     assert_eq!((issuance.log_timeout_ms, issuance.straggler_ms, issuance.pending_ttl_seconds), (2000, 50, 604_800));
+    let federation = &config.federation;
+    assert_eq!((federation.minimum_trust_score.get(), federation.bundle_lifetime_seconds), (40, 86_400));
+    assert_eq!((&federation.bundle_key, &federation.dir), (&None, &None));
     let rates = [config.per_source, config.per_token].map(|r| (r.per_second.get(), r.burst.get()));
     assert_eq!(rates, [(1000, 1000), (10, 20)]);
 }
@@ -149,6 +157,9 @@ fn every_key_is_read_and_rendered() {
     assert_eq!(config.policy.registry.as_ref().unwrap().file, Path::new("/etc/atl/registry.json"));
     assert_eq!(config.certificates.principal_salt_file, Path::new("/keys/salt"));
     assert_eq!(config.certificates.max_delegation_depth, 0);
+    assert_eq!(config.federation.bundle_key.as_deref(), Some(Path::new("/keys/b.pem")));
+    assert_eq!(config.federation.dir.as_deref(), Some(Path::new("/etc/atl/others")));
+    assert_eq!(config.federation.bundle_lifetime_seconds, 604_800);
     assert_eq!((config.organizations[1].name.as_str(), config.organizations[1].reputation), ("lab", 0));
     let ceiling = config.capability_ceiling.as_ref().unwrap().as_slice();
     assert_eq!(ceiling[0].spend_limit.unwrap().max_per_period.unwrap().get(), 100_000);
@@ -258,6 +269,12 @@ fn complaints_name_file_key_and_what_is_allowed() {
         ("rate_limit.per_token_burst = 0", "rate_limit.per_token_burst", "1 to"),
         ("tls.cert_file = \"x\"", "key_file", "missing field"),
         ("metrics.listen = \":9\"", "metrics.listen", "IP address with a port"),
+        ("federation.bundle_key = \"\"", "federation.bundle_key", "path"),
+        ("federation.minimum_trust_score = 101", "federation.minimum_trust_score", "0 to 100"),
+        ("federation.bundle_lifetime_seconds = 59", "federation.bundle_lifetime_seconds", "60 to 604800"),
+        ("federation.bundle_lifetime_seconds = 604801", "federation.bundle_lifetime_seconds", "60 to 604800"),
+        ("federation.dir = \"\"", "federation.dir", "path"),
+        ("federation.key = \"x\"", "key", "unknown field"),
     ];
     for (line, key, allowed) in cases {
         let message = parse(&format!("{NEEDED}{line}")).unwrap_err().to_string();

@@ -80,9 +80,9 @@ fn routes() -> [(&'static str, MethodRouter<Arc<CaApi>>); 15] {
     ]
 }
 
-/// Every path that a CA answers at. What the OpenAPI document must describe.
+/// Every path that a CA answers at, those of its trust bundle among them. What the OpenAPI document must describe.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    routes().into_iter().map(|(path, _)| path).chain([METRICS])
+    routes().into_iter().map(|(path, _)| path).chain([METRICS]).chain(super::wellknown::PATHS)
 }
 
 /// The calls, in want of a CA. `with_metrics` has `/metrics` beside them.

@@ -83,6 +83,12 @@ impl Call {
         self
     }
 
+    /// With a JSON object in the answer that others have described.
+    pub(super) fn object(mut self, cache: &'static str) -> Self {
+        (self.content, self.cache) = (vec![(JSON, Object::with_type(Type::Object).into())], cache);
+        self
+    }
+
     /// With a file in the answer, of one of these types.
     pub(super) fn files(mut self, media: &[&'static str], cache: &'static str) -> Self {
         self.content = media.iter().map(|media| (*media, Object::with_type(Type::String).into())).collect();

@@ -5,11 +5,13 @@ use utoipa::openapi::{Required, Type};
 
 use crate::api::Token;
 use crate::http::openapi::call::{Call, FOREVER, NEVER, operating};
+use crate::http::wellknown::HOLDS_TEXT;
 
 /// The groups of calls, each with what it is for.
 pub(super) const TAGS: &[(&str, &str)] = &[
     ("agents", "For agents that want a certificate."),
     ("read", "For everybody."),
+    ("federation", "For other trust domains."),
     ("operators", "For the CA's operators."),
     ("operate", "For whoever runs the CA."),
 ];
@@ -33,6 +35,7 @@ pub(super) fn all() -> Vec<Call> {
     calls.extend(tokens());
     calls.extend(requests());
     calls.extend(records());
+    calls.extend(federation());
     calls.extend(operating("Whether the CA could issue a certificate now, part by part."));
     calls
 }
@@ -92,6 +95,23 @@ fn reading() -> Vec<Call> {
         Call::get("/ca/v1/ca", "getCa", "read", "What the CA says of itself: trust domain, chain, logs, validity.")
             .json("Ca", NEVER)
             .refuses([Token::RateLimited]),
+    ]
+}
+
+/// What other domains fetch.
+fn federation() -> [Call; 3] {
+    let call = |path, id, about| {
+        let tag = "Another where the document is; sent back as `If-None-Match`, it is answered 304.";
+        Call::get(path, id, "federation", about).header(200, "ETag", tag).refuses([Token::NotFound])
+    };
+    let bundle = "The trust bundle of this CA's domain (draft-sharif-apki-agent-pki-00 section 10.1).";
+    let jws = "The signature over exactly the octets of the bundle: a JWS with its payload detached (RFC 7515 \
+        appendix F), `typ` `apki-trust-bundle+jws`, `kid` the thumbprint of the key that others have pinned.";
+    let spiffe = "The same CA certificates as a SPIFFE bundle (a JWK Set), which is not signed.";
+    [
+        call("/.well-known/apki-trust-bundle", "getTrustBundle", bundle).object(HOLDS_TEXT),
+        call("/.well-known/apki-trust-bundle.jws", "getTrustBundleSignature", jws).file("application/jose", HOLDS_TEXT),
+        call("/.well-known/apki-trust-bundle.spiffe", "getSpiffeBundle", spiffe).object(HOLDS_TEXT),
     ]
 }
 
