@@ -18,6 +18,7 @@ pub use self::standard::{AgentNameError, BasicConstraints, KeyUsage};
 pub use self::status::{
     DistributionPoint, StatusUrlError, authority_info_access_der, crl_distribution_points_der,
 };
+pub(super) use self::status::is_url_text;
 use super::moment::Moment;
 use super::oid;
 use super::tlv::{DerError, Span};
@@ -88,6 +89,11 @@ pub(super) struct ExtensionLayout {
 }
 
 impl ExtensionLayout {
+    /// Where its value is.
+    pub(super) const fn value(self) -> Span {
+        self.value
+    }
+
     /// The extension in the octets that its layout is of.
     pub(super) fn of(self, der: &[u8]) -> Extension<'_> {
         Extension {

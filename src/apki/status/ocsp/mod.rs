@@ -19,7 +19,7 @@ mod verify;
 mod write;
 
 pub use self::cert_id::{CertId, CertIdError, CertIdHash, IssuerIds};
-pub use self::nonce::{MAX_NONCE, Nonce, NonceLength};
+pub use self::nonce::{MAX_NONCE, Nonce, NonceFault, NonceLength};
 pub use self::request::{MAX_CERT_IDS, MAX_REQUEST, OcspRequest, OcspRequestError};
 pub use self::response::{Answer, OcspResponse, OcspResponseError, ResponderId};
 pub use self::verify::{OcspVerifyError, ResponderFault};
