@@ -118,3 +118,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,14 +75,17 @@ pub(super) fn delegate(state: &State, command: &Command, policy: &Policy, now: U
         return Err(not_ours());
     };
     let current = InForce::find(state, parent, fingerprint, now)?;
+    let child = state.agent(&application.agent);
+    let revoked = child.and_then(|child| child.revoked.as_ref());
     let earlier = current.record.delegation.and_then(|id| state.request(&id));
-    if let Some(earlier) = earlier.filter(|earlier| is_repeated(earlier, application, now)) {
+    // What was asked for before the child was revoked is not what is asked for now.
+    let stands = |earlier: &&Request| revoked.is_none_or(|revoked| earlier.received_at > revoked.at);
+    if let Some(earlier) = earlier.filter(|earlier| is_repeated(earlier, application, now)).filter(stands) {
         return Ok((Vec::new(), Some(earlier.id)));
     }
     if current.record.refused >= MAX_REFUSED {
         return Err(too_often("certificate"));
     }
-    let child = state.agent(&application.agent);
     within_max_live(child, policy, now)?;
     let line = line(state, parent, now)?;
     let entitlement = Entitlement::Parent { line: &line, parent: current.agent, engine: *parent_engine };
