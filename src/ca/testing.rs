@@ -8,15 +8,17 @@ use super::policy::{
     ValidityRule,
 };
 use super::registry::Registry;
+use super::request::Grant;
 use super::token::{TokenId, TokenScope, TokenSecret, UriPattern};
 use super::trust::initial::DEFAULT_REPUTATION;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::delegation::{AttenuationRules, Delegation};
 use crate::apki::extension::{AgentExtension, Text};
+use crate::apki::moment::Moment;
 use crate::apki::precertificate::extension_der;
 use crate::apki::testing::{Draft, key};
 use crate::apki::tlv::{self, encode};
-use crate::apki::trust_score::{DecayRate, Score};
+use crate::apki::trust_score::{DecayRate, Score, TrustScore};
 use crate::apki::{AgentUri, oid};
 use crate::keys::Signer;
 use crate::time::UnixMillis;
@@ -115,6 +117,29 @@ pub(crate) fn certificate(of: &Application, may: &Capabilities, delegation: Opti
     draft.extensions.push(extension_der(&oid::SUBJECT_ALT_NAME, true, &encode(tlv::SEQUENCE, &[&names])));
     draft.extensions.push(extension_der(&oid::AGENT_CAPABILITIES, false, &may.to_der().unwrap()));
     if let Some(delegation) = delegation {
+        draft.extensions.push(extension_der(&oid::AGENT_DELEGATION, false, &delegation.to_der().unwrap()));
+    }
+    draft.sign(&key(1))
+}
+
+/// The certificate that answers this application with what was granted, valid for this time.
+pub(crate) fn granted(of: &Application, grant: &Grant, not_before: UnixMillis, not_after: UnixMillis) -> Vec<u8> {
+    let moment = |at| Moment::floor(at).unwrap();
+    let mut draft = Draft::new("CA", "agent", &key(99));
+    draft.spki = of.public_key.spki_der().to_vec();
+    draft.validity =
+        encode(tlv::SEQUENCE, &[&moment(not_before).to_validity_der(), &moment(not_after).to_validity_der()]);
+    let names = encode(tlv::SEQUENCE, &[&encode(0x86, &[of.agent.as_str().as_bytes()])]);
+    draft.extensions.push(extension_der(&oid::SUBJECT_ALT_NAME, true, &names));
+    let trust_score = TrustScore {
+        score: grant.score,
+        decay_rate: policy().decay_rate,
+        last_updated: moment(grant.scored_at),
+        computation_method: None,
+    };
+    draft.extensions.push(extension_der(&oid::AGENT_TRUST_SCORE, false, &trust_score.to_der().unwrap()));
+    draft.extensions.push(extension_der(&oid::AGENT_CAPABILITIES, false, &grant.capabilities.to_der().unwrap()));
+    if let Some(delegation) = &grant.delegation {
         draft.extensions.push(extension_der(&oid::AGENT_DELEGATION, false, &delegation.to_der().unwrap()));
     }
     draft.sign(&key(1))
