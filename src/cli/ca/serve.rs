@@ -22,7 +22,7 @@ use crate::apki::{AgentUri, Certificate};
 use crate::ca::issuance::{IssuingCa, KnownLog, SatRule};
 use crate::ca::lint::Linter;
 use crate::ca::ports::{CaStore, JournalHead, LogSubmitter, StoreError};
-use crate::ca::service::{CaService, Parts, Settings, SystemRandom};
+use crate::ca::service::{CaService, Parts, Settings, StatusSettings, SystemRandom};
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::KeyKind;
 use crate::cli::server::{
@@ -36,6 +36,7 @@ use crate::http::ca::{CaApi, CaParts, Operator};
 use crate::http::serve::{serve, stopped};
 use crate::http::tls::acceptor;
 use crate::keys::{KeyError, PublicKey, SignatureAlgorithm, Signer, signer_from_pkcs8_pem};
+use crate::storage::ca::crl_file::CrlFile;
 use crate::storage::ca::journal_file::JournalFile;
 use crate::storage::ca::rocks::RocksCaStore;
 use crate::storage::disk;
@@ -168,6 +169,8 @@ impl RunningCa {
         journal.check(&*store).map_err(|e| rolled_back(&e, &config.data_dir))?;
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn CaStore>,
+            kept_head: Some(Arc::new(journal.clone())),
+            kept_list: Some(Arc::new(CrlFile::beside(&config.data_dir))),
             logs: logs(&config)?,
             trust: None,
             ca: issuing,
@@ -326,6 +329,7 @@ fn settings(config: &CaConfig) -> Settings {
         queue_limit: QUEUE_LIMIT,
         max_issuances: MAX_ISSUANCES,
         resume_window_ms: RESUME_WINDOW_MS,
+        status: StatusSettings::default(),
     }
 }
 
