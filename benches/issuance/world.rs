@@ -74,6 +74,8 @@ impl World {
             logs: logs.iter().map(RunningLog::reached).collect(),
             linter: Linter::new(issuer.clone(), throw_away, TRUST_DOMAIN, false).unwrap(),
             trust: None,
+            kept_head: None,
+            kept_list: None,
             ca: IssuingCa::new(issuer, vec![root.clone()], signer(&pki.org.key_pem)).unwrap(),
             policy: policy(),
             clock: Arc::new(SystemClock),

@@ -17,7 +17,7 @@ use crate::apki::chain::{Issuer, IssuerError};
 use crate::apki::precertificate::{PoisonError, Precertificate, RecoverError, certificate_der, recover};
 use crate::apki::trust_score::Score;
 use crate::apki::{ExtensionError, oid};
-use crate::keys::{SignError, SignatureAlgorithm, Signer};
+use crate::keys::{PublicKey, SignError, SignatureAlgorithm, Signer};
 use crate::log::entry::CertHash;
 use crate::log::sat::{BadSat, SatList, SignedAgentTimestamp};
 use crate::time::UnixMillis;
@@ -132,6 +132,11 @@ impl IssuingCa {
     /// The certificates above it, its issuer first, the root last.
     pub fn chain(&self) -> &[Certificate] {
         &self.chain
+    }
+
+    /// The key that verifies what it signs.
+    pub const fn key(&self) -> &PublicKey {
+        self.issuer.key()
     }
 
     /// The algorithm of the signatures.

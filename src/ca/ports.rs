@@ -172,6 +172,22 @@ pub trait CaStore: Send + Sync {
     fn serial_of(&self, fingerprint: &[u8; 32]) -> Result<Option<Serial>, StoreError>;
 }
 
+/// Where the newest complete revocation list is kept, apart from the store: where that is put back from an
+/// older copy, what was revoked since stays revoked. Every call may block on the disk.
+pub trait KeptList: Send + Sync {
+    /// The list that was kept last, in DER; `None` where none ever was.
+    fn load(&self) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Keeps this list, and returns once that is durable.
+    fn keep(&self, der: &[u8]) -> Result<(), StoreError>;
+}
+
+/// Where it is kept how far the journal has come, apart from the store.
+pub trait KeptHead: Send + Sync {
+    /// Keeps this head, and returns once that is durable. One that was kept later stays.
+    fn keep(&self, head: &JournalHead) -> Result<(), StoreError>;
+}
+
 /// Why a log gave no SAT.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SubmitError {

@@ -1,4 +1,4 @@
-//! A small text file beside a database, replaced atomically: what must not be rolled back with it.
+//! A small file beside a database, replaced atomically: what must not be rolled back with it.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -31,26 +31,37 @@ impl KeptFile {
 
     /// What is in it behind this first line; `None` where there is no such file.
     pub(super) fn read(&self, first_line: &str) -> Result<Option<String>, StoreError> {
-        let text = match fs::read(&self.path) {
-            Ok(octets) => String::from_utf8(octets).map_err(|e| self.damaged(&e))?,
+        let body = self.read_octets(first_line)?;
+        body.map(|body| String::from_utf8(body).map_err(|e| self.damaged(&e))).transpose()
+    }
+
+    /// The same of a file whose body is no text.
+    pub(super) fn read_octets(&self, first_line: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let octets = match fs::read(&self.path) {
+            Ok(octets) => octets,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(self.failed("read", &e)),
         };
-        let body = text.strip_prefix(first_line).ok_or_else(|| self.damaged(&"its first line is another"))?;
-        Ok(Some(body.to_owned()))
+        let body = octets.strip_prefix(first_line.as_bytes());
+        Ok(Some(body.ok_or_else(|| self.damaged(&"its first line is another"))?.to_vec()))
     }
 
     /// Replaces it, and returns once that is durable.
     pub(super) fn write(&self, text: &str) -> Result<(), StoreError> {
-        self.replace(text).map_err(|e| self.failed("written", &e))
+        self.write_parts(&[text.as_bytes()])
     }
 
-    fn replace(&self, text: &str) -> std::io::Result<()> {
+    /// Replaces it by these parts, one behind the other, and returns once that is durable.
+    pub(super) fn write_parts(&self, parts: &[&[u8]]) -> Result<(), StoreError> {
+        self.replace(parts).map_err(|e| self.failed("written", &e))
+    }
+
+    fn replace(&self, parts: &[&[u8]]) -> std::io::Result<()> {
         let mut new = self.path.clone().into_os_string();
         new.push(".new");
         let new = PathBuf::from(new);
         let mut file = File::create(&new)?;
-        file.write_all(text.as_bytes())?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
         // The rename is durable once the directory is.

@@ -25,7 +25,8 @@ impl Health {
 impl Core {
     /// Looks at each part.
     pub(super) async fn checks(self: &Arc<Self>) -> Vec<Check> {
-        vec![self.writer(), self.key(), self.kept().await, self.timestamps().await, self.issuer(), self.disk()]
+        let (kept, timestamps) = (self.kept().await, self.timestamps().await);
+        vec![self.writer(), self.key(), kept, timestamps, self.issuer(), self.disk(), self.listing()]
     }
 
     fn writer(&self) -> Check {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
 
@@ -11,7 +12,7 @@ use super::flights::Flights;
 use super::logs::Logs;
 use super::parts::{Parts, Random, Settings, StartError};
 use super::queue::Queue;
-use super::status::StatusBoard;
+use super::status::{Lists, Ocsp, StatusBoard, remembered, restore, unended};
 use super::writer::{MAX_CLOCK_STEP_MS, Writer};
 use super::{CaError, Observer};
 use crate::apki::chain::Issuer;
@@ -54,23 +55,39 @@ pub(super) struct Core {
     pub(super) trust: Option<Arc<dyn TrustScores>>,
     /// What is revoked.
     pub(super) status: Arc<StatusBoard>,
+    /// The revocation lists that are published.
+    pub(super) lists: Lists,
+    /// Who answers questions about single certificates.
+    pub(super) ocsp: Ocsp,
+    /// What the root's signer of lists says of intermediates.
+    pub(super) root_crl: RwLock<Option<Arc<[u8]>>>,
     random: Arc<dyn Random>,
 }
 
 impl Core {
     /// Looks at the parts, and starts the writer. Blocks while it reads.
     pub(super) fn start(parts: Parts, mut settings: Settings) -> Result<Self, StartError> {
-        let Parts { store, logs, trust, ca, linter, policy, clock, random, observer } = parts;
+        let Parts { store, kept_head, kept_list, logs, trust, ca, linter, policy, clock, random, observer } = parts;
         check_issuer(&ca, &linter, clock.now())?;
         check_logs(&logs.iter().map(|(log, _)| log.id()).collect::<Vec<_>>(), &settings)?;
         let (head, latest) = check_journal(&*store)?;
         check_clock(latest, clock.now())?;
         settings.max_issuances = settings.max_issuances.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let policy = Arc::new(policy);
-        let status = Arc::new(StatusBoard::new(Vec::new()));
+        settings.status = settings.status.bounded();
+        settings.status.urls(clock.now()).map_err(StartError::Status)?;
+        let ocsp = Ocsp::new(ca.certificate()).map_err(|e| StartError::Status(e.to_string()))?;
+        let kept = kept_list.as_deref().map(|kept| remembered(kept, &ca)).transpose()?.flatten();
+        let status = Arc::new(StatusBoard::new(unended(&*store, kept.as_ref(), &settings.status, clock.now())?));
         let memory = (Arc::clone(&store), Arc::clone(&policy), Arc::clone(&clock));
-        let writer =
-            Writer::new(memory, (Arc::clone(&observer), Arc::clone(&status)), (head, latest), count_open(&*store)?);
+        let told = (Arc::clone(&observer), Arc::clone(&status));
+        let mut writer = Writer::new(memory, kept_head, told, (head, latest), count_open(&*store)?);
+        if let Some(kept) = &kept {
+            restore(&mut writer, &*store, kept, clock.now())?;
+        }
+        let published = (settings.status.clone(), kept_list);
+        let lists = Lists::start(&ca, &status, published, kept.map_or(0, |kept| kept.number), clock.now())
+            .map_err(|e| StartError::Lists(e.to_string()))?;
         // Each issuance tells the writer one thing at a time, and housekeeping some more.
         let reserve = settings.max_issuances.saturating_mul(2);
         let queue = Queue::start(writer, settings.queue_limit, reserve)?;
@@ -92,6 +109,9 @@ impl Core {
             queue,
             trust,
             status,
+            lists,
+            ocsp,
+            root_crl: RwLock::default(),
             random,
         })
     }

@@ -94,7 +94,8 @@ impl Core {
         let seconds = grant.validity_seconds;
         let validity = Validity::new(now, self.settings.backdate_ms, seconds, self.ca.certificate())
             .ok_or_else(|| CaError::Internal(format!("no certificate can be dated {now}: set the clock right")))?;
-        let profile = profile(serial, &request.application, grant, &self.policy, validity)
+        let status = self.settings.status.urls(now).map_err(CaError::Internal)?;
+        let profile = profile(serial, &request.application, grant, &self.policy, validity, status)
             .map_err(|e| CaError::Internal(format!("attestation evidence: {e}")))?;
         let signed = sign_precertificate(&self.ca, &self.linter, &profile, now).map_err(|e| internal(&e))?;
         self.observer.phase("sign", watch.elapsed());

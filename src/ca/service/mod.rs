@@ -3,6 +3,7 @@
 //! - `queue`, `writer`: one thread decides every command and makes what follows durable
 //! - `issuing`, `logs`: from a request that is ready, by way of the logs, to a certificate
 //! - `recovery`: takes up what a crash or silent logs interrupted
+//! - `status`: revocation lists and OCSP
 //! - `checks`: whether all of that would work now; `show`: how what is kept is shown
 
 mod checks;
@@ -35,6 +36,7 @@ use tokio::task::JoinHandle;
 use self::core::Core;
 pub use self::form::holder;
 pub use self::parts::{NoRandomness, Parts, Random, Settings, StartError, SystemRandom};
+pub use self::status::{OcspAnswer, StatusSettings};
 pub use self::view::{Answered, AuditPage, CertificateView, IssuedView, OpenView, SatView};
 pub use super::application::{Evidence, Octets, Principal};
 pub use super::authority::Refusal;
@@ -104,7 +106,7 @@ pub enum CaError {
 /// How one part of the CA is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Which part: `writer`, `key`, `store`, `logs`, or `issuer`.
+    /// Which part: `writer`, `key`, `store`, `logs`, `issuer`, `disk` or `lists`.
     pub name: &'static str,
     /// Whether it could do its part in an issuance now.
     pub ok: bool,
@@ -131,7 +133,8 @@ const MAX_PAGE: usize = 1_000;
 /// A certification authority that runs.
 pub struct CaService {
     core: Arc<Core>,
-    housekeeping: Mutex<Option<JoinHandle<()>>>,
+    /// What goes on beside the answers, until it is stopped.
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Where nobody stopped it, it stops where it stands: what is under way is taken up by the next start.
@@ -152,8 +155,11 @@ impl CaService {
     pub fn start(parts: Parts, settings: Settings) -> Result<Arc<Self>, StartError> {
         let core = Arc::new(Core::start(parts, settings)?);
         let stopping = core.stopping.subscribe();
-        let housekeeping = tokio::spawn(recovery::keep_house(Arc::clone(&core), stopping));
-        Ok(Arc::new(Self { core, housekeeping: Mutex::new(Some(housekeeping)) }))
+        let tasks = vec![
+            tokio::spawn(recovery::keep_house(Arc::clone(&core), stopping.clone())),
+            tokio::spawn(status::keep_listed(Arc::clone(&core), stopping)),
+        ];
+        Ok(Arc::new(Self { core, tasks: Mutex::new(tasks) }))
     }
 
     /// An agent asks for its first certificate with an enrolment token. Where policy allows it, the
@@ -292,9 +298,9 @@ impl CaService {
         let all = u32::try_from(self.core.settings.max_issuances).unwrap_or(u32::MAX);
         // Whoever has a place gives it back when the issuance has ended.
         drop(self.core.issuances.acquire_many(all).await);
-        let housekeeping = self.housekeeping.lock().take();
-        if let Some(housekeeping) = housekeeping {
-            let _ = housekeeping.await;
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            let _ = task.await;
         }
         let core = Arc::clone(&self.core);
         let _ = tokio::task::spawn_blocking(move || core.queue.close()).await;

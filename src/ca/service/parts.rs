@@ -6,17 +6,22 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom as Machine};
 use thiserror::Error;
 
 use super::Observer;
+use super::status::StatusSettings;
 use crate::ca::issuance::{IssuanceError, IssuingCa, KnownLog, SatRule};
 use crate::ca::journal::JournalError;
 use crate::ca::lint::Linter;
 use crate::ca::policy::Policy;
-use crate::ca::ports::{CaStore, LogSubmitter, StoreError, TrustScores};
+use crate::ca::ports::{CaStore, KeptHead, KeptList, LogSubmitter, StoreError, TrustScores};
 use crate::time::{Clock, UnixMillis};
 
 /// What the service works with.
 pub struct Parts {
     /// Where the CA is kept.
     pub store: Arc<dyn CaStore>,
+    /// Where the journal's head is kept apart from that, behind each revocation and before anybody hears of it.
+    pub kept_head: Option<Arc<dyn KeptHead>>,
+    /// Where the newest revocation list is kept apart from that, before anybody sees it.
+    pub kept_list: Option<Arc<dyn KeptList>>,
     /// The logs, and how each is reached.
     pub logs: Vec<(KnownLog, Arc<dyn LogSubmitter>)>,
     /// The trust engine, where there is one.
@@ -59,6 +64,8 @@ pub struct Settings {
     pub max_issuances: usize,
     /// How old a precertificate may be that is still taken to the logs again, in milliseconds.
     pub resume_window_ms: u64,
+    /// Revocation lists and OCSP.
+    pub status: StatusSettings,
 }
 
 impl Default for Settings {
@@ -73,6 +80,7 @@ impl Default for Settings {
             queue_limit: 1_024,
             max_issuances: 256,
             resume_window_ms: 600_000,
+            status: StatusSettings::default(),
         }
     }
 }
@@ -155,6 +163,15 @@ pub enum StartError {
         /// Logs with keys of their own.
         found: usize,
     },
+    /// The revocation list that was kept cannot be gone on from.
+    #[error("the newest revocation list, which is kept beside the database: {0}")]
+    KeptList(String),
+    /// No revocation list can be signed or kept.
+    #[error("no revocation list can be published: {0}")]
+    Lists(String),
+    /// The issuing certificate cannot be asked about.
+    #[error("nobody could ask for the status of what this issues: {0}")]
+    Status(String),
     /// The thread could not be started.
     #[error("the writer's thread cannot start: {0}")]
     Thread(#[from] std::io::Error),

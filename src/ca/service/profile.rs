@@ -9,7 +9,7 @@ use crate::apki::provenance::{self, Provenance};
 use crate::apki::trust_score::TrustScore;
 use crate::ca::application::{Application, Evidence};
 use crate::ca::policy::Policy;
-use crate::ca::profile::{AttestationFacts, MAX_VALIDITY_SECONDS, Profile};
+use crate::ca::profile::{AttestationFacts, MAX_VALIDITY_SECONDS, Profile, StatusUrls};
 use crate::ca::request::Grant;
 use crate::ca::serial::Serial;
 use crate::time::UnixMillis;
@@ -41,6 +41,7 @@ pub(super) fn profile(
     grant: &Grant,
     policy: &Policy,
     Validity { not_before, not_after }: Validity,
+    status: Option<StatusUrls>,
 ) -> Result<Profile, ValueError> {
     let scored_at = Moment::floor(grant.scored_at).unwrap_or(not_before);
     let verified = grant.method == AttestationMethod::CaVerified;
@@ -52,7 +53,7 @@ pub(super) fn profile(
         name: application.agent.clone(),
         spiffe: application.spiffe.clone(),
         public_key: application.public_key.clone(),
-        status: None,
+        status,
         trust_score: TrustScore {
             score: grant.score,
             decay_rate: policy.decay_rate,

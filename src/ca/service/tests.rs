@@ -5,13 +5,14 @@ mod fake;
 mod faults;
 mod flows;
 mod lies;
+mod status;
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::fake::{FakeLog, Silent, TestClock};
+use self::fake::{FakeKept, FakeLog, Silent, TestClock};
 use super::*;
 use crate::apki::attestation::AttestationMethod;
 use crate::apki::extension::Text;
@@ -44,6 +45,8 @@ struct World {
     store: Arc<MemoryCaStore>,
     logs: [Arc<FakeLog>; 2],
     clock: Arc<TestClock>,
+    /// What lies beside the store, and is not put back with it.
+    kept: Arc<FakeKept>,
     settings: Settings,
 }
 
@@ -54,6 +57,7 @@ impl World {
             store: Arc::default(),
             logs: [11, 12].map(|seed| Arc::new(FakeLog::new(seed, Arc::clone(&clock)))),
             clock,
+            kept: Arc::default(),
             settings: Settings {
                 log_timeout_ms: 300,
                 attempts: 2,
@@ -66,8 +70,13 @@ impl World {
 
     /// The same logs and clock with what is on the disk now, as a new start finds it.
     fn after_crash(&self) -> Self {
-        let (clock, settings) = (Arc::clone(&self.clock), self.settings.clone());
-        Self { store: Arc::new(self.store.copy()), logs: self.logs.clone(), clock, settings }
+        self.with_store(self.store.copy())
+    }
+
+    /// The same logs, clock and what lies beside the store, with another store.
+    fn with_store(&self, store: MemoryCaStore) -> Self {
+        let (clock, kept, settings) = (Arc::clone(&self.clock), Arc::clone(&self.kept), self.settings.clone());
+        Self { store: Arc::new(store), logs: self.logs.clone(), clock, kept, settings }
     }
 
     fn parts(&self) -> Parts {
@@ -82,6 +91,8 @@ impl World {
             store: Arc::clone(&self.store) as Arc<dyn CaStore>,
             logs: self.logs.iter().enumerate().map(reach).collect(),
             trust: None,
+            kept_head: Some(Arc::clone(&self.kept) as _),
+            kept_list: Some(Arc::clone(&self.kept) as _),
             ca: IssuingCa::new(certificate, Vec::new(), key).unwrap(),
             linter,
             policy: policy(),

@@ -19,7 +19,7 @@ use crate::ca::command::Command;
 use crate::ca::event::Event;
 use crate::ca::journal::{JournalError, JournalHead};
 use crate::ca::policy::Policy;
-use crate::ca::ports::{CaStore, Commit, CommitError, Entity, StoreError};
+use crate::ca::ports::{CaStore, Commit, CommitError, Entity, KeptHead, StoreError};
 use crate::ca::request::{Request, RequestId};
 use crate::ca::state::State;
 use crate::time::{Clock, UnixMillis};
@@ -50,6 +50,10 @@ pub(super) enum Fatal {
     /// What was stored cannot be read.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// A revocation is on the disk, but an older copy of the database would not be noticed: nobody may hear that
+    /// it stands.
+    #[error("the journal's head cannot be kept behind a revocation: {0}")]
+    Head(StoreError),
     /// The clock was set back.
     #[error("the clock went back {behind_ms} ms behind the last row: set it right, then start again")]
     ClockWentBack {
@@ -68,6 +72,7 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     status: Arc<StatusBoard>,
+    kept_head: Option<Arc<dyn KeptHead>>,
     head: JournalHead,
     open_requests: u64,
     latest: UnixMillis,
@@ -88,12 +93,13 @@ impl Writer {
     /// open.
     pub(super) fn new(
         (store, policy, clock): (Arc<dyn CaStore>, Arc<Policy>, Arc<dyn Clock>),
+        kept_head: Option<Arc<dyn KeptHead>>,
         (observer, status): (Arc<dyn Observer>, Arc<StatusBoard>),
         (head, latest): (JournalHead, UnixMillis),
         open_requests: u64,
     ) -> Self {
         observer.kept(head.rows, open_requests);
-        Self { store, policy, clock, observer, status, head, open_requests, latest }
+        Self { store, policy, clock, observer, status, kept_head, head, open_requests, latest }
     }
 
     /// Works until the queue's other end is dropped, or until something leaves doubt.
@@ -180,10 +186,14 @@ impl Writer {
                 Entity::Revocation(revocation) => Some(revocation.clone()),
                 _ => None,
             });
-            let revoked = revoked.collect();
+            let revoked: Vec<_> = revoked.collect();
+            let revokes = !revoked.is_empty();
             match self.store.commit(Commit { base: self.head, rows, head, entities }) {
                 Ok(()) => {
                     self.status.record(revoked);
+                    if let Some(kept) = self.kept_head.as_ref().filter(|_| revokes) {
+                        kept.keep(&head).map_err(Fatal::Head)?;
+                    }
                     (self.head, self.latest) = (head, now);
                     self.open_requests = self.open_requests.saturating_add_signed(opened);
                     self.observer.kept(head.rows, self.open_requests);

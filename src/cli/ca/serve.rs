@@ -24,7 +24,7 @@ use crate::apki::{AgentUri, Certificate};
 use crate::ca::issuance::{IssuingCa, KnownLog, SatRule};
 use crate::ca::lint::Linter;
 use crate::ca::ports::{CaStore, JournalHead, LogSubmitter, StoreError};
-use crate::ca::service::{CaService, Parts, Settings, SystemRandom};
+use crate::ca::service::{CaService, Parts, Settings, StatusSettings, SystemRandom};
 use crate::cli::federation::keep::keep;
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::KeyKind;
@@ -40,6 +40,7 @@ use crate::http::serve::{serve, stopped};
 use crate::http::tls::acceptor;
 use crate::http::wellknown::BundleHolder;
 use crate::keys::{KeyError, PublicKey, SignatureAlgorithm, Signer, signer_from_pkcs8_pem};
+use crate::storage::ca::crl_file::CrlFile;
 use crate::storage::ca::journal_file::JournalFile;
 use crate::storage::ca::rocks::RocksCaStore;
 use crate::storage::disk;
@@ -174,6 +175,8 @@ impl RunningCa {
         journal.check(&*store).map_err(|e| rolled_back(&e, &config.data_dir))?;
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn CaStore>,
+            kept_head: Some(Arc::new(journal.clone())),
+            kept_list: Some(Arc::new(CrlFile::beside(&config.data_dir))),
             logs: logs(&config)?,
             trust: None,
             ca: issuing,
@@ -342,6 +345,7 @@ fn settings(config: &CaConfig) -> Settings {
         queue_limit: QUEUE_LIMIT,
         max_issuances: MAX_ISSUANCES,
         resume_window_ms: RESUME_WINDOW_MS,
+        status: StatusSettings::default(),
     }
 }
 

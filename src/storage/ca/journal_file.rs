@@ -5,18 +5,23 @@
 //! tell. So keep this file out of the database's backup.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::ca::ports::{CaStore, JournalHead, StoreError};
+use crate::ca::ports::{CaStore, JournalHead, KeptHead, StoreError};
 use crate::storage::kept_file::{KeptFile, value};
 
 const FIRST_LINE: &str = "atl ca journal v1: the CA does not start without it, keep it out of backups";
 
-/// The journal's head in one file, replaced atomically.
+/// The journal's head in one file, replaced atomically. Clones write one after the other, and none of them
+/// takes back what another has kept.
 #[derive(Clone, Debug)]
 pub struct JournalFile {
     file: KeptFile,
+    /// How many rows the head had that this process kept last.
+    kept: Arc<Mutex<u64>>,
 }
 
 impl JournalFile {
@@ -24,7 +29,7 @@ impl JournalFile {
     pub fn beside(data_dir: &Path) -> Self {
         let mut path = data_dir.to_owned().into_os_string();
         path.push(".head");
-        Self { file: KeptFile::new(PathBuf::from(path)) }
+        Self { file: KeptFile::new(PathBuf::from(path)), kept: Arc::default() }
     }
 
     /// Where it is.
@@ -44,12 +49,17 @@ impl JournalFile {
         Ok(Some(JournalHead { rows, hash }))
     }
 
-    /// Keeps this head.
+    /// Keeps this head, unless a later one was kept meanwhile; it is durable when this returns.
     ///
     /// # Errors
     /// Where the file cannot be written.
     pub fn keep(&self, head: &JournalHead) -> Result<(), StoreError> {
-        self.file.write(&format!("{FIRST_LINE}\nrows: {}\nhash: {}\n", head.rows, hex::encode(head.hash)))
+        let mut kept = self.kept.lock();
+        if head.rows >= *kept {
+            self.file.write(&format!("{FIRST_LINE}\nrows: {}\nhash: {}\n", head.rows, hex::encode(head.hash)))?;
+            *kept = head.rows;
+        }
+        Ok(())
     }
 
     /// That the journal in `store` goes on from the head kept last.
@@ -80,6 +90,12 @@ impl JournalFile {
     }
 }
 
+impl KeptHead for JournalFile {
+    fn keep(&self, head: &JournalHead) -> Result<(), StoreError> {
+        Self::keep(self, head)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +110,22 @@ mod tests {
         let event = Event::TokenWithdrawn { token: id.repeat(8).parse().unwrap() };
         let rows = vec![head.append(UnixMillis::new(1), Actor::Authority, event).unwrap()];
         store.commit(Commit { base, rows, head, entities: Vec::new() }).unwrap();
+    }
+
+    #[test]
+    fn whoever_is_late_takes_nothing_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = JournalFile::beside(&dir.path().join("data"));
+        let heads: Vec<_> = (1..=40).map(|rows| JournalHead { rows, hash: [rows as u8; 32] }).collect();
+        std::thread::scope(|scope| {
+            for from in [0, 1] {
+                let (file, heads) = (file.clone(), &heads);
+                scope.spawn(move || heads.iter().skip(from).step_by(2).for_each(|head| file.keep(head).unwrap()));
+            }
+        });
+        assert_eq!(file.load(), Ok(heads.last().copied()));
+        file.keep(&heads[3]).unwrap();
+        assert_eq!(file.load(), Ok(heads.last().copied()));
     }
 
     #[test]

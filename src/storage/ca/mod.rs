@@ -1,5 +1,6 @@
 //! Where a CA keeps itself: RocksDB for real, memory for tests that need faults.
 
+pub mod crl_file;
 pub mod journal_file;
 pub mod memory;
 pub mod rocks;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::ca::ports::{Answer, EntryType, LogSubmitter, SubmitError};
+use crate::ca::ports::{Answer, EntryType, JournalHead, KeptHead, KeptList, LogSubmitter, StoreError, SubmitError};
 use crate::ca::service::Observer;
 use crate::keys::{Ed25519Signer, PublicKey, Signer};
 use crate::log::entry::CertHash;
@@ -42,6 +42,49 @@ impl Observer for Silent {
     fn answered(&self, _: &'static str, _: &'static str) {}
     fn phase(&self, _: &'static str, _: Duration) {}
     fn log(&self, _: &str, _: &'static str, _: Duration) {}
+}
+
+/// What lies beside the store.
+#[derive(Default)]
+pub(super) struct FakeKept {
+    /// The newest list, which is what a test finds there, or puts there.
+    pub(super) list: Mutex<Option<Vec<u8>>>,
+    /// Every list that was kept.
+    pub(super) rounds: AtomicU64,
+    /// The newest head.
+    pub(super) head: Mutex<Option<JournalHead>>,
+    /// Nothing can be written.
+    pub(super) full: AtomicBool,
+}
+
+impl FakeKept {
+    fn check(&self) -> Result<(), StoreError> {
+        match self.full.load(Ordering::Relaxed) {
+            true => Err(StoreError::Failed("injected: no room".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl KeptList for FakeKept {
+    fn load(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.list.lock().clone())
+    }
+
+    fn keep(&self, der: &[u8]) -> Result<(), StoreError> {
+        self.check()?;
+        *self.list.lock() = Some(der.to_vec());
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl KeptHead for FakeKept {
+    fn keep(&self, head: &JournalHead) -> Result<(), StoreError> {
+        self.check()?;
+        *self.head.lock() = Some(*head);
+        Ok(())
+    }
 }
 
 /// How a log behaves.
