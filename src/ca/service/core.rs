@@ -205,10 +205,6 @@ fn check_journal(store: &dyn CaStore) -> Result<(JournalHead, UnixMillis), Start
     if <[u8; 32]>::from(Sha256::digest(octets)) != head.hash {
         return Err(wrong("the last one has another hash"));
     }
-    let row: Row =
-        serde_json::from_slice(octets).map_err(|e| JournalError::Unreadable { row: last, reason: e.to_string() })?;
-    if row.row != last {
-        return Err(JournalError::Number { row: last, found: row.row }.into());
-    }
+    let row = Row::read(last, octets)?;
     Ok((head, row.at))
 }

@@ -321,7 +321,7 @@ impl Story<'_> {
             let query = AuditQuery { start: head.rows, limit: None };
             let page = self.operator.ca.audit(self.operator.token(), query).await.map_err(failed)?;
             for text in &page.rows {
-                let read = head.follow(text.as_bytes()).map_err(|e| CliError::negative(e.to_string()))?;
+                let read: Row = head.follow(text.as_bytes()).map_err(|e| CliError::negative(e.to_string()))?;
                 if read.row + 3 >= page.rows_total {
                     row(&format!("row {}", read.row), read.event.name());
                 }
