@@ -16,7 +16,7 @@ use super::{CaError, Observer};
 use crate::apki::chain::Issuer;
 use crate::ca::authority::Refusal;
 use crate::ca::issuance::{IssuanceError, IssuingCa};
-use crate::ca::journal::{JournalError, JournalHead, Row};
+use crate::ca::journal::{JournalHead, Row};
 use crate::ca::lint::Linter;
 use crate::ca::policy::Policy;
 use crate::ca::ports::{CaStore, Entity, Key, StoreError};

@@ -15,7 +15,7 @@ use super::setup::Home;
 use super::view::Log;
 use crate::api::ca::RequestsAnswer;
 use crate::api::{ConsistencyQuery, ProofQuery};
-use crate::ca::journal::JournalHead;
+use crate::ca::journal::{JournalHead, Row};
 use crate::cli::agent::enroll::{Enrolled, Enrolment};
 use crate::cli::agent::exchange::Waiting;
 use crate::cli::agent::files::Generation;
