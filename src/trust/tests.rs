@@ -360,3 +360,26 @@ fn rows_that_cannot_be_are_found() {
     }
     assert!(super::recompute([text.as_bytes()]).is_err());
 }
+
+#[test]
+fn a_payload_has_its_members_once_and_no_others() {
+    let text = serde_json::to_string(&signal(agent(1), Success, Some(2), 7, NOW)).unwrap();
+    assert!(super::signal::Signal::read(text.as_bytes()).is_ok());
+    let cases = [
+        text.replacen('{', "{\"more\":1,", 1),
+        text.replacen('{', "{\"kind\":\"success\",", 1),
+        text.replacen("\"kind\":\"success\",", "", 1),
+        text.replacen("success", "Success", 1),
+        text.replacen("\"half_points\":2", "\"half_points\":2.0", 1),
+        text.replacen("00000007", "0000000A", 1),
+        text.replacen("agent://", "spiffe://", 1),
+        text.replacen('}', &format!(",\"detail\":\"{}\"}}", "x".repeat(1025)), 1),
+        format!("{text} {text}"),
+        String::new(),
+    ];
+    for case in cases {
+        assert_ne!(case, text);
+        let fault = super::signal::Signal::read(case.as_bytes()).unwrap_err();
+        assert_eq!(fault.token(), "badSignal", "{case}");
+    }
+}
