@@ -237,7 +237,7 @@ impl Ca {
     pub(super) fn replay(&self) -> (JournalHead, State) {
         let (mut head, mut state) = (JournalHead::default(), State::default());
         for row in &self.rows {
-            let row = head.follow(row).unwrap();
+            let row = head.follow::<Actor, Event>(row).unwrap();
             assert_eq!(state.contradiction(&row.event), None, "{:?}", row.event);
             state.apply(row.at, &row.event);
         }
