@@ -14,7 +14,9 @@ use crate::apki::testing::{Draft, ECDSA_SHA256, key, name, validity};
 use crate::apki::tlv::{self, encode};
 use crate::apki::trust_score::{Score, TrustScore};
 use crate::ca::serial::Serial;
-use crate::ca::tests::{NOON, ed25519, issuer, issuer_with, key_pairs, moment, profile, shopper, sign, status_urls, uri};
+use crate::ca::tests::{
+    NOON, ed25519, issuer, issuer_with, key_pairs, moment, profile, shopper, sign, status_urls, uri,
+};
 use crate::keys::SignatureAlgorithm;
 use crate::log::sat::SignedAgentTimestamp;
 
