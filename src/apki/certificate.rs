@@ -15,6 +15,7 @@ use thiserror::Error;
 
 pub use self::name_constraints::{NameConstraintError, uri_name_constraint_der};
 pub use self::standard::{AgentNameError, BasicConstraints, KeyUsage};
+pub(super) use self::status::is_url_text;
 pub use self::status::{DistributionPoint, StatusUrlError, authority_info_access_der, crl_distribution_points_der};
 use super::moment::Moment;
 use super::oid;
@@ -86,6 +87,11 @@ pub(super) struct ExtensionLayout {
 }
 
 impl ExtensionLayout {
+    /// Where its value is.
+    pub(super) const fn value(self) -> Span {
+        self.value
+    }
+
     /// The extension in the octets that its layout is of.
     pub(super) fn of(self, der: &[u8]) -> Extension<'_> {
         Extension { oid: self.oid.of(der), critical: self.critical, value: self.value.of(der), der: self.whole.of(der) }

@@ -47,15 +47,28 @@ impl Moment {
     /// This moment as a Time of a certificate's validity, in DER: UTCTime through 2049,
     /// GeneralizedTime from then on (RFC 5280 section 4.1.2.5).
     pub fn to_validity_der(self) -> Vec<u8> {
-        let t = &self.0;
-        let (day, clock) = ((t.month(), t.day()), (t.hour(), t.minutes(), t.seconds()));
-        let digits =
-            format!("{:04}{:02}{:02}{:02}{:02}{:02}Z", t.year(), day.0, day.1, clock.0, clock.1, clock.2).into_bytes();
         if self.is_past_utc_time() {
-            tlv::encode(tlv::GENERALIZED_TIME, &[&digits])
+            self.to_generalized_der()
         } else {
-            tlv::encode(tlv::UTC_TIME, &[&digits[2..]])
+            tlv::encode(tlv::UTC_TIME, &[&self.digits()[2..]])
         }
+    }
+
+    /// This moment as a GeneralizedTime in DER, whatever the year.
+    pub(super) fn to_generalized_der(self) -> Vec<u8> {
+        tlv::encode(tlv::GENERALIZED_TIME, &[&self.digits()])
+    }
+
+    /// `YYYYMMDDHHMMSSZ`
+    fn digits(self) -> [u8; 15] {
+        let t = &self.0;
+        let mut digits = *b"00000000000000Z";
+        let (century, year) = ((t.year() / 100) as u8, (t.year() % 100) as u8);
+        let pairs = [century, year, t.month(), t.day(), t.hour(), t.minutes(), t.seconds()];
+        for (place, pair) in digits.chunks_exact_mut(2).zip(pairs) {
+            place.copy_from_slice(&[b'0' + pair / 10, b'0' + pair % 10]);
+        }
+        digits
     }
 
     fn assemble(year: u16, rest: &[u8]) -> Result<Self, DerError> {

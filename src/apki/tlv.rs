@@ -279,7 +279,8 @@ fn check_primitive(tag: u8, content: &[u8]) -> Result<(), DerError> {
     }
 }
 
-fn is_shortest_integer(content: &[u8]) -> bool {
+/// Whether these are the content octets of an INTEGER in DER.
+pub(crate) fn is_shortest_integer(content: &[u8]) -> bool {
     match content {
         [] => false,
         [0x00, next, ..] => *next >= 0x80,
@@ -305,6 +306,15 @@ fn is_oid(content: &[u8]) -> bool {
         arc_starts = octet & 0x80 == 0;
     }
     arc_starts && !content.is_empty()
+}
+
+/// The INTEGER `n`.
+pub(crate) fn unsigned(n: u64) -> Vec<u8> {
+    let octets = n.to_be_bytes();
+    let significant = &octets[octets.iter().take_while(|octet| **octet == 0).count()..];
+    // One more where the first bit would make it negative, and for 0.
+    let sign: &[u8] = if significant.first().is_none_or(|octet| *octet >= 0x80) { &[0] } else { &[] };
+    encode(INTEGER, &[sign, significant])
 }
 
 /// The element of this tag whose content is `parts`, one behind the other.

@@ -81,7 +81,7 @@ impl Certificate {
 
 fn first_url<'a>(found: &[&'a [u8]], extension: &'static str) -> Result<Option<&'a str>, StatusUrlError> {
     for url in found {
-        let text = std::str::from_utf8(url).ok().filter(|text| is_visible(text));
+        let text = std::str::from_utf8(url).ok().filter(|text| is_url_text(text));
         let text = text.ok_or(StatusUrlError::Url(extension))?;
         if text.starts_with("http://") || text.starts_with("https://") {
             return Ok(Some(text));
@@ -91,7 +91,7 @@ fn first_url<'a>(found: &[&'a [u8]], extension: &'static str) -> Result<Option<&
 }
 
 /// Whether `text` has the characters of a URL, and has some.
-pub(in crate::apki) fn is_visible(text: &str) -> bool {
+pub(in crate::apki) fn is_url_text(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_graphic())
 }
 

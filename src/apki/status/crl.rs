@@ -13,15 +13,18 @@ use thiserror::Error;
 pub use self::read::{Crl, Entry};
 pub use self::scope::{Scope, ScopeFault};
 pub use self::write::{CrlTemplate, CrlTemplateError, RevokedCertificate, signed};
-use super::{ExtensionFault, UnknownReason};
+use super::{ExtensionFault, ReasonFault};
 use crate::apki::moment::Moment;
-use crate::apki::tlv::DerError;
+use crate::apki::tlv::{self, DerError};
 use crate::keys::BadSignature;
 use crate::time::UnixMillis;
 
-/// Milliseconds that a clock may be wrong by: a list dated as much ahead is current, and so is one that
-/// ended as long ago.
-pub const CLOCK_SKEW: u64 = 60_000;
+/// `INTEGER`: version 2.
+const VERSION_2: &[u8] = &[tlv::INTEGER, 0x01, 0x01];
+/// `[0] EXPLICIT Extensions`
+const EXTENSIONS: u8 = 0xa0;
+const KEY_IDENTIFIER: u8 = 0x80;
+const DIRECTORY_NAME: u8 = 0xa4;
 
 /// Why octets are no revocation list, or not one to rely on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -106,9 +109,12 @@ pub enum EntryFault {
     Extensions(#[from] ExtensionFault),
     /// A reasonCode that is none, or that takes a revocation back.
     #[error("{0}")]
-    Reason(#[from] UnknownReason),
+    Reason(#[from] ReasonFault),
     /// A certificateIssuer in a list that is not said to be indirect, or that is not critical, or that is
     /// not one directoryName (RFC 5280 section 5.3.3).
     #[error("its certificateIssuer {0}")]
     CertificateIssuer(&'static str),
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,7 @@
 use der::asn1::ObjectIdentifier;
 use thiserror::Error;
 
-use crate::apki::certificate::Extension;
-use crate::apki::certificate::parse;
+use crate::apki::certificate::{ExtensionLayout, parse};
 use crate::apki::tlv::{self, DerError, Element, Reader};
 
 /// Why a list of extensions is refused.
@@ -23,24 +22,26 @@ pub enum ExtensionFault {
 
 /// Reads `Extensions ::= SEQUENCE SIZE (1..MAX) OF Extension`, the element `list` of `input`. Whatever is
 /// critical must be among the `known`.
-pub(super) fn read<'a>(
-    input: &'a [u8],
+pub(super) fn layouts(
+    input: &[u8],
     list: Element,
     known: &[ObjectIdentifier],
-) -> Result<Vec<Extension<'a>>, ExtensionFault> {
+) -> Result<Vec<ExtensionLayout>, ExtensionFault> {
     let mut elements = Reader::within(input, list.content);
     if elements.is_empty() {
         return Err(DerError::Empty.into());
     }
-    let mut found: Vec<Extension<'a>> = Vec::with_capacity(4);
+    let mut found = Vec::with_capacity(2);
     while !elements.is_empty() {
-        let extension = parse::extension(input, elements.expect(tlv::SEQUENCE)?)?.of(input);
+        let layout = parse::extension(input, elements.expect(tlv::SEQUENCE)?)?;
+        let extension = layout.of(input);
         if extension.critical && !known.iter().any(|oid| extension.is(oid)) {
             return Err(ExtensionFault::UnknownCritical(parse::name_of(extension.oid)));
         }
-        found.push(extension);
+        found.push(layout);
     }
-    let mut oids: Vec<&[u8]> = found.iter().map(|extension| extension.oid).collect();
+    // Sorted and not each against each: whoever wrote the list chose how many there are.
+    let mut oids: Vec<&[u8]> = found.iter().map(|layout| layout.of(input).oid).collect();
     oids.sort_unstable();
     match oids.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(ExtensionFault::Duplicate(parse::name_of(pair[0]))),
@@ -48,7 +49,12 @@ pub(super) fn read<'a>(
     }
 }
 
-/// The value of the extension `oid`, where it is in the list.
-pub(super) fn value<'a>(extensions: &[Extension<'a>], oid: &ObjectIdentifier) -> Option<&'a [u8]> {
-    extensions.iter().find(|extension| extension.is(oid)).map(|extension| extension.value)
+/// The value of the extension `oid` in a list of which nothing else is known, where it is there.
+pub(super) fn only_known<'a>(
+    input: &'a [u8],
+    list: Element,
+    oid: &ObjectIdentifier,
+) -> Result<Option<&'a [u8]>, ExtensionFault> {
+    let found = layouts(input, list, &[*oid])?;
+    Ok(found.into_iter().map(|layout| layout.of(input)).find(|extension| extension.is(oid)).map(|found| found.value))
 }

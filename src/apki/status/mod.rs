@@ -13,4 +13,8 @@ pub mod ocsp;
 mod reason;
 
 pub use self::extensions::ExtensionFault;
-pub use self::reason::{RevocationReason, UnknownReason};
+pub use self::reason::{ReasonFault, RevocationReason, UnknownReason};
+
+/// Milliseconds that a clock may be wrong by: what is dated as much ahead is current, and so is what ended
+/// as long ago.
+pub const CLOCK_SKEW: u64 = 60_000;

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::apki::tlv::{self, DerError};
+
 /// Why a certificate was revoked: the CRLReason of RFC 5280 section 5.3.1, by its names there. Those
 /// that take a revocation back, certificateHold and removeFromCRL, are not here: what is revoked stays so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +42,17 @@ pub enum RevocationReason {
 )]
 pub struct UnknownReason(pub String);
 
+/// A CRLReason that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReasonFault {
+    /// Not an ENUMERATED.
+    #[error("the reason of the revocation is not strict DER: {0}")]
+    Der(#[from] DerError),
+    /// One that RFC 5280 does not have, or that takes a revocation back.
+    #[error("{0}")]
+    Unknown(#[from] UnknownReason),
+}
+
 impl RevocationReason {
     /// Every reason.
     pub const ALL: [Self; 8] = [
@@ -73,6 +86,20 @@ impl RevocationReason {
     /// For the numbers that RFC 5280 does not have, and for 6 and 8, which take a revocation back.
     pub fn from_code(code: u8) -> Result<Self, UnknownReason> {
         Self::ALL.into_iter().find(|reason| reason.code() == code).ok_or_else(|| UnknownReason(code.to_string()))
+    }
+
+    /// Reads a CRLReason.
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, ReasonFault> {
+        tlv::check(der)?;
+        match tlv::only(der, tlv::ENUMERATED)? {
+            [code] => Ok(Self::from_code(*code)?),
+            other => Err(UnknownReason(hex::encode(other)).into()),
+        }
+    }
+
+    /// The CRLReason in DER.
+    pub(super) fn to_der(self) -> Vec<u8> {
+        tlv::encode(tlv::ENUMERATED, &[&[self.code()]])
     }
 
     /// The name in RFC 5280.

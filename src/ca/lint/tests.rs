@@ -14,7 +14,9 @@ use crate::apki::testing::{Draft, ECDSA_SHA256, key, name, validity};
 use crate::apki::tlv::{self, encode};
 use crate::apki::trust_score::{Score, TrustScore};
 use crate::ca::serial::Serial;
-use crate::ca::tests::{NOON, ed25519, issuer, issuer_with, key_pairs, moment, profile, shopper, sign, uri};
+use crate::ca::tests::{
+    NOON, ed25519, issuer, issuer_with, key_pairs, moment, profile, shopper, sign, status_urls, uri,
+};
 use crate::keys::SignatureAlgorithm;
 use crate::log::sat::SignedAgentTimestamp;
 
@@ -204,6 +206,7 @@ fn asked_otherwise() -> Vec<(Rule, Profile)> {
         asked(Rule::Name, |p| p.name = uri("agent://example.com/sales/shopper/two")),
         asked(Rule::Name, |p| p.spiffe = Some("spiffe://example.com/a".into())),
         asked(Rule::Key, |p| p.public_key = key(51).public_key().clone()),
+        asked(Rule::StatusUrls, |p| p.status = Some(status_urls("http://a/ocsp", "http://a/crl"))),
         asked(Rule::TrustScore, |p| p.trust_score.score = Score::new(71).unwrap()),
         asked(Rule::Capabilities, |p| p.capabilities = Capabilities::default()),
         asked(Rule::Delegation, |p| p.delegation = None),
@@ -230,6 +233,28 @@ fn broken(tbs: &[u8], break_it: fn(&mut Draft)) -> Vec<u8> {
     assert_eq!(draft.tbs(), tbs);
     break_it(&mut draft);
     draft.tbs()
+}
+
+#[test]
+fn the_urls_are_those_asked_for_and_no_others() {
+    let urls = |crl: &str| Some(status_urls("http://a.example/ocsp", crl));
+    let asked = Profile { status: urls("http://a.example/crl/1"), ..shopper() };
+    let good = tbs(&asked);
+    assert_eq!(linter().precertificate(&good, &asked, NOON), Ok(()));
+    let refusal = |tbs: &[u8], asked: &Profile| linter().precertificate(tbs, asked, NOON).unwrap_err().rule;
+    assert_eq!(refusal(&good, &shopper()), Rule::StatusUrls);
+    let other = Profile { status: urls("http://a.example/crl/2"), ..shopper() };
+    assert_eq!(refusal(&good, &other), Rule::StatusUrls);
+    let breakages: [Breakage; 5] = [
+        (Rule::StatusUrls, |d| drop(d.extensions.remove(SCORE))),
+        (Rule::StatusUrls, |d| drop(d.extensions.remove(SCORE + 1))),
+        (Rule::StatusUrls, |d| replace(d, SCORE, &oid::AUTHORITY_INFO_ACCESS, false, &[0x30, 0x00])),
+        (Rule::Criticality, |d| d.extensions[SCORE] = extension_der(&oid::AUTHORITY_INFO_ACCESS, true, &[])),
+        (Rule::Order, |d| d.extensions.swap(SCORE, SCORE + 1)),
+    ];
+    for (rule, break_it) in breakages {
+        assert_eq!(refusal(&broken(&good, break_it), &asked), rule);
+    }
 }
 
 #[test]

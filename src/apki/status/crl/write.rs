@@ -2,9 +2,12 @@
 
 use thiserror::Error;
 
-use super::Scope;
+use super::{DIRECTORY_NAME, EXTENSIONS, KEY_IDENTIFIER, Scope, VERSION_2};
 use crate::apki::moment::Moment;
+use crate::apki::oid;
+use crate::apki::precertificate::{certificate_der, extension_der};
 use crate::apki::status::RevocationReason;
+use crate::apki::tlv::{self, encode};
 use crate::keys::SignatureAlgorithm;
 
 /// One entry of a list.
@@ -68,7 +71,7 @@ pub enum CrlTemplateError {
 }
 
 impl CrlTemplate<'_> {
-    /// The TBSCertList (RFC 5280 section 5.1.2) with these entries.
+    /// The TBSCertList (RFC 5280 section 5.1.2) with these entries, in their order.
     ///
     /// # Errors
     /// [`CrlTemplateError`]
@@ -76,12 +79,92 @@ impl CrlTemplate<'_> {
         &self,
         entries: impl IntoIterator<Item = RevokedCertificate<'e>>,
     ) -> Result<Vec<u8>, CrlTemplateError> {
-        let _ = entries;
-        unimplemented!()
+        let Self { this_update, next_update, .. } = *self;
+        if next_update <= this_update {
+            return Err(CrlTemplateError::Period { this_update, next_update });
+        }
+        check_name(self.issuer_der)?;
+        let extensions = encode(EXTENSIONS, &[&encode(tlv::SEQUENCE, &[&self.extensions()?])]);
+        let mut list = Vec::new();
+        // Whose certificate an entry is, where it does not say so itself (RFC 5280 section 5.3.3).
+        let mut before = self.issuer_der;
+        for entry in entries {
+            let issuer = entry.certificate_issuer.unwrap_or(self.issuer_der);
+            self.write_entry(&mut list, &entry, issuer, issuer != before)?;
+            before = issuer;
+        }
+        // Not there rather than empty (RFC 5280 section 5.1.2.6).
+        let list = if list.is_empty() { list } else { encode(tlv::SEQUENCE, &[&list]) };
+        Ok(encode(
+            tlv::SEQUENCE,
+            &[
+                VERSION_2,
+                self.algorithm.algorithm_identifier_der(),
+                self.issuer_der,
+                &this_update.to_validity_der(),
+                &next_update.to_validity_der(),
+                &list,
+                &extensions,
+            ],
+        ))
     }
+
+    fn write_entry<'e>(
+        &'e self,
+        list: &mut Vec<u8>,
+        entry: &RevokedCertificate<'e>,
+        issuer: &'e [u8],
+        changed: bool,
+    ) -> Result<(), CrlTemplateError> {
+        let serial = || hex::encode(entry.serial);
+        if !tlv::is_shortest_integer(entry.serial) {
+            return Err(CrlTemplateError::Serial(serial()));
+        }
+        let foreign = issuer != self.issuer_der;
+        if foreign && !self.scope.as_ref().is_some_and(|scope| scope.indirect) {
+            return Err(CrlTemplateError::NotIndirect(serial()));
+        }
+        let mut extensions = Vec::new();
+        if entry.reason != RevocationReason::Unspecified {
+            extensions = extension_der(&oid::REASON_CODE, false, &entry.reason.to_der());
+        }
+        // Also where it could be left out: a reader that looks at one entry alone is not misled.
+        if foreign || changed {
+            check_name(issuer)?;
+            let names = encode(tlv::SEQUENCE, &[&encode(DIRECTORY_NAME, &[issuer])]);
+            extensions.extend_from_slice(&extension_der(&oid::CERTIFICATE_ISSUER, true, &names));
+        }
+        if !extensions.is_empty() {
+            extensions = encode(tlv::SEQUENCE, &[&extensions]);
+        }
+        let serial = encode(tlv::INTEGER, &[entry.serial]);
+        list.extend_from_slice(&encode(tlv::SEQUENCE, &[&serial, &entry.at.to_validity_der(), &extensions]));
+        Ok(())
+    }
+
+    /// authorityKeyIdentifier, cRLNumber, issuingDistributionPoint.
+    fn extensions(&self) -> Result<Vec<u8>, CrlTemplateError> {
+        if self.authority_key_identifier.is_empty() {
+            return Err(CrlTemplateError::KeyIdentifier);
+        }
+        let authority = encode(tlv::SEQUENCE, &[&encode(KEY_IDENTIFIER, &[self.authority_key_identifier])]);
+        let mut out = extension_der(&oid::AUTHORITY_KEY_IDENTIFIER, false, &authority);
+        out.extend_from_slice(&extension_der(&oid::CRL_NUMBER, false, &tlv::unsigned(self.number)));
+        if let Some(scope) = &self.scope {
+            let value = scope.to_der().ok_or_else(|| CrlTemplateError::Url(scope.url.as_str().to_owned()))?;
+            out.extend_from_slice(&extension_der(&oid::ISSUING_DISTRIBUTION_POINT, true, &value));
+        }
+        Ok(out)
+    }
+}
+
+/// A Name is a sequence; one without anything in it is nobody's (RFC 5280 section 5.1.2.3).
+fn check_name(der: &[u8]) -> Result<(), CrlTemplateError> {
+    let good = tlv::check(der).and_then(|()| tlv::only(der, tlv::SEQUENCE)).is_ok_and(|name| !name.is_empty());
+    if good { Ok(()) } else { Err(CrlTemplateError::Name(hex::encode(der))) }
 }
 
 /// The CertificateList of a TBSCertList and the signature over it.
 pub fn signed(tbs: &[u8], algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
-    crate::apki::precertificate::certificate_der(tbs, algorithm.algorithm_identifier_der(), signature)
+    certificate_der(tbs, algorithm.algorithm_identifier_der(), signature)
 }

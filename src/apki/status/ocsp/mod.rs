@@ -15,11 +15,13 @@ mod cert_id;
 mod nonce;
 mod request;
 mod response;
+#[cfg(test)]
+mod testing;
 mod verify;
 mod write;
 
 pub use self::cert_id::{CertId, CertIdError, CertIdHash, IssuerIds};
-pub use self::nonce::{MAX_NONCE, Nonce, NonceLength};
+pub use self::nonce::{MAX_NONCE, Nonce, NonceFault, NonceLength};
 pub use self::request::{MAX_CERT_IDS, MAX_REQUEST, OcspRequest, OcspRequestError};
 pub use self::response::{Answer, OcspResponse, OcspResponseError, ResponderId};
 pub use self::verify::{OcspVerifyError, ResponderFault};

@@ -2,10 +2,14 @@
 
 use thiserror::Error;
 
-use super::{Answer, CertId, CertIdError, Nonce, OcspResponse};
+use super::cert_id::{key_octets, sha1};
+use super::{Answer, CertId, CertIdError, IssuerIds, Nonce, OcspResponse, ResponderId};
 use crate::apki::certificate::Certificate;
 use crate::apki::moment::Moment;
-use crate::keys::KeyError;
+use crate::apki::oid;
+use crate::apki::status::CLOCK_SKEW;
+use crate::apki::tlv::{self, DerError, Reader};
+use crate::keys::{KeyError, PublicKey};
 use crate::time::UnixMillis;
 
 /// Why an answer is not to be believed.
@@ -94,7 +98,103 @@ impl OcspResponse {
         now: UnixMillis,
         nonce: Option<&Nonce>,
     ) -> Result<&Answer, OcspVerifyError> {
-        let _ = (cert_id, issuer, now, nonce, &self.tbs);
-        unimplemented!()
+        if !IssuerIds::of(issuer)?.issued(cert_id) {
+            return Err(OcspVerifyError::OtherIssuer);
+        }
+        let key = self.responder_key(issuer, now)?;
+        let same_algorithm = self.algorithm == Some(key.algorithm());
+        if !same_algorithm || key.verify(&self.tbs, &self.signature).is_err() {
+            return Err(ResponderFault::Signature.into());
+        }
+        if nonce.is_some() && nonce != self.nonce() {
+            return Err(OcspVerifyError::Nonce);
+        }
+        let answer = self.answers.iter().find(|answer| answer.cert_id.means_the_same_as(cert_id));
+        let answer = answer.ok_or(OcspVerifyError::OtherCertificate)?;
+        answer.check_current(now)?;
+        Ok(answer)
+    }
+
+    /// The key of whoever signed, who may do so.
+    fn responder_key(&self, issuer: &Certificate, now: UnixMillis) -> Result<PublicKey, OcspVerifyError> {
+        let issuer_key = PublicKey::from_spki_der(issuer.spki_der())?;
+        if self.is_by(issuer) {
+            return Ok(issuer_key);
+        }
+        let mut fault = ResponderFault::NotFound;
+        for responder in self.certificates.iter().filter(|certificate| self.is_by(certificate)) {
+            match delegate(responder, issuer, &issuer_key, now) {
+                Ok(key) => return Ok(key),
+                Err(other) => fault = other,
+            }
+        }
+        Err(fault.into())
+    }
+
+    fn is_by(&self, certificate: &Certificate) -> bool {
+        match &self.responder {
+            ResponderId::Name(name) => **name == *certificate.subject_der(),
+            ResponderId::KeyHash(hash) => key_octets(certificate.spki_der()).is_ok_and(|key| sha1(key) == *hash),
+        }
     }
 }
+
+impl Answer {
+    /// Whether the answer holds at `now`, with [`CLOCK_SKEW`] either way.
+    fn check_current(&self, now: UnixMillis) -> Result<(), OcspVerifyError> {
+        let this_update = self.this_update;
+        let next_update = self.next_update.ok_or(OcspVerifyError::NoNextUpdate)?;
+        if this_update.millis() > now.saturating_add(CLOCK_SKEW) {
+            return Err(OcspVerifyError::Early { this_update, now });
+        }
+        if now > next_update.millis().saturating_add(CLOCK_SKEW) {
+            return Err(OcspVerifyError::Stale { next_update, now });
+        }
+        Ok(())
+    }
+}
+
+/// The key of a responder to whom the issuer itself gave a certificate for this purpose.
+fn delegate(
+    responder: &Certificate,
+    issuer: &Certificate,
+    issuer_key: &PublicKey,
+    now: UnixMillis,
+) -> Result<PublicKey, ResponderFault> {
+    let named = responder.issuer_der() == issuer.subject_der();
+    let same_algorithm = responder.signature_algorithm() == Some(issuer_key.algorithm());
+    if !named || !same_algorithm || issuer_key.verify(responder.tbs_der(), responder.signature()).is_err() {
+        return Err(ResponderFault::NotIssued);
+    }
+    if now < responder.not_before() || responder.not_after() < now {
+        return Err(ResponderFault::Validity);
+    }
+    if !purposes(responder).is_ok_and(|purposes| purposes.contains(&oid::OCSP_SIGNING.as_bytes())) {
+        return Err(ResponderFault::Purpose);
+    }
+    // Without a keyUsage the key may be used for everything (RFC 5280 section 4.2.1.3).
+    match responder.key_usage() {
+        Ok(usage) if usage.is_none_or(|usage| usage.digital_signature()) => {}
+        _ => return Err(ResponderFault::KeyUsage),
+    }
+    let known = [oid::KEY_USAGE, oid::EXTENDED_KEY_USAGE, oid::BASIC_CONSTRAINTS, oid::OCSP_NO_CHECK];
+    if responder.extensions().any(|e| e.critical && !known.iter().any(|oid| e.is(oid))) {
+        return Err(ResponderFault::UnknownCritical);
+    }
+    PublicKey::from_spki_der(responder.spki_der()).map_err(|_| ResponderFault::Key)
+}
+
+/// The content of the OIDs in extKeyUsage (RFC 5280 section 4.2.1.12); none where it is not there.
+fn purposes(certificate: &Certificate) -> Result<Vec<&[u8]>, DerError> {
+    let Some(extension) = certificate.extension(&oid::EXTENDED_KEY_USAGE) else { return Ok(Vec::new()) };
+    tlv::check(extension.value)?;
+    let mut list = Reader::new(extension.value).enter(tlv::SEQUENCE)?;
+    let mut purposes = Vec::with_capacity(1);
+    while !list.is_empty() {
+        purposes.push(list.expect(tlv::OID)?.content.of(extension.value));
+    }
+    Ok(purposes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,26 @@
 //! OCSPResponse (RFC 6960 section 4.2), written.
 
+use super::cert_id::{key_octets, sha1};
 use super::{CertId, CertIdError, Nonce};
 use crate::apki::moment::Moment;
+use crate::apki::oid;
 use crate::apki::status::RevocationReason;
+use crate::apki::tlv::{self, encode};
 use crate::keys::{PublicKey, SignatureAlgorithm};
+
+pub(super) const GOOD: u8 = 0x80;
+pub(super) const REVOKED: u8 = 0xa1;
+pub(super) const UNKNOWN: u8 = 0x82;
+/// In a RevokedInfo.
+pub(super) const REASON: u8 = 0xa0;
+pub(super) const NEXT_UPDATE: u8 = 0xa0;
+pub(super) const BY_NAME: u8 = 0xa1;
+pub(super) const BY_KEY: u8 = 0xa2;
+pub(super) const RESPONSE_EXTENSIONS: u8 = 0xa1;
+pub(super) const CERTIFICATES: u8 = 0xa0;
+pub(super) const RESPONSE_BYTES: u8 = 0xa0;
+/// `ENUMERATED`: successful.
+pub(super) const SUCCESSFUL: &[u8] = &[tlv::ENUMERATED, 0x01, 0x00];
 
 /// What an answer says of one certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +67,34 @@ pub struct ResponseTemplate<'a> {
 impl ResponseTemplate<'_> {
     /// The ResponseData: what is to be signed.
     pub fn tbs(&self) -> Vec<u8> {
-        unimplemented!()
+        let responder = encode(BY_KEY, &[&encode(tlv::OCTET_STRING, &[&self.responder_key_hash])]);
+        let responses: Vec<Vec<u8>> = self.responses.iter().map(SingleResponse::to_der).collect();
+        let responses = encode(tlv::SEQUENCE, &[&responses.concat()]);
+        let nonce = self.nonce.map(|nonce| encode(RESPONSE_EXTENSIONS, &[&nonce.extensions_der()]));
+        let produced_at = self.produced_at.to_generalized_der();
+        encode(tlv::SEQUENCE, &[&responder, &produced_at, &responses, nonce.as_deref().unwrap_or_default()])
+    }
+}
+
+impl SingleResponse<'_> {
+    fn to_der(&self) -> Vec<u8> {
+        let next_update = encode(NEXT_UPDATE, &[&self.next_update.to_generalized_der()]);
+        let this_update = self.this_update.to_generalized_der();
+        encode(tlv::SEQUENCE, &[self.cert_id.der(), &self.status.to_der(), &this_update, &next_update])
+    }
+}
+
+impl CertStatus {
+    /// `CertStatus ::= CHOICE { good [0], revoked [1], unknown [2] }`, all of them IMPLICIT.
+    fn to_der(self) -> Vec<u8> {
+        match self {
+            Self::Good => encode(GOOD, &[]),
+            Self::Unknown => encode(UNKNOWN, &[]),
+            Self::Revoked { at, reason: RevocationReason::Unspecified } => encode(REVOKED, &[&at.to_generalized_der()]),
+            Self::Revoked { at, reason } => {
+                encode(REVOKED, &[&at.to_generalized_der(), &encode(REASON, &[&reason.to_der()])])
+            }
+        }
     }
 }
 
@@ -62,8 +106,13 @@ pub fn basic_response(
     signature: &[u8],
     responder_certificate: Option<&[u8]>,
 ) -> Vec<u8> {
-    let _ = (tbs, algorithm, signature, responder_certificate);
-    unimplemented!()
+    let certificates = responder_certificate.map(|der| encode(CERTIFICATES, &[&encode(tlv::SEQUENCE, &[der])]));
+    let signature = encode(tlv::BIT_STRING, &[&[0], signature]);
+    let algorithm = algorithm.algorithm_identifier_der();
+    let basic = encode(tlv::SEQUENCE, &[tbs, algorithm, &signature, certificates.as_deref().unwrap_or_default()]);
+    let kind = encode(tlv::OID, &[oid::OCSP_BASIC.as_bytes()]);
+    let octets = encode(tlv::SEQUENCE, &[&kind, &encode(tlv::OCTET_STRING, &[&basic])]);
+    encode(tlv::SEQUENCE, &[SUCCESSFUL, &encode(RESPONSE_BYTES, &[&octets])])
 }
 
 /// How a responder calls itself: SHA-1 over the octets of its key (RFC 6960 section 4.2.1, KeyHash).
@@ -71,8 +120,7 @@ pub fn basic_response(
 /// # Errors
 /// [`CertIdError::Key`]
 pub fn responder_key_hash(key: &PublicKey) -> Result<[u8; 20], CertIdError> {
-    let _ = key;
-    unimplemented!()
+    Ok(sha1(key_octets(key.spki_der())?))
 }
 
 /// An answer that says why there is none; nobody signs it.
