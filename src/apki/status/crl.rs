@@ -115,3 +115,6 @@ pub enum EntryFault {
     #[error("its certificateIssuer {0}")]
     CertificateIssuer(&'static str),
 }
+
+#[cfg(test)]
+mod tests;

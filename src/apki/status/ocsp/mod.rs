@@ -15,6 +15,8 @@ mod cert_id;
 mod nonce;
 mod request;
 mod response;
+#[cfg(test)]
+mod testing;
 mod verify;
 mod write;
 
