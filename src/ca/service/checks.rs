@@ -25,7 +25,10 @@ impl Health {
 impl Core {
     /// Looks at each part.
     pub(super) async fn checks(self: &Arc<Self>) -> Vec<Check> {
-        vec![self.writer(), self.key(), self.kept().await, self.timestamps().await, self.issuer(), self.disk()]
+        let mut checks =
+            vec![self.writer(), self.key(), self.kept().await, self.timestamps().await, self.issuer(), self.disk()];
+        checks.extend(self.trust().await);
+        checks
     }
 
     fn writer(&self) -> Check {

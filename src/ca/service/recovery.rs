@@ -18,7 +18,7 @@ use super::CaError;
 use super::core::Core;
 use crate::apki::Certificate;
 use crate::ca::command::Command;
-use crate::ca::issuance::SignedPrecertificate;
+use crate::ca::issuance::Submission;
 use crate::ca::ports::StoreError;
 use crate::ca::record::{CertificateRecord, CertificateState};
 use crate::ca::request::{Request, RequestId, RequestState};
@@ -196,7 +196,7 @@ impl Core {
     }
 
     /// The precertificate, if it is young enough and enough of its validity is left; or why not.
-    fn worth_resuming(&self, record: &CertificateRecord) -> Result<SignedPrecertificate, String> {
+    fn worth_resuming(&self, record: &CertificateRecord) -> Result<Submission, String> {
         let unreadable = |e: String| format!("the precertificate does not read back: {e}");
         let certificate = Certificate::parse(record.precertificate.0.clone()).map_err(|e| unreadable(e.to_string()))?;
         let (now, signed_at) = (self.clock.now(), record.signed_at);
@@ -209,6 +209,6 @@ impl Core {
         if left < whole / 2 {
             return Err("it was interrupted, and less than half of its validity is left".into());
         }
-        SignedPrecertificate::restore(certificate, signed_at).map_err(|e| unreadable(e.to_string()))
+        Submission::precertificate(certificate, signed_at).map_err(|e| unreadable(e.to_string()))
     }
 }

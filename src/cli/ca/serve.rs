@@ -43,6 +43,8 @@ use crate::time::{Clock, SystemClock};
 
 /// How long a log that failed is left alone, where there is none in its place.
 const FAILURE_PAUSE_MS: u64 = 1_000;
+/// How long one question may take the trust engine.
+const ENGINE_TIMEOUT_MS: u64 = 2_000;
 /// Requests that may wait for the writer.
 const QUEUE_LIMIT: usize = 4096;
 /// Issuances at a time; more are asked to come again.
@@ -169,7 +171,7 @@ impl RunningCa {
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn CaStore>,
             logs: logs(&config)?,
-            trust: None,
+            trust: None, // the engine of `[trust]`, once there is an adapter
             ca: issuing,
             linter,
             policy: rules(&config)?,
@@ -323,6 +325,7 @@ fn settings(config: &CaConfig) -> Settings {
         attempts: issuance.attempts.get(),
         straggler_ms: issuance.straggler_ms.into(),
         failure_pause_ms: FAILURE_PAUSE_MS,
+        engine_timeout_ms: ENGINE_TIMEOUT_MS,
         queue_limit: QUEUE_LIMIT,
         max_issuances: MAX_ISSUANCES,
         resume_window_ms: RESUME_WINDOW_MS,
