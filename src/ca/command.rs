@@ -1,12 +1,12 @@
 //! What the CA can be told to do, with everything that is random already in it.
 
+mod needs;
+
 use super::application::{Application, Octets};
-use super::ports::Key;
 use super::record::RevocationRecord;
 use super::request::{Credential, EngineScore, RequestId};
 use super::serial::Serial;
-use super::state::State;
-use super::token::{TokenId, TokenScope, TokenSecret, TokenUse};
+use super::token::{TokenId, TokenScope, TokenSecret};
 use crate::apki::AgentUri;
 use crate::apki::status::RevocationReason;
 use crate::apki::trust_score::Score;
@@ -201,67 +201,6 @@ pub enum Revoker {
 }
 
 impl Command {
-    /// What must be loaded to decide this. What is loaded may call for more, so this is to be asked
-    /// again until nothing is missing.
-    pub fn needs(&self, state: &State) -> Vec<Key> {
-        let keys = match self {
-            Self::MintToken { secret, .. } => vec![Key::Token(secret.id)],
-            Self::WithdrawToken { token, .. } => vec![Key::Token(*token)],
-            Self::Enrol { request, secret, application, .. } => {
-                let mut keys =
-                    vec![Key::Token(secret.id), Key::Agent(application.agent.clone()), Key::Request(*request)];
-                if let Some(TokenUse::Spent(earlier)) = state.token(&secret.id).map(|token| token.used) {
-                    keys.push(Key::Request(earlier));
-                }
-                keys
-            }
-            Self::Renew { request, serial, .. } => {
-                let mut keys = vec![Key::Certificate(*serial), Key::Request(*request)];
-                if let Some(current) = state.certificate(serial) {
-                    keys.extend([Key::Request(current.request), Key::Agent(current.agent.clone())]);
-                    keys.extend(current.renewal.map(Key::Request));
-                }
-                keys
-            }
-            Self::Approve { request, .. } | Self::Deny { request, .. } | Self::Expire { request } => {
-                vec![Key::Request(*request)]
-            }
-            Self::Precertify { request, serial, .. } => {
-                let mut keys = vec![Key::Request(*request), Key::Certificate(*serial)];
-                match state.request(request).map(|r| (r.credential, &r.application.agent)) {
-                    // A renewal goes on with what its certificate descends from.
-                    Some((Credential::Certificate(current), _)) => {
-                        keys.push(Key::Certificate(current));
-                        keys.extend(state.certificate(&current).map(|current| Key::Agent(current.agent.clone())));
-                    }
-                    // An enrolment takes nobody's place without leave.
-                    Some((Credential::Parent(_), _)) => unimplemented!(),
-                    Some((Credential::Token(token), agent)) => {
-                        keys.extend([Key::Token(token), Key::Agent(agent.clone())]);
-                    }
-                    None => {}
-                }
-                keys
-            }
-            Self::Delegate { .. }
-            | Self::Publish { .. }
-            | Self::Revoke { .. }
-            | Self::RestoreRevocation { .. }
-            | Self::FollowScore { .. } => unimplemented!(),
-            Self::CertifyService { serial, .. } => vec![Key::Certificate(*serial)],
-            Self::Abandon { request, serial, .. } => vec![Key::Request(*request), Key::Certificate(*serial)],
-            Self::Issue { request, serial, .. } => {
-                let agent = state.certificate(serial).map(|certificate| Key::Agent(certificate.agent.clone()));
-                let token = match state.request(request).map(|request| request.credential) {
-                    Some(Credential::Token(token)) => Some(Key::Token(token)),
-                    _ => None,
-                };
-                [Key::Request(*request), Key::Certificate(*serial)].into_iter().chain(agent).chain(token).collect()
-            }
-        };
-        keys.into_iter().filter(|key| !state.knows(key)).collect()
-    }
-
     /// What the requester is entitled by, where there is one.
     pub const fn credential(&self) -> Option<Credential> {
         match self {

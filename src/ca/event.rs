@@ -55,6 +55,9 @@ pub enum Event {
     RequestApproved {
         /// Which one.
         request: RequestId,
+        /// The score that it gets, where that is less by now than was granted: the parent's has faded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        score: Option<Score>,
     },
     /// A request came to nothing.
     RequestClosed {

@@ -8,12 +8,14 @@
 //! - [`csr`], [`application`]: what an agent asks for; [`token`], [`request`], [`record`]: what is kept
 //! - [`enrolment`] is the registration authority, with [`policy`], [`registry`] and the initial score in
 //!   [`trust`]: it decides who may have what, and never signs
+//! - [`delegation`] is the line above an agent, and `revocation` the tree below it
 //! - [`profile`], [`lint`], [`issuance`]: from a grant to a certificate with its proof from the logs
 
 pub mod application;
 pub mod authority;
 pub mod command;
 pub mod csr;
+pub mod delegation;
 mod encoding;
 pub mod enrolment;
 pub mod event;
@@ -27,6 +29,7 @@ pub mod profile;
 pub mod record;
 pub mod registry;
 pub mod request;
+mod revocation;
 pub mod serial;
 pub mod service;
 pub mod state;

@@ -19,7 +19,7 @@ pub struct CertificateRecord {
     /// The request that it answers.
     pub request: RequestId,
     /// The enrolment that it descends from, through any number of renewals: the request that came with
-    /// a token.
+    /// a token, or from a parent.
     pub enrolment: RequestId,
     /// Whose it is.
     pub agent: AgentUri,
@@ -44,7 +44,7 @@ pub struct CertificateRecord {
     /// The newest request that it was the credential of: its renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<RequestId>,
-    /// How many applications for its renewal were refused.
+    /// How many applications with it, for its renewal or for a child, were refused.
     #[serde(default)]
     pub refused: u16,
     /// How far it came.
@@ -113,7 +113,8 @@ pub struct Agent {
     /// How many agents have this one as their parent.
     #[serde(default)]
     pub children: u32,
-    /// Its certificates that were issued and had not ended when the newest was, the newest last.
+    /// Its certificates that were issued, are not revoked and had not ended when the newest was issued, the newest
+    /// last.
     #[serde(default)]
     pub live: Vec<LiveCertificate>,
     /// That its authority was taken back, until it enrols anew.
@@ -123,6 +124,19 @@ pub struct Agent {
     /// (draft 6.4); the next certificate clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reissue: Option<Reissue>,
+}
+
+impl Agent {
+    /// Its certificates that are valid at `now`. The last moment of validity is one of it (RFC 5280 section
+    /// 4.1.2.5).
+    pub fn unended(&self, now: UnixMillis) -> impl Iterator<Item = &LiveCertificate> {
+        self.live.iter().filter(move |certificate| now <= certificate.not_after)
+    }
+
+    /// Whether it has a certificate that is valid at `now`.
+    pub fn is_live(&self, now: UnixMillis) -> bool {
+        self.unended(now).next().is_some()
+    }
 }
 
 /// A certificate that may still be valid.

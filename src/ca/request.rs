@@ -94,6 +94,14 @@ impl RequestState {
         }
     }
 
+    /// What it gets or would get, while it is open.
+    pub const fn grant(&self) -> Option<&Grant> {
+        match self {
+            Self::Pending { grant, .. } | Self::Ready { grant } | Self::Processing { grant, .. } => Some(grant),
+            Self::Valid { .. } | Self::Invalid { .. } => None,
+        }
+    }
+
     /// Whether something is yet to happen with the request.
     pub const fn is_open(&self) -> bool {
         matches!(self, Self::Pending { .. } | Self::Ready { .. } | Self::Processing { .. })

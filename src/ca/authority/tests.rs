@@ -6,13 +6,15 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::apki::AgentUri;
 use crate::apki::testing::key;
-use crate::ca::application::Octets;
+use crate::ca::application::{Application, Octets};
 use crate::ca::journal::{JournalError, JournalHead, Row};
 use crate::ca::policy::ApprovalRule;
 use crate::ca::ports::{Entity, Key};
-use crate::ca::record::ReasonCode;
+use crate::ca::record::{Agent, ReasonCode};
+use crate::ca::request::RequestState;
+use crate::ca::serial::Serial;
 use crate::ca::testing::{BOT, HOUR, NOW, application, capabilities, certificate, policy, scope, secret};
-use crate::ca::token::TokenScope;
+use crate::ca::token::{TokenScope, TokenSecret};
 use crate::keys::Signer;
 
 /// A CA with a store, of which each command sees what it says that it needs, and nothing else.
@@ -136,7 +138,7 @@ impl Ca {
             if missing.is_empty() {
                 break;
             }
-            assert!(round < 4, "{missing:?}");
+            assert!(round < 12, "{missing:?}");
             for key in missing {
                 let entity = self.store.get(&key).cloned();
                 state.insert(key, entity);

@@ -16,10 +16,8 @@ pub(super) fn weigh(
     agent: Option<&Agent>,
     policy: &Policy,
     now: UnixMillis,
-    against: &mut Objections,
 ) -> (AttestationMethod, ScoreInputs) {
     let evidence = application.evidence.as_ref();
-    check(evidence, policy, against);
     let build = match evidence.and_then(|evidence| evidence.build_hash) {
         None => Build::Unstated,
         Some(hash) if policy.registry.find(&hash, &application.agent, now).is_some() => Build::Registered,
@@ -40,15 +38,11 @@ pub(super) fn weigh(
         build,
         history: History::of(agent, now),
     };
-    let inputs = score(&facts);
-    if inputs.total() < policy.min_score {
-        against.add(ReasonCode::Score, too_low(&inputs, method, policy));
-    }
-    (method, inputs)
+    (method, score(&facts))
 }
 
 /// What policy wants of the evidence, and what fits a certificate.
-fn check(evidence: Option<&Evidence>, policy: &Policy, against: &mut Objections) {
+pub(super) fn check(evidence: Option<&Evidence>, policy: &Policy, against: &mut Objections) {
     let Some(evidence) = evidence else {
         if policy.provenance.required {
             let detail = "there is no evidence: say from which model, framework and organization the agent is built";
@@ -88,16 +82,4 @@ fn check(evidence: Option<&Evidence>, policy: &Policy, against: &mut Objections)
 /// Whether this is on the list. An empty list knows everything that has a name.
 fn is_known(list: &[String], name: &str) -> bool {
     !name.is_empty() && (list.is_empty() || list.iter().any(|known| known == name))
-}
-
-fn too_low(inputs: &ScoreInputs, method: AttestationMethod, policy: &Policy) -> String {
-    let ScoreInputs { attestation, organization, provenance, code, history } = inputs;
-    format!(
-        "the score is {}, and this CA issues from {} on: attestation {attestation} of 30 ({}), organization \
-         {organization} of 20, provenance {provenance} of 15, code {code} of 15, history {history} of 20; name model, \
-         version, framework and build in the evidence, or have the build registered",
-        inputs.total().get(),
-        policy.min_score.get(),
-        method.name(),
-    )
 }

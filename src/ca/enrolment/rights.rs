@@ -3,11 +3,11 @@
 use sha2::{Digest, Sha256};
 
 use super::{Current, Objections, Standing};
-use crate::apki::attenuation::capabilities_within;
+use crate::apki::attenuation::{Mode, capabilities_within};
 use crate::apki::capabilities::Capabilities;
 use crate::apki::delegation::Delegation;
 use crate::apki::extension::Text;
-use crate::ca::application::{Application, Principal};
+use crate::ca::application::{Application, DelegationTerms, Principal};
 use crate::ca::policy::{Policy, PrincipalRule};
 use crate::ca::record::ReasonCode;
 
@@ -29,10 +29,26 @@ pub(super) fn capabilities(
             "the current certificate's capabilities",
             "a renewal never has more: ask for less, or enrol again with a token",
         ),
+        // What the parent has is held against them with the other rules of attenuation.
+        Standing::Child { .. } => (None, "", ""),
     };
-    let Some(asked) = application.capabilities.as_ref().or(own) else {
-        let detail = "the enrolment token names no capabilities, so the application has to: say which tools the agent is to \
-                      call; an empty list is for none";
+    let unasked = match standing {
+        Standing::Child { line, .. } if policy.delegation.mode == Mode::Subset => {
+            line.parent.party.capabilities.as_ref()
+        }
+        _ => own,
+    };
+    let Some(asked) = application.capabilities.as_ref().or(unasked) else {
+        let detail = match standing {
+            Standing::Child { .. } => {
+                "a child has less than its parent, so the application has to say what: name the tools that it is to call; \
+                 an empty list is for none"
+            }
+            _ => {
+                "the enrolment token names no capabilities, so the application has to: say which tools the agent is to \
+                 call; an empty list is for none"
+            }
+        };
         against.add(ReasonCode::Capability, detail);
         return Capabilities::default();
     };
@@ -63,21 +79,57 @@ pub(super) fn delegation(
     policy: &Policy,
     against: &mut Objections,
 ) -> Option<Delegation> {
-    let principal = application.principal.as_ref();
+    let (principal, terms) = (application.principal.as_ref(), application.terms.as_ref());
     match standing {
-        Standing::Token(_) => principal.map(|principal| root(principal, policy, against)),
-        Standing::Renewal(current) => {
-            if let Some(principal) = principal.filter(|principal| !is_as_before(principal, current, policy)) {
-                let detail = format!(
-                    "a renewal keeps the principal of the current certificate, and `{}` with these rules is another: leave \
-                     it out, or enrol again with a token",
-                    principal.human.as_str()
-                );
+        Standing::Token(_) => {
+            if terms.is_some() {
+                let detail = "how far an agent hands on that enrols with a token is said with its principal: leave the \
+                              terms of a delegation out";
                 against.add(ReasonCode::Principal, detail);
             }
-            current.delegation.clone()
+            principal.map(|principal| root(principal, policy, against))
         }
+        Standing::Child { line, .. } => {
+            if principal.is_some() {
+                let detail = "the human who answers for a child is the one who answers for its parent: leave the principal \
+                              out";
+                against.add(ReasonCode::Principal, detail);
+            }
+            line.child(terms.unwrap_or(&DelegationTerms::default()))
+        }
+        Standing::Renewal(current) => renewed(application, current, policy, against),
     }
+}
+
+/// A renewal keeps the principal, the terms and the place; below a parent the place is below its current
+/// certificate, and goes no deeper than that one allows by now.
+fn renewed(
+    application: &Application,
+    current: &Current<'_>,
+    policy: &Policy,
+    against: &mut Objections,
+) -> Option<Delegation> {
+    let other = |principal: &&Principal| !is_as_before(principal, current, policy);
+    if let Some(principal) = application.principal.as_ref().filter(other) {
+        let detail = format!(
+            "a renewal keeps the principal of the current certificate, and `{}` with these rules is another: leave it out, \
+             or enrol again with a token",
+            principal.human.as_str()
+        );
+        against.add(ReasonCode::Principal, detail);
+    }
+    let own = current.delegation.as_ref();
+    let kept = |terms: &&DelegationTerms| {
+        own.is_some_and(|own| terms.rules == own.rules && terms.max_depth.is_none_or(|depth| depth == own.max_depth))
+    };
+    if application.terms.as_ref().is_some_and(|terms| !kept(&terms)) {
+        let detail = "a renewal keeps the terms that the parent set, and these are others: leave them out, or have the \
+                      parent delegate anew";
+        against.add(ReasonCode::Principal, detail);
+    }
+    let (Some(line), Some(own)) = (current.line, own) else { return current.delegation.clone() };
+    let most = line.parent.party.delegation.as_ref().map_or(own.max_depth, |above| above.max_depth);
+    line.child(&DelegationTerms { max_depth: Some(own.max_depth.min(most)), rules: own.rules.clone() })
 }
 
 /// What stands in front of a hashed name (protocol section 6).

@@ -44,7 +44,7 @@ fn agent(ends: UnixMillis) -> Agent {
 
 /// By a token of this scope.
 fn enrol(application: &Application, scope: TokenScope, policy: &Policy) -> Assessment {
-    assess(application, &Entitlement::Token(&token(scope)), None, policy, NOW)
+    assess(application, &Entitlement::Token(&token(scope)), None, None, policy, NOW)
 }
 
 /// By a certificate for [`BOT`] with these capabilities, which answered `before`.
@@ -59,8 +59,8 @@ fn renew(application: &Application, before: &Application, may: &Capabilities, po
         agent_enrolment: None,
         state: RequestState::Invalid { why: String::new() },
     };
-    let entitlement = Entitlement::Certificate { certificate: &certificate, answered: Some(&answered) };
-    assess(application, &entitlement, Some(&agent(NOW)), policy, NOW)
+    let entitlement = Entitlement::Certificate { certificate: &certificate, answered: Some(&answered), line: None };
+    assess(application, &entitlement, Some(&agent(NOW)), None, policy, NOW)
 }
 
 fn grant(assessment: Assessment) -> Grant {
@@ -297,8 +297,8 @@ fn a_renewal_keeps_its_place_in_the_line() {
     assert_eq!(grant(of(None, &application(BOT), &policy())).delegation, None);
     // The request that was answered is gone or left the principal out: what counts is what stands there.
     let der = certificate(&before, &may, Some(&kept));
-    let entitlement = Entitlement::Certificate { certificate: &der, answered: None };
-    assert_eq!(grant(assess(&before, &entitlement, None, &policy(), NOW)).delegation, Some(kept));
+    let entitlement = Entitlement::Certificate { certificate: &der, answered: None, line: None };
+    assert_eq!(grant(assess(&before, &entitlement, None, None, &policy(), NOW)).delegation, Some(kept));
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn a_registered_build_is_verified_and_elevated() {
     assert_eq!(of(&registered("kyc")), (AttestationMethod::SelfDeclared, 45));
     assert_eq!(of(&policy()), (AttestationMethod::SelfDeclared, 45));
     let later = NOW.saturating_add(1);
-    let late = assess(&asked, &Entitlement::Token(&token(scope())), None, &registered("payments"), later);
+    let late = assess(&asked, &Entitlement::Token(&token(scope())), None, None, &registered("payments"), later);
     assert_eq!(grant(late).method, AttestationMethod::SelfDeclared);
     // Fresh evidence counts, that of the answered request does not; ten days of history do.
     let of = |asked: &Application| grant(renew(asked, &asked.clone(), &capabilities(&[]), &registered("payments")));
@@ -400,7 +400,7 @@ fn an_operator_looks_at_what_policy_holds() {
     let held = |policy: &Policy, agent: Option<&Agent>, replaces| {
         let asked = Application { evidence: Some(evidence()), ..application(BOT) };
         let token = token(TokenScope { replaces, ..scope() });
-        match assess(&asked, &Entitlement::Token(&token), agent, policy, NOW) {
+        match assess(&asked, &Entitlement::Token(&token), agent, None, policy, NOW) {
             Assessment::Granted(_) => Vec::new(),
             Assessment::Held(_, reasons) => reasons,
             Assessment::Refused(reasons) => panic!("{reasons}"),
@@ -424,8 +424,12 @@ fn an_operator_looks_at_what_policy_holds() {
 
 #[test]
 fn a_certificate_that_does_not_read_is_no_entitlement() {
-    let entitlement = Entitlement::Certificate { certificate: &[0x30, 0x00], answered: None };
-    refused(assess(&application(BOT), &entitlement, None, &policy(), NOW), &[ReasonCode::AgentUri], &["enrol again"]);
+    let entitlement = Entitlement::Certificate { certificate: &[0x30, 0x00], answered: None, line: None };
+    refused(
+        assess(&application(BOT), &entitlement, None, None, &policy(), NOW),
+        &[ReasonCode::AgentUri],
+        &["enrol again"],
+    );
 }
 
 #[test]

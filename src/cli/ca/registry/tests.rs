@@ -45,7 +45,7 @@ fn method(config: &CaConfig, agent: &str, build: &[u8; 32]) -> AttestationMethod
     let policy = policy(config, Some([7; 32]), read_registry(config).unwrap()).unwrap();
     let evidence = crate::ca::application::Evidence { build_hash: Some(*build), ..evidence() };
     let application = Application { evidence: Some(evidence), ..application(agent) };
-    match assess(&application, &Entitlement::Token(&token()), None, &policy, NOW) {
+    match assess(&application, &Entitlement::Token(&token()), None, None, &policy, NOW) {
         Assessment::Granted(grant) => grant.method,
         other => panic!("{other:?}"),
     }
