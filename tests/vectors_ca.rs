@@ -41,6 +41,7 @@ fn profile_of(vector: &Certificate) -> Profile {
         name: vector.agent_uri().unwrap(),
         spiffe: None,
         public_key: PublicKey::from_spki_der(vector.spki_der()).unwrap(),
+        status: None,
         trust_score: vector.trust_score().unwrap().unwrap(),
         capabilities: vector.capabilities().unwrap().unwrap(),
         delegation: vector.delegation().unwrap(),

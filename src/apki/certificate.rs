@@ -3,8 +3,9 @@
 
 mod agent;
 mod name_constraints;
-mod parse;
+pub(super) mod parse;
 mod standard;
+mod status;
 
 use std::fmt;
 
@@ -14,6 +15,9 @@ use thiserror::Error;
 
 pub use self::name_constraints::{NameConstraintError, uri_name_constraint_der};
 pub use self::standard::{AgentNameError, BasicConstraints, KeyUsage};
+pub use self::status::{
+    DistributionPoint, StatusUrlError, authority_info_access_der, crl_distribution_points_der,
+};
 use super::moment::Moment;
 use super::oid;
 use super::tlv::{DerError, Span};
@@ -76,14 +80,26 @@ struct Layout {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ExtensionLayout {
+pub(super) struct ExtensionLayout {
     whole: Span,
     oid: Span,
     critical: bool,
     value: Span,
 }
 
-/// One extension of a certificate.
+impl ExtensionLayout {
+    /// The extension in the octets that its layout is of.
+    pub(super) fn of(self, der: &[u8]) -> Extension<'_> {
+        Extension {
+            oid: self.oid.of(der),
+            critical: self.critical,
+            value: self.value.of(der),
+            der: self.whole.of(der),
+        }
+    }
+}
+
+/// One extension of a certificate, or of another structure that has extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extension<'a> {
     /// The content octets of the extnID, which may have arcs beyond what [`ObjectIdentifier`] holds.
@@ -181,12 +197,7 @@ impl Certificate {
 
     /// The extensions, in their order.
     pub fn extensions(&self) -> impl ExactSizeIterator<Item = Extension<'_>> + DoubleEndedIterator {
-        self.layout.extensions.iter().map(|e| Extension {
-            oid: e.oid.of(&self.der),
-            critical: e.critical,
-            value: e.value.of(&self.der),
-            der: e.whole.of(&self.der),
-        })
+        self.layout.extensions.iter().map(|extension| extension.of(&self.der))
     }
 
     /// The extension `oid`, where it is there.

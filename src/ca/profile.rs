@@ -3,14 +3,18 @@
 //! The issuer's name goes into the certificate as the octets that stand in the issuer's own: two
 //! names are the same where their octets are, and a library that re-encodes them may change them.
 
+mod helper;
 mod service;
 mod template;
 
 use thiserror::Error;
 
+pub use self::helper::{HelperProfile, HelperRole};
 pub use self::service::{HostName, ServiceProfile};
 pub use self::template::{Bearer, Statement, Template};
-pub(super) use self::template::{CLIENT_AND_SERVER, DIGITAL_SIGNATURE, VERSION_3, authority_value, name_value};
+pub(super) use self::template::{
+    CLIENT_AND_SERVER, DIGITAL_SIGNATURE, VERSION_3, authority_value, name_value, status_values,
+};
 use crate::apki::attestation::{Attestation, AttestationMethod};
 use crate::apki::capabilities::Capabilities;
 use crate::apki::certificate::Certificate;
@@ -50,6 +54,12 @@ pub enum ProfileError {
     /// Not what may stand beside the agent URI.
     #[error("`{0}` is not a SPIFFE ID: it starts with `spiffe://` and has at most 2048 visible ASCII characters")]
     Spiffe(String),
+    /// Not where anybody could ask.
+    #[error("`{0}` is not where to ask for a status: an HTTP URL of visible ASCII characters is needed")]
+    StatusUrl(String),
+    /// No name for a helper.
+    #[error("`{0}` cannot be the helper's commonName: it has 1 to 64 characters, and is not the issuer's own name")]
+    CommonName(String),
     /// The subject's key has no octets to make an identifier from.
     #[error("{0}")]
     Key(#[from] KeyError),
@@ -85,6 +95,15 @@ impl AttestationFacts {
     }
 }
 
+/// Where a certificate says to ask whether it still holds; the two may not be had one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusUrls {
+    /// The OCSP responder (authorityInfoAccess).
+    pub ocsp: AsciiText,
+    /// The revocation list that will name the certificate where it is revoked (cRLDistributionPoints).
+    pub crl: AsciiText,
+}
+
 /// All that is one agent's certificate, before anybody signs it. What is not here is the same in
 /// every certificate, or the issuer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +120,8 @@ pub struct Profile {
     pub spiffe: Option<String>,
     /// The agent's key.
     pub public_key: PublicKey,
+    /// Where to ask whether it still holds, where the CA answers that.
+    pub status: Option<StatusUrls>,
     /// agentTrustScore
     pub trust_score: TrustScore,
     /// agentCapabilities
@@ -144,6 +165,7 @@ impl Profile {
         Statement {
             not_before: self.not_before,
             not_after: self.not_after,
+            status: self.status.as_ref(),
             trust_score: &self.trust_score,
             capabilities: &self.capabilities,
             delegation: self.delegation.as_ref(),

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::profile::{AttestationFacts, Profile};
+use super::profile::{AttestationFacts, Profile, StatusUrls};
 use super::serial::Serial;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::moment::Moment;
@@ -105,7 +105,7 @@ prop_compose! {
     /// Any profile of an agent in example.com, valid for an hour from noon on.
     pub(super) fn profile()(
         serial in any::<[u8; 20]>(), instance in "[A-Za-z0-9_-]{1,64}", spiffe in option::of("spiffe://[a-z/]{1,60}"),
-        seed in 10..255u8, trust_score in trust_score(), capabilities in vec(capability(), 0..5),
+        seed in 10..255u8, status in option::of(("https?://[a-z/]{1,60}", "http://[!-~]{1,60}")), trust_score in trust_score(), capabilities in vec(capability(), 0..5),
         delegation in option::of(delegation()), provenance in option::of(provenance()),
         attestation in option::of(attestation()),
     ) -> Profile {
@@ -116,6 +116,7 @@ prop_compose! {
             name: uri(&format!("agent://example.com/org/type/{instance}")),
             spiffe,
             public_key: key(seed).public_key().clone(),
+            status: status.map(|(ocsp, crl)| status_urls(&ocsp, &crl)),
             trust_score,
             capabilities: Capabilities::new(capabilities).unwrap(),
             delegation,
@@ -128,6 +129,13 @@ prop_compose! {
             }),
         }
     }
+}
+
+/// Where to ask.
+pub(super) fn status_urls(ocsp: &str, crl: &str) -> StatusUrls {
+    use crate::apki::extension::AsciiText;
+
+    StatusUrls { ocsp: AsciiText::new(ocsp).unwrap(), crl: AsciiText::new(crl).unwrap() }
 }
 
 /// A profile with all five extensions and a score of 72.
@@ -153,6 +161,7 @@ pub(super) fn shopper() -> Profile {
         name: uri("agent://example.com/sales/shopper/one"),
         spiffe: None,
         public_key: key(50).public_key().clone(),
+        status: None,
         trust_score: TrustScore {
             score: Score::new(72).unwrap(),
             decay_rate: DecayRate::new(2).unwrap(),

@@ -63,7 +63,10 @@ fn version(der: &[u8], fields: &mut Reader<'_>) -> Result<(), CertificateError> 
 }
 
 /// `AlgorithmIdentifier ::= SEQUENCE { OBJECT IDENTIFIER, parameters ANY OPTIONAL }`
-fn signature_algorithm(der: &[u8], identifier: Element) -> Result<Option<SignatureAlgorithm>, DerError> {
+pub(in crate::apki) fn signature_algorithm(
+    der: &[u8],
+    identifier: Element,
+) -> Result<Option<SignatureAlgorithm>, DerError> {
     let mut fields = Reader::within(der, identifier.content);
     let oid = fields.expect(tlv::OID)?.content.of(der);
     let has_parameters = !fields.is_empty();
@@ -77,7 +80,7 @@ fn signature_algorithm(der: &[u8], identifier: Element) -> Result<Option<Signatu
 }
 
 /// `Name ::= SEQUENCE OF SET SIZE (1..MAX) OF SEQUENCE { OBJECT IDENTIFIER, ANY }`
-fn name(der: &[u8], fields: &mut Reader<'_>) -> Result<Span, DerError> {
+pub(in crate::apki) fn name(der: &[u8], fields: &mut Reader<'_>) -> Result<Span, DerError> {
     let name = fields.expect(tlv::SEQUENCE)?;
     let mut relative_names = Reader::within(der, name.content);
     while !relative_names.is_empty() {
@@ -104,7 +107,7 @@ fn validity(der: &[u8], validity: Element) -> Result<(Moment, Moment), DerError>
 }
 
 /// UTCTime up to 2049, GeneralizedTime from 2050 on (RFC 5280 section 4.1.2.5).
-fn time(der: &[u8], element: Element) -> Result<Moment, DerError> {
+pub(in crate::apki) fn time(der: &[u8], element: Element) -> Result<Moment, DerError> {
     let text = element.content.of(der);
     match element.tag {
         tlv::UTC_TIME => Moment::from_utc_time(text),
@@ -152,7 +155,7 @@ fn read_extensions(der: &[u8], tagged: Element) -> Result<Box<[ExtensionLayout]>
 }
 
 /// `Extension ::= SEQUENCE { OBJECT IDENTIFIER, critical BOOLEAN DEFAULT FALSE, OCTET STRING }`
-fn extension(der: &[u8], element: Element) -> Result<ExtensionLayout, DerError> {
+pub(in crate::apki) fn extension(der: &[u8], element: Element) -> Result<ExtensionLayout, DerError> {
     let mut fields = Reader::within(der, element.content);
     let oid = fields.expect(tlv::OID)?;
     let critical = match fields.optional(tlv::BOOLEAN)?.map(|critical| critical.content.of(der)) {
@@ -166,7 +169,7 @@ fn extension(der: &[u8], element: Element) -> Result<ExtensionLayout, DerError> 
 }
 
 /// The dotted form of an OID, or its octets in hex where it has arcs beyond 32 bits.
-fn name_of(oid: &[u8]) -> String {
+pub(in crate::apki) fn name_of(oid: &[u8]) -> String {
     ObjectIdentifier::from_bytes(oid).map_or_else(|_| hex::encode(oid), |oid| oid.to_string())
 }
 

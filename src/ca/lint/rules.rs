@@ -12,7 +12,7 @@ use crate::apki::precertificate::Precertificate;
 use crate::apki::{ExtensionError, oid};
 use crate::ca::profile::{
     CLIENT_AND_SERVER, DIGITAL_SIGNATURE, MAX_VALIDITY_SECONDS, MIN_VALIDITY_SECONDS, Profile, authority_value,
-    name_value,
+    name_value, status_values,
 };
 use crate::ca::serial::Serial;
 use crate::keys::{PublicKey, key_identifier};
@@ -64,6 +64,7 @@ rules! {
     ExtendedKeyUsage, "extended-key-usage", "extKeyUsage is clientAuth and serverAuth";
     AuthorityKeyIdentifier, "authority-key-identifier", "authorityKeyIdentifier is the issuer's subjectKeyIdentifier";
     SubjectKeyIdentifier, "subject-key-identifier", "subjectKeyIdentifier is made from the key (RFC 7093, method 1)";
+    StatusUrls, "status-urls", "authorityInfoAccess and cRLDistributionPoints have the URLs asked for, and nothing else";
     TrustScore, "trust-score", "agentTrustScore is strict and the one asked for";
     Tier, "tier", "trustTier is the tier of score";
     Capabilities, "capabilities", "agentCapabilities are strict and those asked for";
@@ -112,12 +113,14 @@ const fn place(oid: ObjectIdentifier, critical: bool, required: bool) -> Place {
     Place { oid, critical, required }
 }
 
-const SHARED: [Place; 10] = [
+const SHARED: [Place; 12] = [
     place(oid::SUBJECT_ALT_NAME, true, true),
     place(oid::KEY_USAGE, true, true),
     place(oid::EXTENDED_KEY_USAGE, false, true),
     place(oid::AUTHORITY_KEY_IDENTIFIER, false, true),
     place(oid::SUBJECT_KEY_IDENTIFIER, false, true),
+    place(oid::AUTHORITY_INFO_ACCESS, false, false),
+    place(oid::CRL_DISTRIBUTION_POINTS, false, false),
     place(oid::AGENT_TRUST_SCORE, false, true),
     place(oid::AGENT_CAPABILITIES, false, true),
     place(oid::AGENT_DELEGATION, false, false),
@@ -126,16 +129,16 @@ const SHARED: [Place; 10] = [
 ];
 
 /// The extensions of a precertificate.
-pub(super) const PRECERTIFICATE: [Place; 11] = {
-    let [a, b, c, d, e, f, g, h, i, j] = SHARED;
-    [a, b, c, d, e, f, g, h, i, j, place(oid::PRECERTIFICATE_POISON, true, true)]
+pub(super) const PRECERTIFICATE: [Place; 13] = {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = SHARED;
+    [a, b, c, d, e, f, g, h, i, j, k, l, place(oid::PRECERTIFICATE_POISON, true, true)]
 };
 
 /// The extensions of a final certificate.
-pub(super) const FINAL: [Place; 12] = {
-    let [a, b, c, d, e, f, g, h, i, j] = SHARED;
+pub(super) const FINAL: [Place; 14] = {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = SHARED;
     let last = place(oid::PRECERTIFICATE_SIGNATURE, false, true);
-    [a, b, c, d, e, f, g, h, i, j, place(oid::SIGNED_AGENT_TIMESTAMP_LIST, false, true), last]
+    [a, b, c, d, e, f, g, h, i, j, k, l, place(oid::SIGNED_AGENT_TIMESTAMP_LIST, false, true), last]
 };
 
 /// Which rule a certificate breaks that does not parse.
@@ -250,6 +253,15 @@ pub(super) fn check_asked(certificate: &Certificate, asked: &Profile) -> Verdict
     demand(names == expected, Rule::Name, String::from_utf8_lossy(names).escape_debug())?;
     let spki = certificate.spki_der();
     demand(spki == asked.public_key.spki_der(), Rule::Key, hex::encode(spki))?;
+
+    let (access, points) = match &asked.status {
+        Some(urls) => status_values(urls).map_err(|e| Rule::StatusUrls.broken(e))?,
+        None => Default::default(),
+    };
+    for (oid, expected) in [(oid::AUTHORITY_INFO_ACCESS, access), (oid::CRL_DISTRIBUTION_POINTS, points)] {
+        let found = value(certificate, &oid);
+        demand(found == expected, Rule::StatusUrls, format_args!("{oid} {}", hex::encode(found)))?;
+    }
 
     let score = strict(certificate.trust_score(), Rule::TrustScore)?;
     demand(score.as_ref() == Some(&asked.trust_score), Rule::TrustScore, format_args!("{score:?}"))?;

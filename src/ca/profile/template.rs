@@ -2,8 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{AttestationFacts, MAX_SPIFFE, MAX_VALIDITY_SECONDS, MIN_VALIDITY_SECONDS, ProfileError};
+use super::{AttestationFacts, MAX_SPIFFE, MAX_VALIDITY_SECONDS, MIN_VALIDITY_SECONDS, ProfileError, StatusUrls};
 use crate::apki::capabilities::Capabilities;
+use crate::apki::certificate::{authority_info_access_der, crl_distribution_points_der};
 use crate::apki::delegation::Delegation;
 use crate::apki::moment::Moment;
 use crate::apki::precertificate::{EXTENSIONS, extension_der, poison_der};
@@ -34,6 +35,8 @@ pub struct Statement<'a> {
     pub not_before: Moment,
     /// The last moment: 5 minutes to 24 hours later.
     pub not_after: Moment,
+    /// Where to ask whether the certificates still hold.
+    pub status: Option<&'a StatusUrls>,
     /// agentTrustScore
     pub trust_score: &'a TrustScore,
     /// agentCapabilities
@@ -66,7 +69,7 @@ pub struct Template {
     names: Vec<u8>,
     /// The extensions between the name and the key identifier of the subject.
     before_key: Vec<u8>,
-    /// The extensions behind it; the poison is the last.
+    /// The extensions behind it, from where to ask for a status; the poison is the last.
     after_key: Vec<u8>,
 }
 
@@ -88,7 +91,8 @@ impl Template {
             return Err(ProfileError::Validity { not_before, not_after });
         }
         let validity = encode(tlv::SEQUENCE, &[&not_before.to_validity_der(), &not_after.to_validity_der()]);
-        let mut after_key = agent_extensions(statement)?;
+        let mut after_key = status_extensions(statement.status)?;
+        after_key.extend_from_slice(&agent_extensions(statement)?);
         after_key.extend_from_slice(&poison_der());
         Ok(Self {
             names: [algorithm.algorithm_identifier_der(), issuer_name_der, &validity, &encode(tlv::SEQUENCE, &[])]
@@ -125,6 +129,28 @@ impl Template {
             ],
         ))
     }
+}
+
+/// authorityInfoAccess and cRLDistributionPoints, neither critical; nothing without URLs.
+fn status_extensions(urls: Option<&StatusUrls>) -> Result<Vec<u8>, ProfileError> {
+    let Some(urls) = urls else { return Ok(Vec::new()) };
+    let (access, points) = status_values(urls)?;
+    Ok([
+        extension_der(&oid::AUTHORITY_INFO_ACCESS, false, &access),
+        extension_der(&oid::CRL_DISTRIBUTION_POINTS, false, &points),
+    ]
+    .concat())
+}
+
+/// The values of authorityInfoAccess and cRLDistributionPoints.
+pub(in crate::ca) fn status_values(urls: &StatusUrls) -> Result<(Vec<u8>, Vec<u8>), ProfileError> {
+    for url in [urls.ocsp.as_str(), urls.crl.as_str()] {
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        if rest.is_none_or(str::is_empty) || !url.bytes().all(|c| c.is_ascii_graphic()) {
+            return Err(ProfileError::StatusUrl(url.to_owned()));
+        }
+    }
+    Ok((authority_info_access_der(urls.ocsp.as_str()), crl_distribution_points_der(urls.crl.as_str(), None)))
 }
 
 /// The agent extensions, in the order of their numbers, each as DER and none critical.

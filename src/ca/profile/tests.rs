@@ -6,7 +6,7 @@ use super::*;
 use crate::apki::oid;
 use crate::apki::precertificate::{Precertificate, extension_der};
 use crate::apki::testing::key;
-use crate::ca::tests::{NOON, issuer, key_pairs, moment, profile, shopper, sign};
+use crate::ca::tests::{NOON, issuer, key_pairs, moment, profile, shopper, sign, status_urls};
 use crate::keys::Signer;
 use crate::time::UnixMillis;
 
@@ -32,6 +32,11 @@ fn read_back(certificate: &Certificate) -> Profile {
         name: certificate.agent_uri().unwrap(),
         spiffe: names.get(1).map(|name| String::from_utf8(name.to_vec()).unwrap()),
         public_key: PublicKey::from_spki_der(certificate.spki_der()).unwrap(),
+        status: certificate.ocsp_url().unwrap().map(|ocsp| {
+            let crl = certificate.crl_distribution_point().unwrap().unwrap();
+            assert_eq!(crl.crl_issuer, None);
+            status_urls(ocsp, crl.url)
+        }),
         trust_score: certificate.trust_score().unwrap().unwrap(),
         capabilities: certificate.capabilities().unwrap().unwrap(),
         delegation: certificate.delegation().unwrap(),
@@ -72,6 +77,30 @@ fn is_the_profile_of_the_draft() {
         assert_eq!(certificate.extension(&oid::KEY_USAGE).unwrap().value, [0x03, 0x02, 0x07, 0x80]);
         let usages = certificate.extension(&oid::EXTENDED_KEY_USAGE).unwrap().value;
         assert_eq!(hex::encode(usages), "301406082b0601050507030206082b06010505070301");
+    }
+}
+
+#[test]
+fn where_to_ask_stands_between_the_standard_and_the_agent_extensions() {
+    let status = Some(status_urls("http://ca.example.com/ocsp", "http://ca.example.com/crl/7"));
+    let certificate = built(&Profile { status, ..shopper() }, &key(1));
+    assert_eq!(certificate.ocsp_url(), Ok(Some("http://ca.example.com/ocsp")));
+    assert_eq!(certificate.crl_url(), Ok(Some("http://ca.example.com/crl/7")));
+    let places: Vec<_> = certificate.extensions().map(|e| (e.oid.to_vec(), e.critical)).collect();
+    let expected = [
+        oid::SUBJECT_KEY_IDENTIFIER,
+        oid::AUTHORITY_INFO_ACCESS,
+        oid::CRL_DISTRIBUTION_POINTS,
+        oid::AGENT_TRUST_SCORE,
+    ];
+    assert_eq!(places[4..8], expected.map(|oid| (oid.as_bytes().to_vec(), false)));
+    assert!(Precertificate::of(&certificate).unwrap().is_some());
+    for bad in ["", "http://", "ldap://x", "http://a b", "ftp://example.com/"] {
+        for urls in [status_urls(bad, "http://a"), status_urls("http://a", bad)] {
+            let profile = Profile { status: Some(urls), ..shopper() };
+            let refused = profile.precertificate_tbs(&issuer(&key(1)), SignatureAlgorithm::Ed25519);
+            assert_eq!(refused, Err(ProfileError::StatusUrl(bad.to_owned())));
+        }
     }
 }
 

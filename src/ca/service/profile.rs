@@ -59,6 +59,7 @@ pub(super) fn profile(
         name: application.agent.clone(),
         spiffe: application.spiffe.clone(),
         public_key: application.public_key.clone(),
+        status: None,
         trust_score: TrustScore {
             score: grant.score,
             decay_rate: policy.decay_rate,

@@ -81,6 +81,7 @@ impl Claims {
         Ok(take(&Statement {
             not_before,
             not_after,
+            status: None,
             trust_score: &trust_score,
             capabilities: &self.capabilities,
             delegation: Some(&delegation),

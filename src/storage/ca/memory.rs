@@ -1,14 +1,14 @@
 //! A CA's store in memory that fails on demand, for tests of everything that stands on the port.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
 
 pub use super::super::memory::Fault;
 use super::super::memory::Faults;
 use crate::ca::ports::{
-    CaStore, CertificateRecord, CertificateSearch, Commit, CommitError, Entity, JournalHead, Key, MAX_LISTED, Place,
-    Request, RequestId, RevocationRecord, Serial, StoreError,
+    Agent, AgentUri, CaStore, CertificateRecord, CertificateSearch, Children, Commit, CommitError, Entity, JournalHead,
+    Key, MAX_LISTED, Place, Request, RequestId, RevocationRecord, Serial, StoreError,
 };
 use crate::time::UnixMillis;
 
@@ -27,6 +27,8 @@ pub enum Call {
     OpenRequests,
     /// [`CaStore::certificates`]
     Certificates,
+    /// [`CaStore::revocations`]
+    Revocations,
     /// [`CaStore::serial_of`]
     SerialOf,
 }
@@ -36,6 +38,7 @@ struct Kept {
     head: JournalHead,
     rows: Vec<Vec<u8>>,
     entities: BTreeMap<Key, Entity>,
+    children: BTreeMap<AgentUri, BTreeSet<AgentUri>>,
     commits: usize,
 }
 
@@ -79,9 +82,36 @@ impl MemoryCaStore {
 impl Kept {
     fn apply(&mut self, commit: Commit) {
         self.rows.extend(commit.rows);
-        self.entities.extend(commit.entities.into_iter().map(|entity| (entity.key(), entity)));
+        commit.entities.into_iter().for_each(|entity| self.put(entity));
         self.head = commit.head;
         self.commits += 1;
+    }
+
+    fn put(&mut self, entity: Entity) {
+        let key = entity.key();
+        match &entity {
+            Entity::Children(_) => return,
+            Entity::Agent(agent) => {
+                if let Some(Entity::Agent(Agent { parent: Some(earlier), .. })) = self.entities.get(&key) {
+                    self.children.entry(earlier.clone()).or_default().remove(&agent.uri);
+                }
+                if let Some(parent) = &agent.parent {
+                    self.children.entry(parent.clone()).or_default().insert(agent.uri.clone());
+                }
+            }
+            _ => {}
+        }
+        self.entities.insert(key, entity);
+    }
+
+    fn get(&self, key: &Key) -> Option<Entity> {
+        match key {
+            Key::Children(parent) => {
+                let agents = self.children.get(parent).cloned().unwrap_or_default();
+                Some(Entity::Children(Children { parent: parent.clone(), agents }))
+            }
+            _ => self.entities.get(key).cloned(),
+        }
     }
 
     fn certificates(&self) -> impl Iterator<Item = &CertificateRecord> {
@@ -101,7 +131,7 @@ impl CaStore for MemoryCaStore {
     fn load(&self, keys: &[Key]) -> Result<Vec<Option<Entity>>, StoreError> {
         self.read(Call::Load)?;
         let kept = self.kept.lock();
-        Ok(keys.iter().map(|key| kept.entities.get(key).cloned()).collect())
+        Ok(keys.iter().map(|key| kept.get(key)).collect())
     }
 
     fn commit(&self, commit: Commit) -> Result<(), CommitError> {
@@ -160,11 +190,19 @@ impl CaStore for MemoryCaStore {
 
     fn revocations(
         &self,
-        _ends: UnixMillis,
-        _after: Option<(UnixMillis, Serial)>,
-        _limit: usize,
+        ends: UnixMillis,
+        after: Option<(UnixMillis, Serial)>,
+        limit: usize,
     ) -> Result<Vec<RevocationRecord>, StoreError> {
-        unimplemented!()
+        self.read(Call::Revocations)?;
+        let kept = self.kept.lock();
+        let found = kept.entities.values().filter_map(|entity| match entity {
+            Entity::Revocation(revocation) if revocation.not_after >= ends => Some(revocation),
+            _ => None,
+        });
+        let mut found: Vec<_> = found.filter(|r| after.is_none_or(|after| (r.not_after, r.serial) > after)).collect();
+        found.sort_by_key(|r| (r.not_after, r.serial));
+        Ok(found.into_iter().take(limit).cloned().collect())
     }
 
     fn serial_of(&self, fingerprint: &[u8; 32]) -> Result<Option<Serial>, StoreError> {

@@ -1,20 +1,20 @@
 //! A CA in RocksDB: one synced write batch per commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use parking_lot::Mutex;
-use rocksdb::{IteratorMode, ReadOptions, SnapshotWithThreadMode, WriteBatch};
+use rocksdb::{DBRawIteratorWithThreadMode, IteratorMode, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch};
 use sha2::{Digest, Sha256};
 
 pub use super::super::database::OpenError;
 use super::super::database::{Database, Kind, Rocks, Shape, Table, store_error};
-use super::schema::{self, FORMAT, FORMAT_KEY, Family, HEAD_KEY};
+use super::schema::{self, FORMAT, FORMAT_KEY, Family, HEAD_KEY, IndexEntry};
 use crate::ca::ports::{
-    CaStore, CertificateRecord, CertificateSearch, Commit, CommitError, Entity, JournalHead, Key, MAX_LISTED, Request,
-    RequestId, RevocationRecord, Serial, StoreError,
+    AgentUri, CaStore, CertificateRecord, CertificateSearch, Children, Commit, CommitError, Entity, JournalHead, Key,
+    MAX_LISTED, Request, RequestId, RevocationRecord, Serial, StoreError,
 };
 use crate::time::UnixMillis;
 
@@ -33,6 +33,9 @@ static KIND: Kind = Kind {
         table(Family::ByAgent, Shape::Compressible),
         table(Family::ByTime, Shape::Plain),
         table(Family::ByFingerprint, Shape::Hashes),
+        table(Family::Children, Shape::Compressible),
+        table(Family::Revocations, Shape::Compressible),
+        table(Family::ByEnd, Shape::Plain),
     ],
 };
 
@@ -54,6 +57,7 @@ impl RocksCaStore {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(|e| OpenError::new(path, e))?;
+        refuse_older(path)?;
         let store = Self::with(Database::open(path, &KIND)?, path)?;
         store.put_format().map_err(|e| OpenError::new(path, e))?;
         let head = store.checked_head().map_err(|e| OpenError::new(path, e))?;
@@ -64,6 +68,7 @@ impl RocksCaStore {
     /// Opens the database in `path`, which must be there, for reading alone: nothing in it
     /// changes, and a commit fails. No CA can work on it meanwhile.
     pub fn open_read_only(path: &Path) -> Result<Self, OpenError> {
+        refuse_older(path)?;
         Self::with(Database::open_read_only(path, &KIND)?, path)
     }
 
@@ -73,13 +78,7 @@ impl RocksCaStore {
         match (read(FORMAT_KEY)?, read(HEAD_KEY)?) {
             (Some(format), _) if format == FORMAT => {}
             (None, None) => {}
-            (format, _) => {
-                let (found, ours) = (format.unwrap_or_default(), String::from_utf8_lossy(FORMAT));
-                let found = String::from_utf8_lossy(&found).into_owned();
-                let reason =
-                    format!("its format is `{found}`, and this program reads `{ours}`: use the one that wrote it");
-                return Err(OpenError::new(path, reason));
-            }
+            (format, _) => return Err(other_format(path, &format.unwrap_or_default())),
         }
         Ok(Self { database, head: Mutex::default() })
     }
@@ -117,7 +116,9 @@ impl RocksCaStore {
         let mut sizes = BTreeMap::from([(Family::Journal, view.head()?.rows)]);
         for entity in entities {
             let key = entity.key();
-            *sizes.entry(schema::entity_key(&key).0).or_default() += 1;
+            // Children follow from the agents below, each of which is looked at.
+            let Some((family, _)) = schema::entity_key(&key) else { continue };
+            *sizes.entry(family).or_default() += 1;
             if view.entities(std::slice::from_ref(&key))?.first().and_then(Option::as_ref) != Some(entity) {
                 return Ok(Some(format!("{key:?} is not kept as the journal tells it")));
             }
@@ -154,9 +155,16 @@ impl RocksCaStore {
         for (number, row) in (commit.base.rows..).zip(&commit.rows) {
             batch.put_cf(&journal, number.to_be_bytes(), row);
         }
+        let mut earlier = self.movable(commit)?;
         for entity in &commit.entities {
-            let (place, key) = schema::entity_key(&entity.key());
-            batch.put_cf(&family(place)?, key, schema::write_entity(entity).map_err(unwritable)?);
+            let Some((place, key, value)) = schema::write_entity(entity).map_err(unwritable)? else { continue };
+            batch.put_cf(&family(place)?, key, value);
+            // Before the new places are put in: some may be the same.
+            if let Some(earlier) = earlier.get_mut(&entity.key()) {
+                for left in std::mem::replace(earlier, schema::index_entries(entity)) {
+                    batch.delete_cf(&family(left.family)?, left.key);
+                }
+            }
             for entry in schema::index_entries(entity) {
                 let index = family(entry.family)?;
                 match entry.value {
@@ -167,6 +175,18 @@ impl RocksCaStore {
         }
         batch.put_cf(&state, HEAD_KEY, serde_json::to_vec(&commit.head).map_err(unwritable)?);
         Ok(batch)
+    }
+
+    /// What the indexes say at present of those entities of a commit that may have other places behind it. Only
+    /// the writer changes them, so this holds until the batch is written.
+    fn movable(&self, commit: &Commit) -> Result<BTreeMap<Key, Vec<IndexEntry>>, StoreError> {
+        let keys: Vec<Key> = commit.entities.iter().filter(|entity| schema::moves(entity)).map(Entity::key).collect();
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let found = self.view().entities(&keys)?;
+        let places = |entity: Option<Entity>| entity.as_ref().map(schema::index_entries).unwrap_or_default();
+        Ok(keys.into_iter().zip(found.into_iter().map(places)).collect())
     }
 }
 
@@ -231,7 +251,7 @@ impl CaStore for RocksCaStore {
         let found = view.scan(stretch.family, &stretch.from, stretch.to.as_deref(), IteratorMode::End)?;
         let keys = found.take(search.limit.min(MAX_LISTED)).map(|item| {
             let (key, _) = item?;
-            let serial = key.get(stretch.prefix.len()..).and_then(schema::read_place_key);
+            let serial = key.get(stretch.prefix.len()..).and_then(schema::read_moment_key);
             Ok(Key::Certificate(serial.ok_or_else(|| damaged(stretch.family, &key, "is no key"))?))
         });
         let found = view.indexed(stretch.family, &keys.collect::<Result<Vec<_>, _>>()?)?;
@@ -241,11 +261,23 @@ impl CaStore for RocksCaStore {
 
     fn revocations(
         &self,
-        _ends: UnixMillis,
-        _after: Option<(UnixMillis, Serial)>,
-        _limit: usize,
+        ends: UnixMillis,
+        after: Option<(UnixMillis, Serial)>,
+        limit: usize,
     ) -> Result<Vec<RevocationRecord>, StoreError> {
-        unimplemented!()
+        let view = self.view();
+        // The first key behind another one is that one with an octet more.
+        let behind = after.map(|(end, serial)| [&schema::moment_key(end, &serial)[..], &[0]].concat());
+        let from = behind.into_iter().chain([ends.get().to_be_bytes().to_vec()]).max().unwrap_or_default();
+        let found = view.scan(Family::ByEnd, &from, None, IteratorMode::Start)?.take(limit);
+        let keys = found.map(|item| {
+            let (key, _) = item?;
+            let serial = schema::read_moment_key(&key).ok_or_else(|| damaged(Family::ByEnd, &key, "is no key"))?;
+            Ok(Key::Revocation(serial))
+        });
+        let found = view.indexed(Family::ByEnd, &keys.collect::<Result<Vec<_>, _>>()?)?;
+        let revocation = |entity| if let Entity::Revocation(r) = entity { Some(r) } else { None };
+        Ok(found.into_iter().filter_map(revocation).collect())
     }
 
     fn serial_of(&self, fingerprint: &[u8; 32]) -> Result<Option<Serial>, StoreError> {
@@ -253,6 +285,32 @@ impl CaStore for RocksCaStore {
         let damaged = |e| damaged(Family::ByFingerprint, fingerprint, &format!("is no serial number ({e})"));
         found.map(|octets| Serial::from_bytes(&octets).map_err(damaged)).transpose()
     }
+}
+
+/// Refuses a database of an earlier layout before anything is added to it, so that the program that wrote it
+/// can go on with it. A family that is missing tells such a one from ours; but one that was just being made
+/// has no layout yet.
+fn refuse_older(path: &Path) -> Result<(), OpenError> {
+    let Ok(found) = Rocks::list_cf(&Options::default(), path) else { return Ok(()) };
+    let state = Family::State.name();
+    let has = |name: &str| found.iter().any(|found| found == name);
+    if !has(state) || Family::ALL.into_iter().all(|family| has(family.name())) {
+        return Ok(());
+    }
+    let unread = |e: rocksdb::Error| OpenError::new(path, e.into_string());
+    let database =
+        Rocks::open_cf_for_read_only(&Options::default(), path, ["default", state], false).map_err(unread)?;
+    let Some(family) = database.cf_handle(state) else { return Ok(()) };
+    match database.get_cf(&family, FORMAT_KEY).map_err(unread)? {
+        Some(format) => Err(other_format(path, &format)),
+        None => Ok(()),
+    }
+}
+
+fn other_format(path: &Path, found: &[u8]) -> OpenError {
+    let (found, ours) = (String::from_utf8_lossy(found), String::from_utf8_lossy(FORMAT));
+    let reason = format!("its format is `{found}`, and this program reads `{ours}`: use the one that wrote it");
+    OpenError::new(path, reason)
 }
 
 /// The database at one moment.
@@ -273,24 +331,46 @@ impl<'a> View<'a> {
         serde_json::from_slice(&head).map_err(unreadable)
     }
 
+    /// What is kept under these keys: all that has a place of its own is asked for at once, and the children of
+    /// however many agents are found by one iterator.
     fn entities(&self, keys: &[Key]) -> Result<Vec<Option<Entity>>, StoreError> {
-        let places: Vec<(Family, Vec<u8>)> = keys.iter().map(schema::entity_key).collect();
-        let families = places.iter().map(|(family, _)| self.database.family(family.name()));
+        let places: Vec<Option<(Family, Vec<u8>)>> = keys.iter().map(schema::entity_key).collect();
+        let families = places.iter().flatten().map(|(family, _)| self.database.family(family.name()));
         let families = families.collect::<Result<Vec<_>, _>>()?;
-        let values = self.snapshot.multi_get_cf(families.iter().zip(places.iter().map(|(_, key)| key)));
+        let octets = places.iter().flatten().map(|(_, key)| key);
+        let mut values = self.snapshot.multi_get_cf(families.iter().zip(octets)).into_iter();
+        let mut children = None;
         let mut found = Vec::with_capacity(keys.len());
-        for ((key, (family, octets)), value) in keys.iter().zip(&places).zip(values) {
-            let read =
-                |value: Vec<u8>| schema::read_entity(key, &value).map_err(|what| damaged(*family, octets, &what));
-            found.push(value.map_err(store_error)?.map(read).transpose()?);
+        for (key, place) in keys.iter().zip(&places) {
+            found.push(match (key, place) {
+                (Key::Children(parent), _) => {
+                    let index = match &mut children {
+                        Some(index) => index,
+                        none => none.insert(self.children()?),
+                    };
+                    Some(Entity::Children(children_of(parent, index)?))
+                }
+                (_, Some((family, octets))) => {
+                    let read = |value: Vec<u8>| {
+                        schema::read_entity(key, &value).map_err(|what| damaged(*family, octets, &what))
+                    };
+                    let value = values.next().transpose().map_err(store_error)?.flatten();
+                    value.map(read).transpose()?
+                }
+                (_, None) => None,
+            });
         }
         Ok(found)
+    }
+
+    fn children(&self) -> Result<DBRawIteratorWithThreadMode<'_, Rocks>, StoreError> {
+        Ok(self.snapshot.raw_iterator_cf(&self.database.family(Family::Children.name())?))
     }
 
     /// What the keys of an index speak of, which must be there.
     fn indexed(&self, index: Family, keys: &[Key]) -> Result<Vec<Entity>, StoreError> {
         let missing = |key: &Key| {
-            let (family, octets) = schema::entity_key(key);
+            let (family, octets) = schema::entity_key(key).unwrap_or((index, Vec::new()));
             damaged(family, &octets, &format!("is missing, though {} has it", index.name()))
         };
         let found = self.entities(keys)?.into_iter().zip(keys);
@@ -313,6 +393,21 @@ impl<'a> View<'a> {
         let found = self.snapshot.iterator_cf_opt(&self.database.family(family.name())?, options, mode);
         Ok(found.map(|item| item.map_err(store_error)))
     }
+}
+
+/// The agents below this parent, by an iterator over `children` that may stand anywhere.
+fn children_of(parent: &AgentUri, index: &mut DBRawIteratorWithThreadMode<'_, Rocks>) -> Result<Children, StoreError> {
+    let prefix = schema::agent_prefix(parent.as_str());
+    let mut agents = BTreeSet::new();
+    index.seek(&prefix);
+    while let Some(key) = index.key() {
+        let Some(child) = key.strip_prefix(&prefix[..]) else { break };
+        agents.insert(schema::read_child(child).ok_or_else(|| damaged(Family::Children, key, "is no key"))?);
+        index.next();
+    }
+    // An iterator that stops may have failed: a descendant that is not seen would escape.
+    index.status().map_err(store_error)?;
+    Ok(Children { parent: parent.clone(), agents })
 }
 
 fn damaged(family: Family, key: &[u8], what: &str) -> StoreError {

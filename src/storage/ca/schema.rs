@@ -12,13 +12,16 @@
 //! | `certificates_by_agent`       | agent URI, 0, signed at, serial   |                              |
 //! | `certificates_by_time`        | signed at, serial                 |                              |
 //! | `certificates_by_fingerprint` | SHA-256 of the final certificate  | serial number                |
+//! | `children`                    | parent's URI, 0, agent URI        |                              |
+//! | `revocations`                 | serial number                     | JSON                         |
+//! | `revocations_by_end`          | not after, serial                 |                              |
 //!
 //! Integers are big-endian, and in indexes the length of a serial number, one octet, stands before
-//! it, so that keys lie in the order of what they stand for. The indexes follow from the entity alone:
-//! what they are made of never changes in an entity once it is kept, except whether a request is open
-//! and a certificate is issued.
+//! it, so that keys lie in the order of what they stand for. The indexes follow from the entity alone.
+//! What they are made of changes in an entity once it is kept only where [`moves`] says so, besides
+//! whether a request is open and a certificate is issued.
 
-use crate::ca::ports::{CertificateSearch, Entity, Key, Place, Request, RequestId, Serial};
+use crate::ca::ports::{AgentUri, CertificateSearch, Entity, Key, Place, Request, RequestId, Serial};
 use crate::time::UnixMillis;
 
 /// Key of the format in `state`.
@@ -26,7 +29,7 @@ pub const FORMAT_KEY: &[u8] = b"format";
 /// Key of the journal's head in `state`.
 pub const HEAD_KEY: &[u8] = b"head";
 /// This layout.
-pub const FORMAT: &[u8] = b"atl ca 1";
+pub const FORMAT: &[u8] = b"atl ca 2";
 
 /// A column family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,11 +54,17 @@ pub enum Family {
     ByTime,
     /// Serial numbers by fingerprint of the final certificate.
     ByFingerprint,
+    /// Agents by the agent above them.
+    Children,
+    /// Revocations by serial number.
+    Revocations,
+    /// Revocations by the end of the certificate.
+    ByEnd,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::State,
         Self::Journal,
         Self::Tokens,
@@ -66,6 +75,9 @@ impl Family {
         Self::ByAgent,
         Self::ByTime,
         Self::ByFingerprint,
+        Self::Children,
+        Self::Revocations,
+        Self::ByEnd,
     ];
 
     /// Its name in the database.
@@ -81,30 +93,38 @@ impl Family {
             Self::ByAgent => "certificates_by_agent",
             Self::ByTime => "certificates_by_time",
             Self::ByFingerprint => "certificates_by_fingerprint",
+            Self::Children => "children",
+            Self::Revocations => "revocations",
+            Self::ByEnd => "revocations_by_end",
         }
     }
 }
 
-/// Where the entity of this key is, and under which octets.
-pub fn entity_key(key: &Key) -> (Family, Vec<u8>) {
-    match key {
+/// Where the entity of this key is, and under which octets; `None` for children, which are not kept but
+/// found in the index of that name.
+pub fn entity_key(key: &Key) -> Option<(Family, Vec<u8>)> {
+    Some(match key {
         Key::Token(id) => (Family::Tokens, id.as_bytes().to_vec()),
         Key::Request(id) => (Family::Requests, id.as_bytes().to_vec()),
         Key::Agent(uri) => (Family::Agents, uri.as_str().into()),
         Key::Certificate(serial) => (Family::Certificates, serial.as_bytes().to_vec()),
-        Key::Children(_) | Key::Revocation(_) => unimplemented!(),
-    }
+        Key::Revocation(serial) => (Family::Revocations, serial.as_bytes().to_vec()),
+        Key::Children(_) => return None,
+    })
 }
 
-/// Writes an entity.
-pub fn write_entity(entity: &Entity) -> Result<Vec<u8>, serde_json::Error> {
-    match entity {
-        Entity::Token(token) => serde_json::to_vec(token),
-        Entity::Request(request) => serde_json::to_vec(request),
-        Entity::Agent(agent) => serde_json::to_vec(agent),
-        Entity::Certificate(certificate) => serde_json::to_vec(certificate),
-        Entity::Children(_) | Entity::Revocation(_) => unimplemented!(),
-    }
+/// Writes an entity that is kept, with the place it is kept in; `None` for children.
+pub fn write_entity(entity: &Entity) -> Result<Option<(Family, Vec<u8>, Vec<u8>)>, serde_json::Error> {
+    let Some((family, key)) = entity_key(&entity.key()) else { return Ok(None) };
+    let value = match entity {
+        Entity::Token(token) => serde_json::to_vec(token)?,
+        Entity::Request(request) => serde_json::to_vec(request)?,
+        Entity::Agent(agent) => serde_json::to_vec(agent)?,
+        Entity::Certificate(certificate) => serde_json::to_vec(certificate)?,
+        Entity::Revocation(revocation) => serde_json::to_vec(revocation)?,
+        Entity::Children(_) => return Ok(None),
+    };
+    Ok(Some((family, key, value)))
 }
 
 /// Reads the entity of this key.
@@ -114,10 +134,17 @@ pub fn read_entity(key: &Key, octets: &[u8]) -> Result<Entity, String> {
         Key::Request(_) => serde_json::from_slice(octets).map(Entity::Request),
         Key::Agent(_) => serde_json::from_slice(octets).map(Entity::Agent),
         Key::Certificate(_) => serde_json::from_slice(octets).map(Entity::Certificate),
-        Key::Children(_) | Key::Revocation(_) => unimplemented!(),
+        Key::Revocation(_) => serde_json::from_slice(octets).map(Entity::Revocation),
+        Key::Children(_) => return Err("is never kept by itself".into()),
     };
     let entity = read.map_err(|e| format!("does not read ({e})"))?;
     if entity.key() == *key { Ok(entity) } else { Err("is what belongs under another key".into()) }
+}
+
+/// Whether a later version of this entity may have other places in the indexes, so that what the one before
+/// it had must be taken away: an agent goes from one parent to another.
+pub const fn moves(entity: &Entity) -> bool {
+    matches!(entity, Entity::Agent(_) | Entity::Revocation(_))
 }
 
 /// What an index says of an entity.
@@ -135,8 +162,14 @@ pub struct IndexEntry {
 pub fn index_entries(entity: &Entity) -> Vec<IndexEntry> {
     let there = |family, key| IndexEntry { family, key, value: Some(Vec::new()) };
     match entity {
-        Entity::Token(_) | Entity::Agent(_) => Vec::new(),
-        Entity::Children(_) | Entity::Revocation(_) => unimplemented!(),
+        Entity::Token(_) | Entity::Children(_) => Vec::new(),
+        Entity::Agent(agent) => {
+            let parent = agent.parent.iter();
+            parent.map(|parent| there(Family::Children, child_key(parent, &agent.uri))).collect()
+        }
+        Entity::Revocation(revocation) => {
+            vec![there(Family::ByEnd, moment_key(revocation.not_after, &revocation.serial))]
+        }
         Entity::Request(request) => {
             let value = request.state.is_open().then(Vec::new);
             vec![IndexEntry { family: Family::OpenRequests, key: request_place(request), value }]
@@ -171,16 +204,31 @@ pub fn read_open_key(key: &[u8]) -> Option<RequestId> {
 
 /// Key of a certificate in `certificates_by_time`.
 pub fn place_key(place: &Place) -> Vec<u8> {
-    let serial = place.serial.as_bytes();
-    // At most 20 octets.
-    [&place.signed_at.get().to_be_bytes()[..], &[serial.len() as u8], serial].concat()
+    moment_key(place.signed_at, &place.serial)
 }
 
-/// The certificate that a key in `certificates_by_time` speaks of, or the end of one in
-/// `certificates_by_agent`.
-pub fn read_place_key(key: &[u8]) -> Option<Serial> {
+/// Key of a moment in the life of a certificate, in `certificates_by_time` and `revocations_by_end`.
+pub fn moment_key(at: UnixMillis, serial: &Serial) -> Vec<u8> {
+    let serial = serial.as_bytes();
+    // At most 20 octets.
+    [&at.get().to_be_bytes()[..], &[serial.len() as u8], serial].concat()
+}
+
+/// The certificate that a key in `certificates_by_time` or `revocations_by_end` speaks of, or the end of one
+/// in `certificates_by_agent`.
+pub fn read_moment_key(key: &[u8]) -> Option<Serial> {
     let (length, serial) = key.split_first_chunk::<8>()?.1.split_first()?;
     Serial::from_bytes(serial).ok().filter(|_| usize::from(*length) == serial.len())
+}
+
+/// Key in `children` of an agent below this parent.
+pub fn child_key(parent: &AgentUri, agent: &AgentUri) -> Vec<u8> {
+    [&agent_prefix(parent.as_str()), agent.as_str().as_bytes()].concat()
+}
+
+/// The agent that a key in `children` speaks of, by what stands in it behind the parent's prefix.
+pub fn read_child(octets: &[u8]) -> Option<AgentUri> {
+    std::str::from_utf8(octets).ok().and_then(|uri| AgentUri::parse(uri).ok())
 }
 
 /// A stretch of an index of certificates, to be read from its end.
@@ -212,6 +260,7 @@ pub fn stretch(search: &CertificateSearch) -> Option<Stretch> {
     to.as_ref().is_none_or(|to| from < *to).then_some(Stretch { family, prefix, from, to })
 }
 
-fn agent_prefix(uri: &str) -> Vec<u8> {
+/// What begins all keys of one agent in `certificates_by_agent`, and of one parent in `children`.
+pub fn agent_prefix(uri: &str) -> Vec<u8> {
     [uri.as_bytes(), &[0]].concat()
 }

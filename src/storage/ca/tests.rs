@@ -1,5 +1,6 @@
 //! One suite for both stores, and what only a disk can do.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -8,9 +9,10 @@ use tempfile::TempDir;
 
 use super::memory::{Call, Fault, MemoryCaStore};
 use super::rocks::RocksCaStore;
-use super::schema::{FORMAT_KEY, Family, HEAD_KEY, open_key, place_key};
+use super::schema::{FORMAT_KEY, Family, HEAD_KEY, child_key, moment_key, open_key, place_key};
 use crate::apki::attestation::AttestationMethod;
 use crate::apki::capabilities::Capabilities;
+use crate::apki::status::RevocationReason;
 use crate::apki::trust_score::Score;
 use crate::ca::application::{Application, Octets};
 use crate::ca::event::{Actor, Event};
@@ -93,6 +95,11 @@ suite!(
     a_fingerprint_is_found_once_the_certificate_is_issued,
     pages_are_what_a_filter_finds,
     no_page_has_more_than_the_most,
+    children_follow_their_parents,
+    children_are_what_a_filter_finds,
+    revocations_come_by_their_end,
+    many_agents_and_their_children_load_at_once,
+    a_commit_that_fails_moves_nobody,
 );
 
 fn at(millis: u64) -> UnixMillis {
@@ -196,6 +203,28 @@ fn agent(name: &str) -> Agent {
         live: Vec::new(),
         revoked: None,
         reissue: None,
+    }
+}
+
+fn below(name: &str, parent: Option<&str>) -> Entity {
+    Entity::Agent(Agent { parent: parent.map(uri), ..agent(name) })
+}
+
+fn children(store: &impl CaStore, parent: &str) -> Vec<String> {
+    let found = store.load(&[Key::Children(uri(parent))]).unwrap();
+    let [Some(Entity::Children(Children { parent: whose, agents }))] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(*whose, uri(parent));
+    agents.iter().map(|agent| agent.as_str().rsplit('/').next().unwrap().to_owned()).collect()
+}
+
+fn revocation(n: u8, not_after: u64) -> RevocationRecord {
+    RevocationRecord {
+        serial: serial(n),
+        agent: n.is_multiple_of(2).then(|| uri("1")),
+        at: at(5),
+        reason: RevocationReason::KeyCompromise,
+        signed_at: at(4),
+        not_after: at(not_after),
     }
 }
 
@@ -410,6 +439,181 @@ fn no_page_has_more_than_the_most<S: Subject>() {
     }
 }
 
+fn children_follow_their_parents<S: Subject>() {
+    let subject = S::new();
+    let store = subject.store();
+    assert_eq!(children(store, "1"), [""; 0]);
+    // Names of which one begins another are told apart.
+    put(store, vec![below("2", Some("1")), below("3", Some("1")), below("4", Some("11")), below("5", Some("1-"))]);
+    assert_eq!((children(store, "1"), children(store, "11")), (vec!["2".into(), "3".into()], vec!["4".to_string()]));
+    // What is committed as children is never kept: it follows from the agents.
+    let lie = Children { parent: uri("1"), agents: [uri("9")].into() };
+    put(store, vec![Entity::Children(lie.clone()), below("6", Some("1"))]);
+    put(store, vec![Entity::Children(Children { agents: Default::default(), ..lie })]);
+    assert_eq!(children(store, "1"), ["2", "3", "6"]);
+    // An agent moves, loses its parent, gets it back, stays where it is, and all that within one commit too.
+    put(store, vec![below("2", Some("11")), below("3", None)]);
+    assert_eq!((children(store, "1"), children(store, "11")), (vec!["6".to_string()], vec!["2".into(), "4".into()]));
+    put(store, vec![below("3", Some("1")), below("6", Some("1")), below("4", Some("11")), below("4", None)]);
+    put(store, vec![below("5", Some("1")), below("5", Some("11")), below("5", Some("2")), below("5", Some("11"))]);
+    let subject = subject.restart();
+    let store = subject.store();
+    assert_eq!(
+        (children(store, "1"), children(store, "11")),
+        (vec!["3".into(), "6".into()], vec!["2".into(), "5".into()])
+    );
+    assert_eq!((children(store, "1-"), children(store, "2")), (vec![], vec![]));
+    // With others, in any order, some twice.
+    let [one, two] = [Key::Children(uri("1")), Key::Children(uri("2"))];
+    let keys = [two.clone(), Key::Agent(uri("9")), one.clone(), Key::Agent(uri("5")), one];
+    let found = store.load(&keys).unwrap();
+    let keyed: Vec<_> = found.iter().map(|entity| entity.as_ref().map(Entity::key)).collect();
+    let known = |i: usize| Some(keys[i].clone());
+    assert_eq!(keyed, [known(0), None, known(2), known(3), known(4)]);
+    assert_eq!((&found[2], &found[3]), (&found[4], &Some(below("5", Some("11")))));
+}
+
+fn children_are_what_a_filter_finds<S: Subject>() {
+    let name = || prop::sample::select(vec!["1", "11", "1-", "1_", "2", "3"]);
+    let commits = prop::collection::vec(prop::collection::vec((name(), prop::option::of(name())), 1..5), 1..6);
+    proptest!(ProptestConfig::with_cases(12), |(commits in commits)| {
+        let mut subject = S::new();
+        let mut parents = BTreeMap::new();
+        for (i, moves) in commits.iter().enumerate() {
+            put(subject.store(), moves.iter().map(|(agent, parent)| below(agent, *parent)).collect());
+            parents.extend(moves.iter().copied());
+            if i == 1 {
+                subject = subject.restart();
+            }
+        }
+        for parent in ["1", "11", "1-", "1_", "2", "3"] {
+            let below = parents.iter().filter(|(_, of)| **of == Some(parent)).map(|(agent, _)| uri(agent));
+            let expected = Children { parent: uri(parent), agents: below.collect() };
+            let found = subject.store().load(&[Key::Children(uri(parent))]).unwrap();
+            prop_assert_eq!(found, vec![Some(Entity::Children(expected))]);
+        }
+    });
+}
+
+fn revocations_come_by_their_end<S: Subject>() {
+    let subject = S::new();
+    // Ends around a change of length, two at the same moment, numbers of all lengths.
+    let mut all: Vec<_> = (0..12).map(|n| revocation(n, 250 + u64::from(n) * 5 % 9)).collect();
+    all.chunks(5).for_each(|some| put(subject.store(), some.iter().cloned().map(Entity::Revocation).collect()));
+    all.sort_by_key(|r| (r.not_after, r.serial));
+    let subject = subject.restart();
+    let store = subject.store();
+    for (i, one) in all.iter().enumerate() {
+        assert_eq!(store.load(&[Key::Revocation(one.serial)]), Ok(vec![Some(Entity::Revocation(one.clone()))]));
+        let place = Some((one.not_after, one.serial));
+        assert_eq!(store.revocations(at(0), place, 100).unwrap(), all[i + 1..], "behind {i}");
+        assert_eq!(store.revocations(at(0), place, 2).unwrap(), all[i + 1..(i + 3).min(all.len())]);
+    }
+    assert_eq!(store.load(&[Key::Revocation(serial(99))]), Ok(vec![None]));
+    for ends in 248..262 {
+        let expected: Vec<_> = all.iter().filter(|r| r.not_after >= at(ends)).cloned().collect();
+        assert_eq!(store.revocations(at(ends), None, usize::MAX).unwrap(), expected, "{ends}");
+        // Whichever of both lies further on counts.
+        let place = Some((all[3].not_after, all[3].serial));
+        let expected: Vec<_> = all[4..].iter().filter(|r| r.not_after >= at(ends)).cloned().collect();
+        assert_eq!(store.revocations(at(ends), place, 100).unwrap(), expected, "{ends}");
+    }
+    assert_eq!(store.revocations(at(0), None, 0), Ok(vec![]));
+    assert_eq!(store.revocations(at(u64::MAX), None, 5), Ok(vec![]));
+    // Should an end ever change, it is listed once, where it belongs.
+    let later = RevocationRecord { not_after: at(900), ..all[0].clone() };
+    put(store, vec![Entity::Revocation(later.clone())]);
+    let expected: Vec<_> = all[1..].iter().cloned().chain([later]).collect();
+    assert_eq!(store.revocations(at(0), None, 100), Ok(expected));
+}
+
+fn many_agents_and_their_children_load_at_once<S: Subject>() {
+    let subject = S::new();
+    let name = |n: u32| format!("a{n}");
+    let all: Vec<_> = (1..10_000).map(|n| below(&name(n), Some(&name(n / 8)))).collect();
+    put(subject.store(), all.clone());
+    // Everybody again, unchanged: what is read back for that is one question too.
+    put(subject.store(), all);
+    let keys = (0..10_000).flat_map(|n| [Key::Agent(uri(&name(n))), Key::Children(uri(&name(n)))]);
+    let keys: Vec<_> = keys.collect();
+    let watch = crate::time::Stopwatch::start();
+    let found = subject.store().load(&keys).unwrap();
+    // Some tens of milliseconds; a snapshot or a scan of everything for each takes many times as long.
+    assert!(watch.elapsed().as_millis() < 3_000, "{:?}", watch.elapsed());
+    let sizes = found.iter().flatten().map(|entity| match entity {
+        Entity::Children(children) => children.agents.len(),
+        _ => 0,
+    });
+    assert_eq!((found.iter().flatten().count(), sizes.sum::<usize>()), (19_999, 9_999));
+}
+
+fn a_commit_that_fails_moves_nobody<S: Subject>() {
+    let subject = S::new();
+    let store = subject.store();
+    put(store, vec![below("2", Some("1"))]);
+    let good = commit(store, 1, vec![below("2", Some("3")), Entity::Revocation(revocation(1, 9))]);
+    let fenced = Commit { base: JournalHead { hash: [9; 32], ..good.base }, ..good.clone() };
+    let misled = Commit { head: good.base, ..good.clone() };
+    assert!(store.commit(fenced).is_err() && store.commit(misled).is_err());
+    assert_eq!((children(store, "1"), children(store, "3")), (vec!["2".to_string()], vec![]));
+    assert_eq!(store.revocations(at(0), None, 9), Ok(vec![]));
+    store.commit(good).unwrap();
+    let subject = subject.restart();
+    assert_eq!((children(subject.store(), "1"), children(subject.store(), "3")), (vec![], vec!["2".to_string()]));
+    assert_eq!(subject.store().revocations(at(0), None, 9), Ok(vec![revocation(1, 9)]));
+}
+
+#[test]
+fn a_fault_in_a_move_leaves_all_of_it_or_nothing() {
+    for (fault, parent) in [(Fault::Unavailable, "1"), (Fault::Lost, "1"), (Fault::Persisted, "3")] {
+        let store = MemoryCaStore::default();
+        put(&store, vec![below("2", Some("1"))]);
+        store.fail(Call::Commit, 0, fault);
+        let moved = commit(&store, 1, vec![below("2", Some("3")), Entity::Revocation(revocation(1, 9))]);
+        assert!(store.commit(moved).is_err());
+        let found = store.copy();
+        let expected = if parent == "3" { (vec![], vec!["2".to_string()]) } else { (vec!["2".to_string()], vec![]) };
+        assert_eq!((children(&found, "1"), children(&found, "3")), expected, "{fault:?}");
+        assert_eq!(found.revocations(at(0), None, 9).unwrap().len(), usize::from(parent == "3"), "{fault:?}");
+    }
+}
+
+/// What the audit compares: a store that holds other children or revocations than follow is found out.
+#[test]
+fn what_does_not_follow_from_the_journal_is_found() {
+    let entities = vec![below("2", Some("1")), below("1", None), Entity::Revocation(revocation(1, 9))];
+    let derived = Children { parent: uri("1"), agents: Default::default() };
+    let all = || entities.iter().cloned().chain([Entity::Children(derived.clone())]).collect::<Vec<_>>();
+    let kept = || {
+        let subject = OnDisk::new();
+        put(&subject.store, vec![below("2", Some("3"))]);
+        put(&subject.store, all());
+        subject.stop()
+    };
+    let difference = |dir: &TempDir, entities: &[Entity]| {
+        RocksCaStore::open_read_only(dir.path()).unwrap().difference(entities.iter()).unwrap()
+    };
+    let dir = kept();
+    assert_eq!(difference(&dir, &all()), None);
+    let unrevoked = difference(&dir, &entities[..2]).unwrap();
+    assert!(unrevoked.contains("revocations"), "{unrevoked}");
+    let moved = difference(&dir, &[below("2", Some("3")), below("1", None), entities[2].clone()]).unwrap();
+    assert!(moved.contains("is not kept as the journal tells"), "{moved}");
+    let (child, end) = (child_key(&uri("1"), &uri("2")), moment_key(at(9), &serial(1)));
+    for (family, key, value, words) in [
+        (Family::Children, &child, None, "not in its place in children"),
+        (Family::Children, &child_key(&uri("3"), &uri("2")), Some(&b""[..]), "2 entries are kept in children, and 1"),
+        (Family::ByEnd, &end, None, "not in its place in revocations_by_end"),
+        (Family::ByEnd, &moment_key(at(8), &serial(1)), Some(b""), "2 entries are kept in revocations_by_end, and 1"),
+        (Family::Revocations, &serial(1).as_bytes().to_vec(), None, "is not kept as the journal tells"),
+    ] {
+        let dir = kept();
+        damage(dir.path(), family, key, value);
+        let found = difference(&dir, &all()).unwrap();
+        assert!(found.contains(words), "{found}");
+    }
+}
+
 #[test]
 fn faults_hit_the_call_that_they_are_meant_for() {
     let store = MemoryCaStore::default();
@@ -429,10 +633,11 @@ fn faults_hit_the_call_that_they_are_meant_for() {
     assert!(matches!(store.journal(0, 1), Err(StoreError::Corrupt(_))));
     assert!(store.load(&[]).is_ok() && store.journal(0, 1).is_ok());
     let search = CertificateSearch::default();
-    for call in [Call::Head, Call::OpenRequests, Call::Certificates, Call::SerialOf] {
+    for call in [Call::Head, Call::OpenRequests, Call::Certificates, Call::SerialOf, Call::Revocations] {
         store.fail(call, 0, Fault::Lost);
     }
     assert!(store.head().is_err() && store.open_requests(None, 1).is_err());
+    assert!(store.revocations(at(0), None, 1).is_err());
     assert!(store.certificates(&search).is_err() && store.serial_of(&[0; 32]).is_err());
     assert!(store.tamper(0, |row| row.clear()) && !store.tamper(9, Vec::clear));
     assert_eq!(store.journal(0, 1), Ok(vec![vec![]]));
@@ -457,6 +662,7 @@ fn filled() -> TempDir {
         Entity::Request(request(1, 5, RequestState::Ready { grant: grant() })),
         Entity::Agent(agent("1")),
         Entity::Certificate(certificate(1, "1", 8, issued(4))),
+        Entity::Revocation(revocation(1, 9)),
     ];
     subject.store.commit(commit(&subject.store, 3, entities)).unwrap();
     subject.stop()
@@ -476,9 +682,10 @@ fn damaged_entities_are_named() {
         (Key::Request(RequestId::new([1; 16])), "requests", hex::encode([1; 16])),
         (Key::Agent(uri("1")), "agents", uri("1").to_string()),
         (Key::Certificate(serial(1)), "certificates", serial(1).to_string()),
+        (Key::Revocation(serial(1)), "revocations", serial(1).to_string()),
     ];
     for (key, family, name) in &keys {
-        let (place, octets) = super::schema::entity_key(key);
+        let (place, octets) = super::schema::entity_key(key).unwrap();
         for wrong in [&b"{"[..], b"", b"{\"id\":7}", &other] {
             damage(dir.path(), place, &octets, Some(wrong));
             let store = RocksCaStore::open(dir.path()).unwrap();
@@ -487,6 +694,10 @@ fn damaged_entities_are_named() {
     }
     let store = RocksCaStore::open(dir.path()).unwrap();
     corrupt(store.open_requests(None, 5), &["requests", &keys[1].2]);
+    corrupt(store.revocations(at(0), None, 5), &["revocations", &keys[4].2]);
+    // What replaces an entity that does not read must not leave its old places behind.
+    let replacement = commit(&store, 1, vec![Entity::Agent(agent("1"))]);
+    assert!(matches!(store.commit(replacement), Err(CommitError::NotWritten(why)) if why.contains("agents")));
     corrupt(store.certificates(&CertificateSearch { limit: 5, ..Default::default() }), &["certificates", &keys[3].2]);
 }
 
@@ -496,6 +707,8 @@ fn damaged_indexes_are_named() {
     damage(dir.path(), Family::Certificates, serial(1).as_bytes(), None);
     damage(dir.path(), Family::Requests, &[1; 16], None);
     damage(dir.path(), Family::ByFingerprint, &[4; 32], Some(b"x"));
+    damage(dir.path(), Family::Revocations, serial(1).as_bytes(), None);
+    damage(dir.path(), Family::Children, &[uri("1").as_str().as_bytes(), b"\0agent://?"].concat(), Some(b""));
     let store = RocksCaStore::open(dir.path()).unwrap();
     let search = CertificateSearch { limit: 5, ..Default::default() };
     let of_agent = CertificateSearch { agent: Some(uri("1")), ..search.clone() };
@@ -503,6 +716,8 @@ fn damaged_indexes_are_named() {
     corrupt(store.certificates(&of_agent), &["missing", "certificates_by_agent", &serial(1).to_string()]);
     corrupt(store.open_requests(None, 1), &["missing", "open_requests", &hex::encode([1; 16])]);
     corrupt(store.serial_of(&[4; 32]), &["certificates_by_fingerprint", &hex::encode([4; 32])]);
+    corrupt(store.revocations(at(0), None, 5), &["missing", "revocations_by_end", &serial(1).to_string()]);
+    corrupt(store.load(&[Key::Children(uri("1"))]), &["children", "no key"]);
     drop(store);
 
     let cut = |key: Vec<u8>| key[..key.len() - 1].to_vec();
@@ -556,13 +771,43 @@ fn other_databases_are_refused_and_left_as_they_are() {
     drop(RocksStore::open(log.path()).unwrap());
     drop(RocksCaStore::open(ca.path()).unwrap());
 
-    damage(ca.path(), Family::State, FORMAT_KEY, Some(b"atl ca 2"));
+    damage(ca.path(), Family::State, FORMAT_KEY, Some(b"atl ca 3"));
     for error in [RocksCaStore::open(ca.path()).err(), RocksCaStore::open_read_only(ca.path()).err()] {
         let error = error.unwrap().to_string();
-        assert!(error.contains("`atl ca 2`") && error.contains("`atl ca 1`"), "{error}");
+        assert!(error.contains("`atl ca 3`") && error.contains("`atl ca 2`"), "{error}");
     }
     damage(ca.path(), Family::State, FORMAT_KEY, None);
     assert!(RocksCaStore::open(ca.path()).is_err());
+}
+
+#[test]
+fn a_database_of_an_earlier_layout_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let families = ["state", "journal", "tokens", "requests", "agents"];
+    let older = |format: Option<&[u8]>| {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        let database = DB::open_cf(&options, dir.path(), families).unwrap();
+        let state = database.cf_handle("state").unwrap();
+        format.into_iter().for_each(|format| database.put_cf(state, FORMAT_KEY, format).unwrap());
+    };
+    older(Some(b"atl ca 1"));
+    for error in [RocksCaStore::open(dir.path()).err(), RocksCaStore::open_read_only(dir.path()).err()] {
+        let error = error.unwrap().to_string();
+        assert!(error.contains("`atl ca 1`") && error.contains("use the one that wrote it"), "{error}");
+    }
+    // It has the families that it had, so the program that wrote it opens it.
+    assert_eq!(DB::list_cf(&Options::default(), dir.path()).unwrap().len(), families.len() + 1);
+    older(None);
+
+    // One that was only begun is finished.
+    let begun = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    drop(DB::open_cf(&options, begun.path(), ["state", "journal"]).unwrap());
+    assert_eq!(RocksCaStore::open(begun.path()).unwrap().head(), Ok(JournalHead::default()));
 }
 
 #[test]
