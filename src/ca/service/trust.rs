@@ -18,6 +18,7 @@ use crate::apki::trust_score::Score;
 use crate::ca::application::Application;
 use crate::ca::authority::Refusal;
 use crate::ca::command::Command;
+use crate::ca::enrolment;
 use crate::ca::ports::{EngineScore, Entity, Key, ScoreChange, TrustScores};
 use crate::ca::record::{Agent, CertificateRecord};
 use crate::ca::request::{Request, RequestState};
@@ -108,8 +109,8 @@ impl Core {
 
     async fn assessed(&self, application: &Application) -> Result<Option<EngineScore>, CaError> {
         let agent = self.agent(&application.agent).await?;
-        let base = base(application, agent.as_ref(), &self.policy, self.clock.now());
-        self.score_of(&application.agent, base).await
+        let base = enrolment::base(application, agent.as_ref(), &self.policy, self.clock.now());
+        self.score_of(&application.agent, base.total()).await
     }
 
     async fn score_of(&self, agent: &AgentUri, base: Score) -> Result<Option<EngineScore>, CaError> {
@@ -266,9 +267,4 @@ impl Core {
         }
         Ok(self.certificate(agent.current).await?.score > change.score)
     }
-}
-
-// TEMPORARY
-fn base(_: &Application, _: Option<&Agent>, _: &crate::ca::policy::Policy, _: crate::time::UnixMillis) -> Score {
-    Score::MAX
 }
