@@ -90,6 +90,10 @@ impl Core {
     fn precertificate(&self, serial: Serial, request: &Request, grant: &Grant) -> Result<Submission, CaError> {
         let watch = Stopwatch::start();
         let now = self.clock.now();
+        if let Some(end) = grant.ends_by.filter(|end| *end <= now) {
+            let why = format!("the parent's certificate ended at {end}, and nothing can be issued below it: ask again");
+            return Err(Refusal::Conflict(why).into());
+        }
         let (backdate, issuer) = (self.settings.backdate_ms, self.ca.certificate());
         let validity = Validity::new(now, backdate, grant.validity_seconds, grant.ends_by, issuer)
             .ok_or_else(|| CaError::Internal(format!("no certificate can be dated {now}: set the clock right")))?;
@@ -112,7 +116,8 @@ impl Core {
         certificate.map_err(|e| internal(&e))
     }
 
-    /// Records a final certificate. Where that does not succeed, nobody has seen it and nobody will.
+    /// Records a final certificate. Where that does not succeed, nobody has seen it and nobody will: what was
+    /// decided against meanwhile, since somebody above was revoked, comes to nothing.
     pub(super) async fn issued(
         &self,
         request: RequestId,
@@ -121,9 +126,14 @@ impl Core {
     ) -> Result<Request, CaError> {
         let fingerprint = Sha256::digest(certificate.der()).into();
         let certificate = Octets(certificate.der().to_vec());
-        let issue = Command::Issue { request, serial, fingerprint, certificate };
-        let told = self.record(issue).await?;
-        told.request.ok_or_else(|| CaError::Internal(format!("request {request} is gone")))
+        match self.record(Command::Issue { request, serial, fingerprint, certificate }).await {
+            Ok(told) => told.request.ok_or_else(|| CaError::Internal(format!("request {request} is gone"))),
+            Err(CaError::Refusal(refusal)) => {
+                self.abandon(request, serial, refusal.to_string()).await;
+                Err(refusal.into())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Records that a precertificate comes to nothing. Where that does not succeed, the request stays

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::CaError;
 use super::core::Core;
 use crate::apki::Certificate;
+use crate::ca::authority::Refusal;
 use crate::ca::command::Command;
 use crate::ca::issuance::Submission;
 use crate::ca::ports::StoreError;
@@ -40,7 +41,7 @@ const AT_A_TIME: usize = 16;
 /// When a request is tried again, and how often it was.
 struct Tries {
     count: u32,
-    /// `None`: not before the next start, as the fault is ours and would not go away.
+    /// `None`: not before the next start, as what is in the way would not go away.
     due: Option<Instant>,
 }
 
@@ -138,7 +139,8 @@ impl Core {
             *tried = Tries { count: tried.count.saturating_add(1), due: Some(Instant::now() + back_off) };
             if let Err(error) = outcome {
                 tracing::warn!(request = %id, %error, "an open request could not be dealt with yet");
-                if matches!(error, CaError::Internal(_)) {
+                // Neither a fault of ours goes away by itself, nor is what is revoked ever good again.
+                if matches!(error, CaError::Internal(_) | CaError::Refusal(Refusal::Unauthorized(_))) {
                     tried.due = None;
                 }
             }
