@@ -5,6 +5,7 @@
 
 mod ca;
 mod log;
+mod ocsp;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 pub use self::ca::{AuditQuery, CaClient, CertificatesQuery, Standing};
 pub use self::log::LogClient;
+pub use self::ocsp::ocsp;
 use crate::api::{Problem, Token};
 
 /// The status of most successes.
@@ -92,6 +94,14 @@ impl ClientError {
     pub fn token(&self) -> Option<Token> {
         match self {
             Self::Problem { problem, .. } => problem.token(),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status, where there was an answer that is none of 200.
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Problem { status, .. } | Self::Status { status, .. } => Some(*status),
             _ => None,
         }
     }

@@ -15,9 +15,7 @@ use thiserror::Error;
 
 pub use self::name_constraints::{NameConstraintError, uri_name_constraint_der};
 pub use self::standard::{AgentNameError, BasicConstraints, KeyUsage};
-pub use self::status::{
-    DistributionPoint, StatusUrlError, authority_info_access_der, crl_distribution_points_der,
-};
+pub use self::status::{DistributionPoint, StatusUrlError, authority_info_access_der, crl_distribution_points_der};
 use super::moment::Moment;
 use super::oid;
 use super::tlv::{DerError, Span};
@@ -90,12 +88,7 @@ pub(super) struct ExtensionLayout {
 impl ExtensionLayout {
     /// The extension in the octets that its layout is of.
     pub(super) fn of(self, der: &[u8]) -> Extension<'_> {
-        Extension {
-            oid: self.oid.of(der),
-            critical: self.critical,
-            value: self.value.of(der),
-            der: self.whole.of(der),
-        }
+        Extension { oid: self.oid.of(der), critical: self.critical, value: self.value.of(der), der: self.whole.of(der) }
     }
 }
 

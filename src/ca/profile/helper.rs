@@ -109,11 +109,10 @@ impl HelperRole {
                 ]
                 .concat()
             }
-            Self::CrlSigner => [
-                extension_der(&oid::BASIC_CONSTRAINTS, true, NO_CA),
-                extension_der(&oid::KEY_USAGE, true, CRL_SIGN),
-            ]
-            .concat(),
+            Self::CrlSigner => {
+                [extension_der(&oid::BASIC_CONSTRAINTS, true, NO_CA), extension_der(&oid::KEY_USAGE, true, CRL_SIGN)]
+                    .concat()
+            }
         }
     }
 }

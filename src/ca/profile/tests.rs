@@ -87,12 +87,8 @@ fn where_to_ask_stands_between_the_standard_and_the_agent_extensions() {
     assert_eq!(certificate.ocsp_url(), Ok(Some("http://ca.example.com/ocsp")));
     assert_eq!(certificate.crl_url(), Ok(Some("http://ca.example.com/crl/7")));
     let places: Vec<_> = certificate.extensions().map(|e| (e.oid.to_vec(), e.critical)).collect();
-    let expected = [
-        oid::SUBJECT_KEY_IDENTIFIER,
-        oid::AUTHORITY_INFO_ACCESS,
-        oid::CRL_DISTRIBUTION_POINTS,
-        oid::AGENT_TRUST_SCORE,
-    ];
+    let expected =
+        [oid::SUBJECT_KEY_IDENTIFIER, oid::AUTHORITY_INFO_ACCESS, oid::CRL_DISTRIBUTION_POINTS, oid::AGENT_TRUST_SCORE];
     assert_eq!(places[4..8], expected.map(|oid| (oid.as_bytes().to_vec(), false)));
     assert!(Precertificate::of(&certificate).unwrap().is_some());
     for bad in ["", "http://", "ldap://x", "http://a b", "ftp://example.com/"] {

@@ -23,6 +23,4 @@ pub use self::nonce::{MAX_NONCE, Nonce, NonceLength};
 pub use self::request::{MAX_CERT_IDS, MAX_REQUEST, OcspRequest, OcspRequestError};
 pub use self::response::{Answer, OcspResponse, OcspResponseError, ResponderId};
 pub use self::verify::{OcspVerifyError, ResponderFault};
-pub use self::write::{
-    CertStatus, ResponseTemplate, SingleResponse, Unsuccessful, basic_response, responder_key_hash,
-};
+pub use self::write::{CertStatus, ResponseTemplate, SingleResponse, Unsuccessful, basic_response, responder_key_hash};
