@@ -6,6 +6,7 @@
 mod ca;
 mod federation;
 mod log;
+mod ocsp;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use thiserror::Error;
 pub use self::ca::{AuditQuery, CaClient, CertificatesQuery, Standing};
 pub use self::federation::{BundleClient, FetchedBundle};
 pub use self::log::LogClient;
+pub use self::ocsp::ocsp;
 use crate::api::{Problem, Token};
 
 /// The status of most successes.
@@ -94,6 +96,14 @@ impl ClientError {
     pub fn token(&self) -> Option<Token> {
         match self {
             Self::Problem { problem, .. } => problem.token(),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status, where there was an answer that is none of 200.
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Problem { status, .. } | Self::Status { status, .. } => Some(*status),
             _ => None,
         }
     }

@@ -14,7 +14,10 @@ use atl::apki::extension::Text;
 use atl::apki::trust_score::{DecayRate, Score};
 use atl::ca::issuance::{IssuingCa, KnownLog, SatRule};
 use atl::ca::lint::Linter;
-use atl::ca::policy::{ApprovalRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, ValidityRule};
+use atl::ca::policy::{
+    ApprovalRule, DEFAULT_MAX_LIVE, DelegationRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, TrustRule,
+    ValidityRule,
+};
 use atl::ca::ports::{Answer, LogSubmitter, SubmitError};
 use atl::ca::registry::Registry;
 use atl::ca::service::{CaService, Observer, Parts, Settings, SystemRandom};
@@ -130,6 +133,9 @@ fn policy() -> Policy {
         reputations: Default::default(),
         provenance: ProvenanceRule::default(),
         registry: Registry::default(),
+        delegation: DelegationRule::default(),
+        trust: TrustRule::default(),
+        max_live: DEFAULT_MAX_LIVE,
         ceiling: None,
     }
 }
@@ -243,12 +249,13 @@ struct HttpLog(LogClient);
 impl LogSubmitter for HttpLog {
     fn submit<'a>(
         &'a self,
-        precertificate: &'a [u8],
+        kind: EntryType,
+        certificate: &'a [u8],
         chain: &'a [Vec<u8>],
     ) -> Answer<'a, Result<Vec<u8>, SubmitError>> {
         let entry = SubmitEntryRequest {
-            submission: B64(precertificate.to_vec()),
-            entry_type: Some(EntryType::Precertificate),
+            submission: B64(certificate.to_vec()),
+            entry_type: Some(kind),
             chain: chain.iter().cloned().map(B64).collect(),
         };
         Box::pin(async move {

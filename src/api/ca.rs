@@ -2,10 +2,15 @@
 //!
 //! Times are milliseconds since 1970, octets base64, hashes and serial numbers lower-case hex.
 
+mod authority;
 mod query;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::authority::{
+    DelegateRequest, LineageAnswer, LineageEntry, LineageQuery, MAX_COMMENT, MAX_REVOKED, RevokeAnswer, RevokeRequest,
+    RevokedAgentAnswer, StandingAnswer,
+};
 pub use self::query::{
     AuditQuery, CertificatesQuery, Cursor, DEFAULT_PAGE, MAX_CERTIFICATES, MAX_REQUESTS, MAX_ROWS, RequestsQuery,
 };
@@ -17,7 +22,6 @@ use crate::apki::attestation::AttestationMethod;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::delegation::AttenuationRules;
 use crate::apki::extension::{AsciiText, Text};
-use crate::apki::provenance::MAX_EVIDENCE;
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::time::UnixMillis;
 
@@ -51,13 +55,8 @@ impl EnrolRequest {
     /// [`Token::Malformed`](super::Token::Malformed).
     pub fn from_json(body: &[u8]) -> Result<Self, Problem> {
         let request: Self = object("a request for a certificate", body)?;
-        let attestation = request.evidence.as_ref().and_then(|evidence| evidence.attestation.as_ref());
-        match attestation.map_or(0, |octets| octets.0.len()) {
-            0..=MAX_EVIDENCE => Ok(request),
-            length => Err(Problem::malformed(format!(
-                "`evidence.attestation` has {length} octets, and {MAX_EVIDENCE} are the most that a certificate carries"
-            ))),
-        }
+        authority::check_attestation(request.evidence.as_ref())?;
+        Ok(request)
     }
 }
 
@@ -217,7 +216,7 @@ pub struct OpenRequest {
     /// Where it stands.
     #[serde(flatten)]
     pub request: RequestAnswer,
-    /// What it came with: `token <id>` or `certificate <serial>`.
+    /// What it came with: `token <id>`, `certificate <serial>` or `parent <serial>`.
     pub credential: String,
     /// What it asks for or will get.
     pub capabilities: Capabilities,
@@ -387,6 +386,7 @@ impl<'de> Deserialize<'de> for Hex32 {
 mod tests {
     use super::*;
     use crate::api::Token;
+    use crate::apki::provenance::MAX_EVIDENCE;
 
     #[test]
     fn bodies_that_are_no_form_are_malformed() {

@@ -99,6 +99,8 @@ tokens! {
     Internal = "internal", 500, "The server failed";
     /// Too few logs vouch for the certificate at the moment; none was issued.
     LogsUnavailable = "logsUnavailable", 503, "Too few transparency logs answer";
+    /// The trust engine gives no score at the moment; nothing was issued.
+    TrustUnavailable = "trustUnavailable", 503, "The trust engine does not answer";
     /// There is too much to do.
     Overloaded = "overloaded", 503, "The server is overloaded";
     /// The log answers readers but takes nothing in.
@@ -213,6 +215,9 @@ pub struct Subproblem {
     /// What it is, for programs.
     #[serde(rename = "type")]
     pub kind: ProblemType,
+    /// Which rule of attenuation is broken, where it is one (protocol section 6), for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// What it is, for people.
     #[serde(default)]
     pub detail: String,
@@ -221,7 +226,14 @@ pub struct Subproblem {
 impl Subproblem {
     /// The reason that is known as `code`, which is no token of a problem.
     pub fn reason(code: &str, detail: impl Into<String>) -> Self {
-        Self { kind: ProblemType::Other(format!("{URN_PREFIX}{code}")), detail: detail.into() }
+        Self { kind: ProblemType::Other(format!("{URN_PREFIX}{code}")), rule: None, detail: detail.into() }
+    }
+
+    /// The same, by the rule of attenuation that is broken.
+    #[must_use]
+    pub fn by(mut self, rule: Option<String>) -> Self {
+        self.rule = rule;
+        self
     }
 }
 
@@ -272,9 +284,10 @@ impl fmt::Display for Problem {
             _ => (&self.title, &self.detail),
         };
         write!(f, "{}: {}", self.kind, if first.is_empty() { second } else { first })?;
-        self.subproblems.iter().try_for_each(|sub| match sub.detail.as_str() {
-            "" => write!(f, "\n  {}", sub.kind),
-            detail => write!(f, "\n  {}: {detail}", sub.kind),
+        self.subproblems.iter().try_for_each(|sub| {
+            write!(f, "\n  {}", sub.kind)?;
+            sub.rule.iter().try_for_each(|rule| write!(f, " ({rule})"))?;
+            if sub.detail.is_empty() { Ok(()) } else { write!(f, ": {}", sub.detail) }
         })
     }
 }
@@ -297,7 +310,7 @@ mod tests {
             "unsupportedMediaType" => 415,
             "rateLimited" => 429,
             "internal" => 500,
-            "overloaded" | "readOnly" | "shutdown" | "logsUnavailable" => 503,
+            "overloaded" | "readOnly" | "shutdown" | "logsUnavailable" | "trustUnavailable" => 503,
             _ => 400,
         };
         for token in Token::ALL {
@@ -353,6 +366,11 @@ mod tests {
             {"type": "urn:ietf:params:trans:error:score", "detail": "too low"},
         ]);
         assert_eq!(json["subproblems"], expected);
+        let broken = Subproblem::reason("attenuation", "too wide").by(Some("scope".into()));
+        let broken = Problem::new(Token::Policy, "too wide").of([broken]);
+        let member = serde_json::to_value(&broken).unwrap()["subproblems"][0]["rule"].take();
+        assert_eq!(member, "scope");
+        assert!(broken.to_string().ends_with("\n  attenuation (scope): too wide"), "{broken}");
         let again = serde_json::from_value::<Problem>(json).unwrap();
         assert_eq!(again, problem);
         assert_eq!(

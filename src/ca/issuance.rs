@@ -3,6 +3,7 @@
 //! certificate. Nothing here knows how a log is reached.
 
 mod sats;
+mod submission;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use self::sats::{Gathered, KnownLog, SatFault, SatRefusal, SatRule, Shortfall, check_sat};
+pub use self::submission::Submission;
 use super::lint::{LintFailure, Linter};
 use super::profile::{Profile, ProfileError};
 use crate::apki::certificate::{Certificate, CertificateError};
 use crate::apki::chain::{Issuer, IssuerError};
 use crate::apki::precertificate::{PoisonError, Precertificate, RecoverError, certificate_der, recover};
-use crate::apki::trust_score::Score;
 use crate::apki::{ExtensionError, oid};
 use crate::keys::{PublicKey, SignError, SignatureAlgorithm, Signer};
 use crate::log::entry::CertHash;
@@ -63,6 +64,9 @@ pub enum IssuanceError {
     /// The precertificate has no poison, so it is none.
     #[error("what was to be logged is not a precertificate: it has no poison")]
     NotPoisoned,
+    /// What is to be logged as a final certificate has the poison of a precertificate.
+    #[error("what was to be logged as a final certificate is a precertificate")]
+    Poisoned,
     /// The poison of the precertificate is not as it must be.
     #[error("what was to be logged is not a precertificate: {0}")]
     Poison(#[from] PoisonError),
@@ -158,47 +162,6 @@ impl fmt::Debug for IssuingCa {
     }
 }
 
-/// A precertificate with its signature: what is submitted to logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedPrecertificate {
-    certificate: Certificate,
-    cert_hash: CertHash,
-    score: Score,
-    signed_at: UnixMillis,
-}
-
-impl SignedPrecertificate {
-    /// A precertificate that was signed at `signed_at`, as after a restart.
-    ///
-    /// # Errors
-    /// [`IssuanceError`] where it has no well-formed poison or no readable trust score.
-    pub fn restore(certificate: Certificate, signed_at: UnixMillis) -> Result<Self, IssuanceError> {
-        Precertificate::of(&certificate)?.ok_or(IssuanceError::NotPoisoned)?;
-        let score = certificate.trust_score().map_err(IssuanceError::Score)?.ok_or(IssuanceError::NoScore)?.score;
-        Ok(Self { cert_hash: CertHash::of_certificate(certificate.der()), certificate, score, signed_at })
-    }
-
-    /// The precertificate.
-    pub const fn certificate(&self) -> &Certificate {
-        &self.certificate
-    }
-
-    /// SHA-256 of the precertificate: what every SAT must be for.
-    pub const fn cert_hash(&self) -> CertHash {
-        self.cert_hash
-    }
-
-    /// The score that the precertificate states.
-    pub const fn score(&self) -> Score {
-        self.score
-    }
-
-    /// When it was signed.
-    pub const fn signed_at(&self) -> UnixMillis {
-        self.signed_at
-    }
-}
-
 /// Signs the precertificate of a profile, once the linter has nothing against it (protocol section
 /// 3, step 1).
 ///
@@ -209,13 +172,13 @@ pub fn sign_precertificate(
     linter: &Linter,
     profile: &Profile,
     now: UnixMillis,
-) -> Result<SignedPrecertificate, IssuanceError> {
+) -> Result<Submission, IssuanceError> {
     check_linter(ca, linter)?;
     let algorithm = ca.issuer.key().algorithm();
     let tbs = profile.precertificate_tbs(ca.certificate(), algorithm)?;
     linter.precertificate(&tbs, profile, now)?;
     let der = certificate_der(&tbs, algorithm.algorithm_identifier_der(), &ca.sign(&tbs)?);
-    SignedPrecertificate::restore(Certificate::parse(der)?, now)
+    Submission::precertificate(Certificate::parse(der)?, now)
 }
 
 /// Signs the final certificate (protocol section 3, step 3), once there are timestamps enough for
@@ -232,16 +195,16 @@ pub fn finish(
     now: UnixMillis,
 ) -> Result<Certificate, IssuanceError> {
     check_linter(ca, linter)?;
-    let precertificate = gathered.precertificate();
+    let precertificate = gathered.submission();
     let sats: Vec<_> = gathered.sats().collect();
     gathered.check(rule)?;
     // Their signatures were checked when they came in, and are again behind ours; the clock moves.
     sats.iter().try_for_each(|(log, sat)| sats::check_moment(log, precertificate, sat, now))?;
 
     let list = SatList::new(sats.iter().map(|(_, sat)| (*sat).clone()).collect())?;
-    let poisoned = Precertificate::of(&precertificate.certificate)?.ok_or(IssuanceError::NotPoisoned)?;
+    let poisoned = Precertificate::of(precertificate.certificate())?.ok_or(IssuanceError::NotPoisoned)?;
     let tbs = poisoned.final_tbs(&list.to_der());
-    linter.final_certificate(&tbs, &precertificate.certificate, now)?;
+    linter.final_certificate(&tbs, precertificate.certificate(), now)?;
     let certificate = poisoned.assemble(&tbs, &ca.sign(&tbs)?)?;
     check_final(&certificate, precertificate, &sats)?;
     Ok(certificate)
@@ -251,13 +214,13 @@ pub fn finish(
 /// what it gives back.
 fn check_final(
     certificate: &Certificate,
-    precertificate: &SignedPrecertificate,
+    precertificate: &Submission,
     sats: &[(&KnownLog, &SignedAgentTimestamp)],
 ) -> Result<(), IssuanceError> {
     let recovered = recover(certificate)?.ok_or(IssuanceError::OtherRecovered)?;
     let list = SatList::from_der(recovered.sat_list_der)?;
     let same_sats = list.sats().iter().eq(sats.iter().map(|(_, sat)| *sat));
-    if !same_sats || recovered.precertificate_der != precertificate.certificate.der() {
+    if !same_sats || recovered.precertificate_der != precertificate.certificate().der() {
         return Err(IssuanceError::OtherRecovered);
     }
     let hash = CertHash::of_certificate(&recovered.precertificate_der);

@@ -10,9 +10,13 @@ use super::random;
 
 /// Writes a file that must not exist yet, with these permissions from the start, to the disk.
 pub fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), CliError> {
+    write_octets(path, mode, text.as_bytes())
+}
+
+fn write_octets(path: &Path, mode: u32, octets: &[u8]) -> Result<(), CliError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = file.context(path.display())?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).context(path.display())
+    file.write_all(octets).and_then(|()| file.sync_all()).context(path.display())
 }
 
 /// A file that lies complete beside the one that it is to replace. Dropped, it goes away.
@@ -24,10 +28,15 @@ pub struct Staged {
 impl Staged {
     /// Writes it, with these permissions from the start, to the disk.
     pub fn write(path: &Path, mode: u32, text: &str) -> Result<Self, CliError> {
+        Self::octets(path, mode, text.as_bytes())
+    }
+
+    /// The same of any octets.
+    pub fn octets(path: &Path, mode: u32, octets: &[u8]) -> Result<Self, CliError> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".new-{}", hex::encode(random::<4>()?)));
         let staged = Self { beside: path.with_file_name(name), path: path.to_owned() };
-        write_new(&staged.beside, mode, text)?;
+        write_octets(&staged.beside, mode, octets)?;
         Ok(staged)
     }
 

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::{ClientError, LARGE, SMALL, Site, exchange, parsed};
 use crate::api::ca::{
-    AuditAnswer, CaDescriptor, CertificatesAnswer, DenyRequest, EnrolRequest, Hex32, MintTokenAnswer, MintTokenRequest,
-    RequestAnswer, RequestsAnswer,
+    AuditAnswer, CaDescriptor, CertificatesAnswer, DelegateRequest, DenyRequest, EnrolRequest, Hex32, LineageAnswer,
+    MintTokenAnswer, MintTokenRequest, RequestAnswer, RequestsAnswer, RevokeAnswer, RevokeRequest, StandingAnswer,
 };
 
 /// One CA, by its base URL. Clones share their connections.
@@ -91,6 +91,37 @@ impl CaClient {
     pub async fn renew(&self, request: &EnrolRequest) -> Result<Standing, ClientError> {
         let path = "ca/v1/renew";
         self.standing(self.site.with_body(self.site.request(Method::POST, path), path, request)?, path).await
+    }
+
+    /// `POST delegate`: asks for the certificate of a child, over mutual TLS with the parent's current one. The
+    /// same request once more is the same request.
+    pub async fn delegate(&self, request: &DelegateRequest) -> Result<Standing, ClientError> {
+        let path = "ca/v1/delegate";
+        self.standing(self.site.with_body(self.site.request(Method::POST, path), path, request)?, path).await
+    }
+
+    /// `POST revoke`: takes an agent's authority back, with that of all its descendants; as this operator, or
+    /// without one over mutual TLS as the agent itself or one above it.
+    pub async fn revoke(&self, operator: Option<&str>, request: &RevokeRequest) -> Result<RevokeAnswer, ClientError> {
+        let path = "ca/v1/revoke";
+        let call = self.site.request(Method::POST, path);
+        let call = match operator {
+            Some(token) => bearer(call, token),
+            None => call,
+        };
+        self.json(self.site.with_body(call, path, request)?, path, LARGE).await
+    }
+
+    /// `GET standing`: what the certificate is worth that this client shows.
+    pub async fn certificate_standing(&self) -> Result<StandingAnswer, ClientError> {
+        let path = "ca/v1/standing";
+        self.json(self.site.request(Method::GET, path), path, SMALL).await
+    }
+
+    /// `GET lineage`: who has rights from whom, around an agent. For operators.
+    pub async fn lineage(&self, operator: &str, agent: &str) -> Result<LineageAnswer, ClientError> {
+        let path = with_query("ca/v1/lineage", [("agent", Some(agent.to_owned()))]);
+        self.json(bearer(self.site.request(Method::GET, &path), operator), &path, LARGE).await
     }
 
     /// `GET requests/{id}`: where a request stands. Whoever knows its name may ask.

@@ -14,6 +14,7 @@ use crate::apki::extension::Text;
 use crate::apki::trust_score::{DecayRate, Score};
 use crate::keys::PublicKey;
 
+mod authority;
 mod check;
 mod raw;
 mod render;
@@ -52,6 +53,10 @@ pub struct CaConfig {
     pub policy: Policy,
     /// What is known of organisations, each once. Default: none.
     pub organizations: Vec<Organization>,
+    /// Who may hand rights on.
+    pub delegation: Delegation,
+    /// What a change of an agent's score leads to, and whose word a score is.
+    pub trust: Trust,
     /// The most that any agent may be given; `None` is no ceiling. Default: `None`.
     pub capability_ceiling: Option<Capabilities>,
     /// The logs that every certificate is submitted to, each once. Default: none.
@@ -117,6 +122,8 @@ pub struct CertificateRules {
     pub principal_salt_file: PathBuf,
     /// The most delegations below an agent (maxDelegationDepth, draft 5.4). Default: 5.
     pub max_delegation_depth: u8,
+    /// Certificates that an agent may have at a time which have not ended, 1 to 1024. Default: 64.
+    pub max_live: u16,
     /// Which key a renewal may have. Default: any.
     pub renewal_key: RenewalKey,
     /// Whether the `spiffe://` name of the same agent may stand beside the agent URI (draft 4.3). Default:
@@ -195,6 +202,42 @@ pub struct Organization {
     pub name: String,
     /// Its points in the initial score, 0 to 20 (draft 7.1 step 5).
     pub reputation: u8,
+}
+
+/// Table `delegation`: who may hand rights on, and to whom (draft 5.4, 9.1, 9.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// The least effective score of a parent. Default: 40.
+    pub min_score: Score,
+    /// Whether a child has to have less than its parent, rather than no more. Default: true.
+    pub strict_subset: bool,
+    /// Whether a child is of its parent's organisation, by the URI. Default: true.
+    pub same_org: bool,
+    /// Most children of one agent, 1 to 100 000. Default: 1000.
+    pub max_children: u32,
+}
+
+/// Table `trust`: what a change of an agent's score leads to (draft 6.4), and whose word a score is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// By more points than this from the one in its certificate, and the agent is to renew, 0 to 100.
+    /// Default: 10.
+    pub reissue_change: u8,
+    /// Below this it is revoked. Default: 20.
+    pub revoke_below: Score,
+    /// The trust engine; without one, scores are what evidence is worth. Default: none.
+    pub engine: Option<TrustEngine>,
+}
+
+/// Where the trust engine is, and how the CA is known there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustEngine {
+    /// Its base URL, `https`, or `http` on this machine.
+    pub url: String,
+    /// PEM of the root of its TLS certificate; `None` for those that the system trusts. Default: `None`.
+    pub ca_file: Option<PathBuf>,
+    /// The file with the token that it knows this CA by. Default: none.
+    pub token_file: Option<PathBuf>,
 }
 
 /// A log whose timestamps count.

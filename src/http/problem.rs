@@ -1,6 +1,8 @@
 //! Errors as problem documents (RFC 9457). What status an error has is decided by its token, in
 //! [`crate::api::Token`]; what token an error of ours has is decided here.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -23,6 +25,12 @@ impl Failure {
     pub fn new(token: Token, detail: impl Into<String>) -> Self {
         let problem = Problem::new(token, detail);
         Self(if token.wants_retry_after() { problem.retry_after(RETRY_SECONDS) } else { problem })
+    }
+
+    /// A refusal with this token, to be tried again after so long.
+    fn later(token: Token, detail: String, after: Duration) -> Self {
+        let seconds = u32::try_from(after.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        Self(Problem::new(token, detail).retry_after(seconds.max(RETRY_SECONDS)))
     }
 }
 
@@ -104,10 +112,8 @@ impl From<CaError> for Failure {
                 ca::Refusal::NotFound(_) => Self::new(Token::NotFound, detail),
                 ca::Refusal::Conflict(_) => Self::new(Token::Conflict, detail),
             },
-            CaError::Logs { retry_after, .. } => {
-                let seconds = u32::try_from(retry_after.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
-                Self(Problem::new(Token::LogsUnavailable, detail).retry_after(seconds.max(RETRY_SECONDS)))
-            }
+            CaError::Logs { retry_after, .. } => Self::later(Token::LogsUnavailable, detail, retry_after),
+            CaError::Engine { retry_after, .. } => Self::later(Token::TrustUnavailable, detail, retry_after),
             CaError::Overloaded => Self::new(Token::Overloaded, detail),
             CaError::ReadOnly => Self::new(Token::ReadOnly, detail),
             CaError::Stopped => Self::new(Token::Shutdown, detail),
@@ -124,7 +130,7 @@ impl From<CaError> for Failure {
 fn subproblems(reasons: &ca::Refusals) -> impl Iterator<Item = Subproblem> {
     reasons.0.iter().map(|reason| {
         let code = serde_json::to_value(reason.code).unwrap_or_default();
-        Subproblem::reason(code.as_str().unwrap_or_default(), reason.detail.as_str())
+        Subproblem::reason(code.as_str().unwrap_or_default(), reason.detail.as_str()).by(reason.rule.clone())
     })
 }
 
@@ -153,7 +159,7 @@ mod tests {
 
     #[test]
     fn each_error_of_the_ca_has_its_token() {
-        let (detail, wait) = (String::new(), std::time::Duration::from_millis(1500));
+        let (detail, wait) = (String::new(), Duration::from_millis(1500));
         let csr = |fault| CaError::Csr { fault, detail: "x".into() };
         let cases = [
             (csr(CsrFault::Malformed), "badCSR", 400),
@@ -162,7 +168,8 @@ mod tests {
             (ca::Refusal::Unauthorized("x".into()).into(), "unauthorized", 401),
             (ca::Refusal::NotFound("x").into(), "notFound", 404),
             (ca::Refusal::Conflict("x".into()).into(), "conflict", 409),
-            (CaError::Logs { detail, retry_after: wait }, "logsUnavailable", 503),
+            (CaError::Logs { detail: detail.clone(), retry_after: wait }, "logsUnavailable", 503),
+            (CaError::Engine { detail, retry_after: wait }, "trustUnavailable", 503),
             (CaError::Overloaded, "overloaded", 503),
             (CaError::ReadOnly, "readOnly", 503),
             (CaError::Stopped, "shutdown", 503),
@@ -172,7 +179,7 @@ mod tests {
             let problem = Failure::from(error).0;
             assert_eq!((problem.token().map(Token::as_str), problem.status), (Some(token), status));
             assert!(!problem.detail.contains("secret"));
-            if token == "logsUnavailable" {
+            if matches!(token, "logsUnavailable" | "trustUnavailable") {
                 assert_eq!(problem.retry_after_seconds, Some(2));
             }
         }
@@ -181,10 +188,12 @@ mod tests {
     #[test]
     fn a_refusal_names_all_its_reasons() {
         let reason = |code, detail: &str| ca::Reason { code, rule: None, detail: detail.into() };
-        let reasons = vec![reason(ca::ReasonCode::TrustDomain, "not ours"), reason(ca::ReasonCode::Score, "too low")];
+        let broken = ca::Reason { rule: Some("scoreCeiling".into()), ..reason(ca::ReasonCode::Score, "too low") };
+        let reasons = vec![reason(ca::ReasonCode::TrustDomain, "not ours"), broken];
         let problem = Failure::from(CaError::from(ca::Refusal::Refused(ca::Refusals(reasons)))).0;
         assert_eq!((problem.status, problem.detail.as_str()), (403, "not ours; too low"));
-        let expected = [Subproblem::reason("trustDomain", "not ours"), Subproblem::reason("score", "too low")];
+        let second = Subproblem::reason("score", "too low").by(Some("scoreCeiling".into()));
+        let expected = [Subproblem::reason("trustDomain", "not ours"), second];
         assert_eq!(problem.subproblems, expected);
     }
 

@@ -1,4 +1,4 @@
-//! Timestamps as a CA takes them: from logs that it knows, for the precertificate at hand, at a
+//! Timestamps as a CA takes them: from logs that it knows, for the submission at hand, at a
 //! moment that can be (draft 8.2, protocol section 6, R12, R30).
 
 use std::collections::HashSet;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::SignedPrecertificate;
+use super::Submission;
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::keys::{LogId, PublicKey};
 use crate::log::sat::{SatError, SignedAgentTimestamp};
@@ -71,7 +71,7 @@ pub enum SatFault {
         now: UnixMillis,
     },
     /// Nobody can have logged what was not signed yet.
-    #[error("the SAT is dated {timestamp}, more than 60 s before the precertificate was signed ({signed_at})")]
+    #[error("the SAT is dated {timestamp}, more than 60 s before what was submitted was signed ({signed_at})")]
     Past {
         /// What the SAT says.
         timestamp: UnixMillis,
@@ -104,32 +104,31 @@ pub struct SatRefusal {
     pub fault: SatFault,
 }
 
-/// Checks what `log` answered for a precertificate: certHash, log, signature, and a moment that is
-/// not more than 60 s ahead of `now` nor more than 60 s before the precertificate was signed, nor
-/// after it ends.
+/// Checks what `log` answered for a submission: certHash, log, signature, and a moment that is not more
+/// than 60 s ahead of `now` nor more than 60 s before the submission was signed, nor after it ends.
 ///
 /// # Errors
 /// The log, and what is wrong with its answer.
 pub fn check_sat(
     log: &KnownLog,
-    precertificate: &SignedPrecertificate,
+    submission: &Submission,
     sat: &SignedAgentTimestamp,
     now: UnixMillis,
 ) -> Result<(), SatRefusal> {
-    let verified = sat.verify(&log.key, precertificate.cert_hash);
+    let verified = sat.verify(&log.key, submission.cert_hash());
     verified.map_err(|error| log.refusal(error.into()))?;
-    check_moment(log, precertificate, sat, now)
+    check_moment(log, submission, sat, now)
 }
 
 /// Whether `log` can have dated a SAT so.
 pub(super) fn check_moment(
     log: &KnownLog,
-    precertificate: &SignedPrecertificate,
+    submission: &Submission,
     sat: &SignedAgentTimestamp,
     now: UnixMillis,
 ) -> Result<(), SatRefusal> {
-    let (timestamp, signed_at) = (sat.timestamp, precertificate.signed_at);
-    let not_after = precertificate.certificate.not_after();
+    let (timestamp, signed_at) = (sat.timestamp, submission.signed_at());
+    let not_after = submission.certificate().not_after();
     if timestamp > now.saturating_add(CLOCK_TOLERANCE_MS) {
         return Err(log.refusal(SatFault::Future { timestamp, now }));
     }
@@ -215,20 +214,20 @@ impl Default for SatRule {
     }
 }
 
-/// The timestamps of one precertificate as they come in, in the order of the CA's logs, at most one
+/// The timestamps of one submission as they come in, in the order of the CA's logs, at most one
 /// of each. What is in here has been checked.
 #[derive(Clone, Debug)]
 pub struct Gathered {
-    precertificate: SignedPrecertificate,
+    submission: Submission,
     logs: Arc<[KnownLog]>,
     /// One place for each of `logs`.
     sats: Vec<Option<SignedAgentTimestamp>>,
 }
 
 impl Gathered {
-    /// None yet, of these logs, for this precertificate.
-    pub fn new(precertificate: SignedPrecertificate, logs: Arc<[KnownLog]>) -> Self {
-        Self { sats: vec![None; logs.len()], precertificate, logs }
+    /// None yet, of these logs, for this submission.
+    pub fn new(submission: Submission, logs: Arc<[KnownLog]>) -> Self {
+        Self { sats: vec![None; logs.len()], submission, logs }
     }
 
     /// Takes what the log with this `index` answered.
@@ -239,7 +238,7 @@ impl Gathered {
         let (Some(log), Some(place)) = (self.logs.get(index), self.sats.get_mut(index)) else {
             return Err(SatRefusal { log: format!("number {index}"), fault: SatFault::UnknownLog });
         };
-        check_sat(log, &self.precertificate, &sat, now)?;
+        check_sat(log, &self.submission, &sat, now)?;
         if place.is_some() {
             return Err(log.refusal(SatFault::Twice));
         }
@@ -258,15 +257,15 @@ impl Gathered {
     }
 
     /// What the timestamps are for.
-    pub const fn precertificate(&self) -> &SignedPrecertificate {
-        &self.precertificate
+    pub const fn submission(&self) -> &Submission {
+        &self.submission
     }
 
-    /// Whether they are enough for the precertificate's score.
+    /// Whether they are enough for the submission's score.
     ///
     /// # Errors
     /// What is short.
     pub fn check(&self, rule: &SatRule) -> Result<(), Shortfall> {
-        rule.check(self.precertificate.score, &self.sats().collect::<Vec<_>>())
+        rule.check(self.submission.score(), &self.sats().collect::<Vec<_>>())
     }
 }

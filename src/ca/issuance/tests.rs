@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::apki::chain::{Anchors, IssuerPath};
 use crate::apki::testing::{Draft, key};
+use crate::apki::trust_score::Score;
 use crate::ca::tests::{NOON, ed25519, issuer, key_pairs, profile, shopper};
 use crate::keys::{Ed25519Signer, PublicKey};
+use crate::log::entry::EntryType;
 use crate::log::sat::SatError;
 
 /// The logs have the keys 101, 102 and 103; the first two have one operator.
@@ -81,7 +83,7 @@ fn a_precertificate_becomes_a_certificate_that_gives_it_back() {
         for leaf in [&certificate, precertificate.certificate()] {
             IssuerPath::find(leaf, Vec::new(), &anchors, 4).unwrap();
         }
-        let restored = SignedPrecertificate::restore(precertificate.certificate().clone(), NOON).unwrap();
+        let restored = Submission::precertificate(precertificate.certificate().clone(), NOON).unwrap();
         assert_eq!(restored, precertificate);
     }
 }
@@ -151,7 +153,7 @@ fn one_log_under_two_names_is_one_log() {
 #[test]
 fn what_a_lying_log_says_does_not_count() {
     let mut gathered = gathered(50, &[]);
-    let hash = gathered.precertificate().cert_hash();
+    let hash = gathered.submission().cert_hash();
     let mut refused = |sat, now| gathered.add(0, sat, now).unwrap_err();
     let cases = [
         (sat(101, NOON, CertHash::new([7; 32])), "is over certificate hash 0707"),
@@ -160,8 +162,8 @@ fn what_a_lying_log_says_does_not_count() {
         (SignedAgentTimestamp { timestamp: NOON.saturating_add(1), ..sat(101, NOON, hash) }, "does not verify"),
         (SignedAgentTimestamp { signature: Vec::new(), ..sat(101, NOON, hash) }, "does not verify"),
         (sat(101, NOON.saturating_add(60_001), hash), "more than 60 s after now"),
-        (sat(101, NOON.saturating_sub(60_001), hash), "more than 60 s before the precertificate was signed"),
-        (sat(101, UnixMillis::new(0), hash), "before the precertificate was signed"),
+        (sat(101, NOON.saturating_sub(60_001), hash), "more than 60 s before what was submitted was signed"),
+        (sat(101, UnixMillis::new(0), hash), "before what was submitted was signed"),
         (sat(101, UnixMillis::new(i64::MAX as u64), hash), "more than 60 s after now"),
     ];
     for (sat, why) in cases {
@@ -234,10 +236,10 @@ fn the_parts_must_belong_together() {
     );
 
     let unpoisoned = Draft::leaf("CA").certificate(&key(1));
-    assert_eq!(SignedPrecertificate::restore(unpoisoned, NOON), Err(IssuanceError::NotPoisoned));
+    assert_eq!(Submission::precertificate(unpoisoned, NOON), Err(IssuanceError::NotPoisoned));
     let mut scoreless = Draft::leaf("CA");
     scoreless.extensions.push(crate::apki::precertificate::poison_der());
-    assert_eq!(SignedPrecertificate::restore(scoreless.certificate(&key(1)), NOON), Err(IssuanceError::NoScore));
+    assert_eq!(Submission::precertificate(scoreless.certificate(&key(1)), NOON), Err(IssuanceError::NoScore));
 }
 
 /// A key that signs well, signs wrongly, or does not sign.
@@ -309,4 +311,33 @@ proptest! {
         prop_assert_eq!(certificate.delegation().unwrap(), profile.delegation);
         prop_assert_eq!(certificate.provenance().unwrap(), profile.provenance);
     }
+}
+
+#[test]
+fn a_final_certificate_goes_to_the_logs_as_what_it_is() {
+    let (ca, linter) = good_ca();
+    let certificate = finish(&ca, &linter, &gathered(72, &[0, 2]), &SatRule::default(), NOON).unwrap();
+    let submission = Submission::final_certificate(certificate.clone(), NOON).unwrap();
+    assert_eq!((submission.kind(), submission.score().get()), (EntryType::Certificate, 72));
+    let hash = submission.cert_hash();
+    assert_eq!(*hash.as_bytes(), certificate.fingerprint());
+    let precertificate = gathered(72, &[]).submission().clone();
+    assert_eq!(precertificate.kind(), EntryType::Precertificate);
+    assert_ne!(precertificate.cert_hash(), hash);
+    // One is not taken for the other.
+    let swapped = Submission::final_certificate(precertificate.certificate().clone(), NOON);
+    assert_eq!(swapped, Err(IssuanceError::Poisoned));
+    assert_eq!(Submission::precertificate(certificate, NOON), Err(IssuanceError::NotPoisoned));
+
+    let mut published = Gathered::new(submission, logs());
+    let other = published.add(0, sat(101, NOON, precertificate.cert_hash()), NOON).unwrap_err();
+    assert!(matches!(other.fault, SatFault::Sat(SatError::OtherCertificate { .. })));
+    published.add(0, sat(101, NOON, hash), NOON).unwrap();
+    let one = Shortfall::Operators { score: 72, found: 1, needed: 2 };
+    assert_eq!(published.check(&SatRule::default()), Err(one));
+    published.add(2, sat(103, NOON, hash), NOON).unwrap();
+    assert_eq!(published.check(&SatRule::default()), Ok(()));
+    // Nothing is made of it: it is final.
+    let again = finish(&ca, &linter, &published, &SatRule::default(), NOON);
+    assert_eq!(again, Err(IssuanceError::NotPoisoned));
 }

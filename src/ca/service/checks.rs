@@ -26,7 +26,9 @@ impl Core {
     /// Looks at each part.
     pub(super) async fn checks(self: &Arc<Self>) -> Vec<Check> {
         let (kept, timestamps) = (self.kept().await, self.timestamps().await);
-        vec![self.writer(), self.key(), kept, timestamps, self.issuer(), self.disk(), self.listing()]
+        let mut checks = vec![self.writer(), self.key(), kept, timestamps, self.issuer(), self.disk(), self.listing()];
+        checks.extend(self.trust().await);
+        checks
     }
 
     fn writer(&self) -> Check {

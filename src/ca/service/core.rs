@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use super::flights::Flights;
 use super::logs::Logs;
 use super::parts::{Parts, Random, Settings, StartError};
+use super::publishing::Publications;
 use super::queue::Queue;
 use super::status::{Lists, Ocsp, StatusBoard, remembered, restore, unended};
 use super::writer::{MAX_CLOCK_STEP_MS, Writer};
@@ -48,6 +49,7 @@ pub(super) struct Core {
     /// The issuing certificate and those above it, without the root.
     pub(super) issuers: Arc<[Vec<u8>]>,
     pub(super) flights: Arc<Flights>,
+    pub(super) publications: Publications,
     pub(super) issuances: Arc<Semaphore>,
     pub(super) stopping: watch::Sender<bool>,
     /// The disk has too little room left to take anything in.
@@ -96,6 +98,7 @@ impl Core {
             logs: Arc::new(Logs::new(logs, &settings, shared)),
             issuers: issuers(&ca).into(),
             flights: Arc::default(),
+            publications: Publications::default(),
             issuances: Arc::new(Semaphore::new(settings.max_issuances)),
             stopping: watch::Sender::new(false),
             disk_low: AtomicBool::new(false),
@@ -146,7 +149,7 @@ impl Core {
         }
     }
 
-    async fn load(&self, key: Key) -> Result<Option<Entity>, CaError> {
+    pub(super) async fn load(&self, key: Key) -> Result<Option<Entity>, CaError> {
         Ok(self.read(move |store| store.load(&[key])).await?.into_iter().next().flatten())
     }
 

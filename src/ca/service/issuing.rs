@@ -13,11 +13,12 @@ use super::CaError;
 use super::core::Core;
 use super::flights::Flight;
 use super::profile::{Validity, profile};
+use super::writer::Told;
 use crate::apki::Certificate;
 use crate::ca::application::Octets;
 use crate::ca::authority::Refusal;
 use crate::ca::command::Command;
-use crate::ca::issuance::{IssuanceError, SignedPrecertificate, finish, sign_precertificate};
+use crate::ca::issuance::{IssuanceError, Submission, finish, sign_precertificate};
 use crate::ca::request::{Grant, Request, RequestId, RequestState};
 use crate::ca::serial::{MAX_SERIAL, Serial};
 use crate::time::Stopwatch;
@@ -57,6 +58,9 @@ impl Core {
         // Whoever asks again and again while a log is down leaves no trail of precertificates in the others.
         self.logs.missing_just_now(&self.settings.sat_rule, grant.score)?;
         let total = Stopwatch::start();
+        if let Some(parent) = grant.parent {
+            self.publish(parent).await?;
+        }
         let serial = Serial::from_random(self.octets::<MAX_SERIAL>()?);
         let precertificate = Arc::new(self.precertificate(serial, &request, grant)?);
         let precertify = Command::Precertify {
@@ -83,16 +87,15 @@ impl Core {
         issued
     }
 
-    fn precertificate(
-        &self,
-        serial: Serial,
-        request: &Request,
-        grant: &Grant,
-    ) -> Result<SignedPrecertificate, CaError> {
+    fn precertificate(&self, serial: Serial, request: &Request, grant: &Grant) -> Result<Submission, CaError> {
         let watch = Stopwatch::start();
         let now = self.clock.now();
-        let seconds = grant.validity_seconds;
-        let validity = Validity::new(now, self.settings.backdate_ms, seconds, self.ca.certificate())
+        if let Some(end) = grant.ends_by.filter(|end| *end <= now) {
+            let why = format!("the parent's certificate ended at {end}, and nothing can be issued below it: ask again");
+            return Err(Refusal::Conflict(why).into());
+        }
+        let (backdate, issuer) = (self.settings.backdate_ms, self.ca.certificate());
+        let validity = Validity::new(now, backdate, grant.validity_seconds, grant.ends_by, issuer)
             .ok_or_else(|| CaError::Internal(format!("no certificate can be dated {now}: set the clock right")))?;
         let status = self.settings.status.urls(now).map_err(CaError::Internal)?;
         let profile = profile(serial, &request.application, grant, &self.policy, validity, status)
@@ -103,7 +106,7 @@ impl Core {
     }
 
     /// Takes a precertificate that is recorded to the logs, and signs the final certificate.
-    pub(super) async fn certify(&self, precertificate: &Arc<SignedPrecertificate>) -> Result<Certificate, CaError> {
+    pub(super) async fn certify(&self, precertificate: &Arc<Submission>) -> Result<Certificate, CaError> {
         let watch = Stopwatch::start();
         let gathered = self.logs.gather(precertificate, &self.issuers).await;
         self.observer.phase("logs", watch.elapsed());
@@ -114,7 +117,8 @@ impl Core {
         certificate.map_err(|e| internal(&e))
     }
 
-    /// Records a final certificate. Where that does not succeed, nobody has seen it and nobody will.
+    /// Records a final certificate. Where that does not succeed, nobody has seen it and nobody will: what was
+    /// decided against meanwhile, since somebody above was revoked, comes to nothing.
     pub(super) async fn issued(
         &self,
         request: RequestId,
@@ -123,8 +127,14 @@ impl Core {
     ) -> Result<Request, CaError> {
         let fingerprint = Sha256::digest(certificate.der()).into();
         let certificate = Octets(certificate.der().to_vec());
-        let issue = Command::Issue { request, serial, fingerprint, certificate };
-        self.record(issue).await?.ok_or_else(|| CaError::Internal(format!("request {request} is gone")))
+        match self.record(Command::Issue { request, serial, fingerprint, certificate }).await {
+            Ok(told) => told.request.ok_or_else(|| CaError::Internal(format!("request {request} is gone"))),
+            Err(CaError::Refusal(refusal)) => {
+                self.abandon(request, serial, refusal.to_string()).await;
+                Err(refusal.into())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Records that a precertificate comes to nothing. Where that does not succeed, the request stays
@@ -135,7 +145,7 @@ impl Core {
         }
     }
 
-    async fn record(&self, command: Command) -> Result<Option<Request>, CaError> {
+    pub(super) async fn record(&self, command: Command) -> Result<Told, CaError> {
         let watch = Stopwatch::start();
         let recorded = self.queue.record(command).await;
         self.observer.phase("record", watch.elapsed());

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::parts::{Random, Settings};
 use super::{CaError, Observer};
 use crate::apki::trust_score::Score;
-use crate::ca::issuance::{Gathered, KnownLog, SatRule, SignedPrecertificate};
-use crate::ca::ports::{EntryType, LogSubmitter, SubmitError};
+use crate::ca::issuance::{Gathered, KnownLog, SatRule, Submission};
+use crate::ca::ports::{LogSubmitter, SubmitError};
 use crate::log::sat::SignedAgentTimestamp;
 use crate::time::{Clock, Stopwatch, UnixMillis};
 
@@ -103,11 +103,11 @@ impl Logs {
         &self.known
     }
 
-    /// Takes a precertificate to all logs at once, and comes back with timestamps enough for it and
+    /// Takes a certificate to all logs at once, and comes back with timestamps enough for it and
     /// those that came hard behind.
     pub(super) async fn gather(
         self: &Arc<Self>,
-        precertificate: &Arc<SignedPrecertificate>,
+        submission: &Arc<Submission>,
         chain: &Arc<[Vec<u8>]>,
     ) -> Result<Gathered, CaError> {
         let watch = Stopwatch::start();
@@ -115,12 +115,12 @@ impl Logs {
         let deadline = Instant::now() + self.timeout * 2;
         let mut asked = JoinSet::new();
         for index in 0..self.known.len() {
-            asked.spawn(Arc::clone(self).ask(index, Arc::clone(precertificate), Arc::clone(chain), deadline));
+            asked.spawn(Arc::clone(self).ask(index, Arc::clone(submission), Arc::clone(chain), deadline));
         }
         // They end by themselves at the deadline, and say what it was.
         let mut until = deadline + GRACE;
         let mut silent: HashSet<usize> = (0..self.known.len()).collect();
-        let mut gathered = Gathered::new((**precertificate).clone(), Arc::clone(&self.known));
+        let mut gathered = Gathered::new((**submission).clone(), Arc::clone(&self.known));
         let mut faults: Vec<Option<Fault>> = self.known.iter().map(|_| None).collect();
         let mut enough = false;
         // Those that are not back in time are not waited for: the set takes them along.
@@ -148,18 +148,17 @@ impl Logs {
     async fn ask(
         self: Arc<Self>,
         index: usize,
-        precertificate: Arc<SignedPrecertificate>,
+        submission: Arc<Submission>,
         chain: Arc<[Vec<u8>]>,
         deadline: Instant,
     ) -> Heard {
-        let der = precertificate.certificate().der();
+        let (kind, der) = (submission.kind(), submission.certificate().der());
         let mut attempt = 0;
         loop {
             attempt += 1;
             let watch = Stopwatch::start();
             let limit = deadline.min(Instant::now() + self.timeout);
-            let answer =
-                read(timeout_at(limit, self.reach[index].submit(EntryType::Precertificate, der, &chain)).await.ok());
+            let answer = read(timeout_at(limit, self.reach[index].submit(kind, der, &chain)).await.ok());
             let took = watch.elapsed();
             let Err(fault) = &answer else { return Heard { index, took, answer } };
             let pause = self.pause(attempt).max(fault.after.unwrap_or_default());

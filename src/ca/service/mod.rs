@@ -2,25 +2,32 @@
 //!
 //! - `queue`, `writer`: one thread decides every command and makes what follows durable
 //! - `issuing`, `logs`: from a request that is ready, by way of the logs, to a certificate
+//! - `publishing`: a parent's final certificate in the logs, before its first child
+//! - `authority`, `lineage`: rights handed on and taken back, and who has whose
+//! - `trust`: what the trust engine says, asked and unasked
 //! - `recovery`: takes up what a crash or silent logs interrupted
 //! - `status`: revocation lists and OCSP
 //! - `checks`: whether all of that would work now; `show`: how what is kept is shown
 
+mod authority;
 mod checks;
 mod core;
 mod flights;
 mod form;
 mod issuing;
+mod lineage;
 mod logs;
 mod own;
 mod parts;
 mod profile;
+mod publishing;
 mod queue;
 mod recovery;
 mod show;
 mod status;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod view;
 mod writer;
 
@@ -33,16 +40,21 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
+pub use self::authority::{DelegateForm, RevokedBy, Target};
 use self::core::Core;
 pub use self::form::holder;
 pub use self::parts::{NoRandomness, Parts, Random, Settings, StartError, SystemRandom};
 pub use self::status::{OcspAnswer, StatusSettings};
-pub use self::view::{Answered, AuditPage, CertificateView, IssuedView, OpenView, SatView};
-pub use super::application::{Evidence, Octets, Principal};
+pub use self::view::{
+    Answered, AuditPage, CertificateView, IssuedView, LineageNode, LineageView, OpenView, RevokedAgent, RevokedView,
+    SatView, Standing, StandingView,
+};
+use self::writer::Told;
+pub use super::application::{DelegationTerms, Evidence, Octets, Principal};
 pub use super::authority::Refusal;
 pub use super::csr::CsrFault;
 pub use super::ports::{CertificateSearch, Place};
-pub use super::record::{Reason, ReasonCode, Refusals};
+pub use super::record::{AgentRevocation, Reason, ReasonCode, Refusals, Reissue};
 pub use super::request::{Credential, RequestId};
 pub use super::serial::Serial;
 pub use super::token::{TokenId, TokenScope, TokenSecret, UriPattern};
@@ -89,6 +101,14 @@ pub enum CaError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The trust engine gives no score. Nothing was issued, and the same request may be sent again.
+    #[error("{detail}")]
+    Engine {
+        /// What it said, if anything.
+        detail: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The CA has too much to do.
     #[error("the CA has too much to do at the moment; try again")]
     Overloaded,
@@ -106,7 +126,7 @@ pub enum CaError {
 /// How one part of the CA is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Which part: `writer`, `key`, `store`, `logs`, `issuer`, `disk` or `lists`.
+    /// Which part: `writer`, `key`, `store`, `logs`, `issuer`, `disk`, `lists`, or `trust`.
     pub name: &'static str,
     /// Whether it could do its part in an issuance now.
     pub ok: bool,
@@ -118,7 +138,8 @@ pub struct Check {
 pub trait Observer: Send + Sync {
     /// An application was answered: `valid`, `pending`, `refused`, `unauthorized`, `logs`, `internal`...
     fn answered(&self, kind: &'static str, result: &'static str);
-    /// A phase of an issuance took so long: `decide`, `sign`, `record`, `logs`, `finish`, `total`.
+    /// A phase of an issuance took so long: `decide`, `publish`, `sign`, `record`, `logs`, `finish`,
+    /// `total`.
     fn phase(&self, phase: &'static str, took: Duration);
     /// A log answered, or did not: `sat`, `retry`, `refused`, `timeout`, `bad_sat`.
     fn log(&self, url: &str, result: &'static str, took: Duration);
@@ -154,10 +175,10 @@ impl CaService {
     /// not valid now or without a root above, its key does not sign, or there are too few logs.
     pub fn start(parts: Parts, settings: Settings) -> Result<Arc<Self>, StartError> {
         let core = Arc::new(Core::start(parts, settings)?);
-        let stopping = core.stopping.subscribe();
         let tasks = vec![
-            tokio::spawn(recovery::keep_house(Arc::clone(&core), stopping.clone())),
-            tokio::spawn(status::keep_listed(Arc::clone(&core), stopping)),
+            tokio::spawn(recovery::keep_house(Arc::clone(&core), core.stopping.subscribe())),
+            tokio::spawn(trust::follow(Arc::clone(&core), core.stopping.subscribe())),
+            tokio::spawn(status::keep_listed(Arc::clone(&core), core.stopping.subscribe())),
         ];
         Ok(Arc::new(Self { core, tasks: Mutex::new(tasks) }))
     }
@@ -167,8 +188,9 @@ impl CaService {
     pub async fn enrol(&self, secret: TokenSecret, form: Form, source: IpAddr) -> Result<Answered, CaError> {
         let answer = async {
             let application = Box::new(form.into_application()?);
+            let engine = self.core.assessed_newcomer(&secret, &application).await?;
             let (request, source) = (self.request_id()?, source.to_string());
-            self.apply(Command::Enrol { request, secret, application, engine: None, source }).await
+            self.apply(Command::Enrol { request, secret, application, engine, source }).await
         };
         self.observed("enrol", answer.await)
     }
@@ -179,8 +201,9 @@ impl CaService {
         let answer = async {
             let (serial, fingerprint) = form::presented(current)?;
             let application = Box::new(form.into_application()?);
+            let engine = self.core.assessed_holder((serial, fingerprint), &application).await?;
             let (request, source) = (self.request_id()?, source.to_string());
-            self.apply(Command::Renew { request, serial, fingerprint, application, engine: None, source }).await
+            self.apply(Command::Renew { request, serial, fingerprint, application, engine, source }).await
         };
         self.observed("renew", answer.await)
     }
@@ -200,20 +223,21 @@ impl CaService {
         let secret = TokenSecret::new(TokenId::new(self.core.octets()?), self.core.octets()?);
         let expires_at = self.core.clock.now().saturating_add(ttl_ms);
         let operator = operator.to_owned();
-        self.tell(Command::MintToken { secret: secret.clone(), scope, expires_at, operator }).await?;
+        self.told(Command::MintToken { secret: secret.clone(), scope, expires_at, operator }).await?;
         Ok((secret, expires_at))
     }
 
     /// Takes a token back.
     pub async fn withdraw_token(&self, operator: &str, token: TokenId) -> Result<(), CaError> {
-        self.tell(Command::WithdrawToken { token, operator: operator.to_owned() }).await.map(drop)
+        self.told(Command::WithdrawToken { token, operator: operator.to_owned() }).await.map(drop)
     }
 
     /// Approves a request that waits; the certificate is issued at once if logs allow it, or else as soon
-    /// as they do.
+    /// as they do. Where the trust engine has heard worse of the agent meanwhile, that is a conflict.
     pub async fn approve(&self, operator: &str, id: RequestId) -> Result<Answered, CaError> {
         let answer = async {
-            let request = self.told(Command::Approve { request: id, operator: operator.to_owned() }).await?;
+            self.core.still_deserved(&self.core.find(id).await?).await?;
+            let request = self.decided(Command::Approve { request: id, operator: operator.to_owned() }).await?;
             match self.core.issue(request).await {
                 Ok(request) => self.core.answered(request).await,
                 // It is approved, whatever the logs say.
@@ -226,7 +250,7 @@ impl CaService {
 
     /// Denies a request.
     pub async fn deny(&self, operator: &str, id: RequestId, why: String) -> Result<Answered, CaError> {
-        let request = self.told(Command::Deny { request: id, operator: operator.to_owned(), why }).await?;
+        let request = self.decided(Command::Deny { request: id, operator: operator.to_owned(), why }).await?;
         self.core.answered(request).await
     }
 
@@ -309,21 +333,21 @@ impl CaService {
     /// Decides an application, and issues where that is what follows.
     async fn apply(&self, command: Command) -> Result<Answered, CaError> {
         let watch = Stopwatch::start();
-        let request = self.told(command).await;
+        let request = self.decided(command).await;
         self.core.observer.phase("decide", watch.elapsed());
         let request = self.core.issue(request?).await?;
         self.core.answered(request).await
     }
 
     /// Has a command decided that is about a request.
-    async fn told(&self, command: Command) -> Result<Request, CaError> {
-        let about = self.tell(command).await?;
+    async fn decided(&self, command: Command) -> Result<Request, CaError> {
+        let about = self.told(command).await?.request;
         about.ok_or_else(|| CaError::Internal("a request was decided on, and is not there".into()))
     }
 
-    async fn tell(&self, command: Command) -> Result<Option<Request>, CaError> {
-        let grows = matches!(command, Command::MintToken { .. } | Command::Enrol { .. } | Command::Renew { .. });
-        if grows && self.core.disk_low.load(Relaxed) {
+    /// Has a command decided.
+    async fn told(&self, command: Command) -> Result<Told, CaError> {
+        if !self.has_room_for(&command) {
             return Err(CaError::ReadOnly);
         }
         if self.core.is_stopping() { Err(CaError::Stopped) } else { self.core.queue.ask(command).await }
@@ -350,6 +374,7 @@ impl CaError {
             Self::Refusal(Refusal::NotFound(_)) => "not_found",
             Self::Refusal(Refusal::Conflict(_)) => "conflict",
             Self::Logs { .. } => "logs",
+            Self::Engine { .. } => "engine",
             Self::Overloaded => "overloaded",
             Self::ReadOnly => "read_only",
             Self::Stopped => "stopped",

@@ -25,7 +25,7 @@ impl CaService {
         let serial = Serial::from_random(self.core.octets()?);
         let der = self.core.service_certificate(serial, names, public_key, validity_ms)?;
         let (fingerprint, certificate) = (Sha256::digest(&der).into(), Octets(der.clone()));
-        self.tell(Command::CertifyService { serial, fingerprint, certificate }).await?;
+        self.told(Command::CertifyService { serial, fingerprint, certificate }).await?;
         Ok(self.core.with_issuers(&der))
     }
 }

@@ -58,6 +58,8 @@ pub struct Settings {
     /// For so long after a log failed nobody's request is tried where that log is needed, in milliseconds:
     /// each try in vain leaves another precertificate in the other logs.
     pub failure_pause_ms: u64,
+    /// How long one question may take the trust engine, in milliseconds.
+    pub engine_timeout_ms: u64,
     /// Requests that may wait for the writer.
     pub queue_limit: usize,
     /// Issuances at a time.
@@ -77,6 +79,7 @@ impl Default for Settings {
             attempts: 3,
             straggler_ms: 200,
             failure_pause_ms: 1_000,
+            engine_timeout_ms: 2_000,
             queue_limit: 1_024,
             max_issuances: 256,
             resume_window_ms: 600_000,

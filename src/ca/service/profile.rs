@@ -22,13 +22,20 @@ pub(super) struct Validity {
 
 impl Validity {
     /// From a little before `now`, for clocks that are behind, until the time granted is over; never
-    /// longer than the draft's 24 hours, and never outside the issuer's own validity. `None` past the
-    /// year 9999.
-    pub(super) fn new(now: UnixMillis, backdate_ms: u64, seconds: u32, issuer: &Certificate) -> Option<Self> {
+    /// longer than the draft's 24 hours, never outside the issuer's own validity, and never longer than
+    /// `ends_by`, with which the parent ends (protocol section 6). `None` past the year 9999.
+    pub(super) fn new(
+        now: UnixMillis,
+        backdate_ms: u64,
+        seconds: u32,
+        ends_by: Option<UnixMillis>,
+        issuer: &Certificate,
+    ) -> Option<Self> {
         let not_before = Moment::floor(now.saturating_sub(backdate_ms).max(issuer.not_before()))?;
         let longest = not_before.millis().saturating_add(MAX_VALIDITY_SECONDS * 1000);
         let granted = now.saturating_add(u64::from(seconds) * 1000);
-        let not_after = Moment::floor(granted.min(longest).min(issuer.not_after()))?;
+        let last = ends_by.map_or(issuer.not_after(), |end| end.min(issuer.not_after()));
+        let not_after = Moment::floor(granted.min(longest).min(last))?;
         Some(Self { not_before, not_after })
     }
 }
@@ -93,7 +100,7 @@ mod tests {
     fn validity_is_backdated_and_stays_within_a_day_and_the_issuer() {
         let issuer = issuer(ed25519(1).as_ref());
         let validity = |now: UnixMillis, seconds| {
-            let Validity { not_before, not_after } = Validity::new(now, 60_000, seconds, &issuer).unwrap();
+            let Validity { not_before, not_after } = Validity::new(now, 60_000, seconds, None, &issuer).unwrap();
             (not_before.millis(), not_after.millis())
         };
         let before = NOON.saturating_sub(60_000);
@@ -102,6 +109,15 @@ mod tests {
         assert_eq!(validity(NOON, 86_400), (before, before.saturating_add(86_400_000)));
         assert_eq!(validity(issuer.not_before(), 300).0, issuer.not_before());
         assert_eq!(validity(issuer.not_after().saturating_sub(1000), 300).1, issuer.not_after());
-        assert!(Validity::new(UnixMillis::new(u64::MAX), 0, 300, &issuer).is_none());
+        assert!(Validity::new(UnixMillis::new(u64::MAX), 0, 300, None, &issuer).is_none());
+    }
+
+    #[test]
+    fn a_child_ends_with_its_parent() {
+        let issuer = issuer(ed25519(1).as_ref());
+        let end = |ends_by| Validity::new(NOON, 60_000, 3600, Some(ends_by), &issuer).unwrap().not_after.millis();
+        assert_eq!(end(NOON.saturating_add(600_000)), NOON.saturating_add(600_000));
+        assert_eq!(end(NOON.saturating_add(600_999)), NOON.saturating_add(600_000));
+        assert_eq!(end(NOON.saturating_add(7_200_000)), NOON.saturating_add(3_600_000));
     }
 }

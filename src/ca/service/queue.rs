@@ -9,9 +9,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::CaError;
-use super::writer::{Fatal, Job, Writer};
+use super::writer::{Fatal, Job, Told, Writer};
 use crate::ca::command::Command;
-use crate::ca::request::Request;
 
 /// Hands commands to the writer.
 pub(super) struct Queue {
@@ -52,7 +51,7 @@ impl Queue {
 
     /// Somebody wants something of the CA. The answer comes behind the synced commit; dropping the
     /// future does not take the command back.
-    pub(super) async fn ask(&self, command: Command) -> Result<Option<Request>, CaError> {
+    pub(super) async fn ask(&self, command: Command) -> Result<Told, CaError> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| CaError::Overloaded)?;
         let (reply, answer) = oneshot::channel();
         self.send(Job { command, reply, _place: Some(place) })?;
@@ -60,7 +59,7 @@ impl Queue {
     }
 
     /// The CA records what it did.
-    pub(super) async fn record(&self, command: Command) -> Result<Option<Request>, CaError> {
+    pub(super) async fn record(&self, command: Command) -> Result<Told, CaError> {
         let (reply, answer) = oneshot::channel();
         self.send(Job { command, reply, _place: None })?;
         answer.await.unwrap_or(Err(CaError::Stopped))

@@ -17,8 +17,9 @@ use tokio::time::{Instant, sleep};
 use super::CaError;
 use super::core::Core;
 use crate::apki::Certificate;
+use crate::ca::authority::Refusal;
 use crate::ca::command::Command;
-use crate::ca::issuance::SignedPrecertificate;
+use crate::ca::issuance::Submission;
 use crate::ca::ports::StoreError;
 use crate::ca::record::{CertificateRecord, CertificateState};
 use crate::ca::request::{Request, RequestId, RequestState};
@@ -40,7 +41,7 @@ const AT_A_TIME: usize = 16;
 /// When a request is tried again, and how often it was.
 struct Tries {
     count: u32,
-    /// `None`: not before the next start, as the fault is ours and would not go away.
+    /// `None`: not before the next start, as what is in the way would not go away.
     due: Option<Instant>,
 }
 
@@ -138,7 +139,8 @@ impl Core {
             *tried = Tries { count: tried.count.saturating_add(1), due: Some(Instant::now() + back_off) };
             if let Err(error) = outcome {
                 tracing::warn!(request = %id, %error, "an open request could not be dealt with yet");
-                if matches!(error, CaError::Internal(_)) {
+                // Neither a fault of ours goes away by itself, nor is what is revoked ever good again.
+                if matches!(error, CaError::Internal(_) | CaError::Refusal(Refusal::Unauthorized(_))) {
                     tried.due = None;
                 }
             }
@@ -196,7 +198,7 @@ impl Core {
     }
 
     /// The precertificate, if it is young enough and enough of its validity is left; or why not.
-    fn worth_resuming(&self, record: &CertificateRecord) -> Result<SignedPrecertificate, String> {
+    fn worth_resuming(&self, record: &CertificateRecord) -> Result<Submission, String> {
         let unreadable = |e: String| format!("the precertificate does not read back: {e}");
         let certificate = Certificate::parse(record.precertificate.0.clone()).map_err(|e| unreadable(e.to_string()))?;
         let (now, signed_at) = (self.clock.now(), record.signed_at);
@@ -209,6 +211,6 @@ impl Core {
         if left < whole / 2 {
             return Err("it was interrupted, and less than half of its validity is left".into());
         }
-        SignedPrecertificate::restore(certificate, signed_at).map_err(|e| unreadable(e.to_string()))
+        Submission::precertificate(certificate, signed_at).map_err(|e| unreadable(e.to_string()))
     }
 }

@@ -5,6 +5,7 @@ use crate::apki::attestation::AttestationMethod;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::trust_score::Score;
 use crate::ca::application::{Evidence, Principal};
+use crate::ca::record::{AgentRevocation, Reissue};
 use crate::ca::request::{Credential, RequestId};
 use crate::ca::serial::Serial;
 use crate::time::UnixMillis;
@@ -119,4 +120,76 @@ pub struct AuditPage {
     pub start: u64,
     /// The rows.
     pub rows: Vec<Vec<u8>>,
+}
+
+/// An agent whose authority was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedAgent {
+    /// Which.
+    pub agent: AgentUri,
+    /// The agent above it whose revocation took it along; `None` where it was meant itself.
+    pub with: Option<AgentUri>,
+    /// Its certificates that had not ended.
+    pub certificates: Vec<Serial>,
+}
+
+/// What a revocation came to: nothing is left of the authority of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedView {
+    /// The agent that was meant first, and those below it.
+    pub agents: Vec<RevokedAgent>,
+    /// When.
+    pub at: UnixMillis,
+    /// Whether a list that says so is published. OCSP says so in any case.
+    pub listed: bool,
+}
+
+/// What an agent's own certificate is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandingView {
+    /// The agent.
+    pub agent: AgentUri,
+    /// The certificate's number.
+    pub serial: Serial,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// How a certificate stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is good until it ends.
+    Valid,
+    /// The score of the agent has moved away from the one in it, so that it should renew at once.
+    Renew(Reissue),
+    /// It is good for nothing any more.
+    Revoked(AgentRevocation),
+}
+
+/// A line of delegation, seen from one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineageView {
+    /// The agents above it, the root of the line first.
+    pub above: Vec<LineageNode>,
+    /// The agent, and those below it: parents before their children.
+    pub tree: Vec<LineageNode>,
+    /// There are more than are shown: ask for one further down.
+    pub truncated: bool,
+}
+
+/// An agent in a line of delegation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineageNode {
+    /// Which.
+    pub agent: AgentUri,
+    /// The agent that its rights are from.
+    pub parent: Option<AgentUri>,
+    /// How many agents have it as their parent.
+    pub children: u32,
+    /// The score in its newest certificate.
+    pub score: Score,
+    /// When that one ends.
+    pub not_after: UnixMillis,
+    /// That its authority was taken back.
+    pub revoked: Option<AgentRevocation>,
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::status::StatusBoard;
+use super::view::RevokedAgent;
 use super::{CaError, Observer};
 use crate::ca::authority::{Decision, Refusal, decide};
 use crate::ca::command::Command;
@@ -31,7 +32,18 @@ const MAX_BATCH: usize = 256;
 pub(super) const MAX_CLOCK_STEP_MS: u64 = 60_000;
 
 /// Tells whoever waits. One that went away does not hear it; what was decided stays.
-pub(super) type Reply = oneshot::Sender<Result<Option<Request>, CaError>>;
+pub(super) type Reply = oneshot::Sender<Result<Told, CaError>>;
+
+/// What a command came to, behind the commit.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The request that it was about, as it is now.
+    pub(super) request: Option<Request>,
+    /// Whose authority it took back.
+    pub(super) revoked: Vec<RevokedAgent>,
+    /// When.
+    pub(super) at: UnixMillis,
+}
 
 /// A command on its way to the writer.
 pub(super) struct Job {
@@ -85,7 +97,14 @@ struct Batch {
     head: JournalHead,
     rows: Vec<Vec<u8>>,
     opened: i64,
-    answers: Vec<(Reply, Result<Option<RequestId>, Refusal>)>,
+    answers: Vec<Answer>,
+}
+
+/// A verdict that waits for its batch to be durable.
+struct Answer {
+    reply: Reply,
+    verdict: Result<Option<RequestId>, Refusal>,
+    revoked: Vec<RevokedAgent>,
 }
 
 impl Writer {
@@ -156,7 +175,8 @@ impl Writer {
         batch.head = head;
         events.iter().for_each(|event| batch.state.apply(batch.now, event));
         batch.opened += events.iter().map(Event::opened).sum::<i64>();
-        batch.answers.push((reply, verdict));
+        let revoked = events.into_iter().filter_map(revoked_agent).collect();
+        batch.answers.push(Answer { reply, verdict, revoked });
         Ok(())
     }
 
@@ -200,16 +220,25 @@ impl Writer {
                 }
                 Err(CommitError::NotWritten(why)) => {
                     tracing::warn!(%why, "the CA's store did not take a batch in");
-                    answers.into_iter().for_each(|(reply, _)| drop(reply.send(Err(CaError::Overloaded))));
+                    answers.into_iter().for_each(|Answer { reply, .. }| drop(reply.send(Err(CaError::Overloaded))));
                     return Ok(());
                 }
                 Err(doubt) => return Err(doubt.into()),
             }
         }
-        for (reply, verdict) in answers {
-            let answer = verdict.map(|about| about.and_then(|id| state.request(&id).cloned()));
-            let _ = reply.send(answer.map_err(CaError::Refusal));
+        for Answer { reply, verdict, revoked } in answers {
+            let told = verdict.map(|about| {
+                let request = about.and_then(|id| state.request(&id).cloned());
+                Told { request, revoked, at: now }
+            });
+            let _ = reply.send(told.map_err(CaError::Refusal));
         }
         Ok(())
     }
+}
+
+fn revoked_agent(event: Event) -> Option<RevokedAgent> {
+    let Event::AgentRevoked { agent, with, certificates, .. } = event else { return None };
+    let certificates = certificates.into_iter().map(|certificate| certificate.serial).collect();
+    Some(RevokedAgent { agent, with, certificates })
 }

@@ -73,12 +73,8 @@ pub struct EnrollArgs {
     /// The agent's directory
     #[arg(long)]
     dir: PathBuf,
-    /// The kind of the new key
-    #[arg(long, value_name = "KIND", default_value = "p256", conflicts_with = "key")]
-    algorithm: KeyKind,
-    /// PEM of a private key to use, rather than a new one
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// A log and its key, from somebody you trust; without any, the keys are the CA's word
     #[arg(long = "log", value_name = "URL+KEY")]
     logs: Vec<KnownLog>,
@@ -99,12 +95,23 @@ pub struct EnrollArgs {
     /// Wait until there is an answer that is final
     #[arg(long)]
     wait: bool,
-    /// Give up a request that is unanswered, and ask anew with a new key
-    #[arg(long)]
-    anew: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Whose key is certified.
+#[derive(Args)]
+pub struct KeyArgs {
+    /// The kind of the new key
+    #[arg(long, value_name = "KIND", default_value = "p256", conflicts_with = "key")]
+    algorithm: KeyKind,
+    /// PEM of a private key to use, rather than a new one
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Give up a request that is unanswered, and ask anew with a new key
+    #[arg(long)]
+    anew: bool,
 }
 
 /// What became of an enrolment.
@@ -158,8 +165,8 @@ pub async fn enroll(args: &EnrollArgs, say: impl FnMut(&str)) -> Result<Enrolmen
     };
     let credential = format!("token {}", token.id);
     let (ca, agent) = (client.base_url().to_owned(), args.agent.clone());
-    let asked = PendingRequest { ca, agent, credential, body: asked };
-    let (pending, key) = prepare(args, &dir, &lock, asked)?;
+    let asked = PendingRequest { ca, agent, credential, body: asked, terms: None };
+    let (pending, key) = prepare(&args.key, &dir, &lock, asked)?;
     let send = || client.enroll(&secret, &pending.request.body);
     let answer = match settle(&client, send, args.wait, say).await {
         Outcome::Issued(answer) => *answer,
@@ -210,8 +217,8 @@ fn tell(args: &EnrollArgs, enrolled: &Enrolled, now: UnixMillis) -> Result<(), C
 
 /// The request that is kept, where it asks the same, or a new one with a key that is kept before anything
 /// is sent.
-fn prepare(
-    args: &EnrollArgs,
+pub(super) fn prepare(
+    args: &KeyArgs,
     dir: &AgentDir,
     lock: &Lock,
     mut asked: PendingRequest,
@@ -234,7 +241,7 @@ fn prepare(
         return Err(CliError::new(format!(
             "{}: a request that is unanswered asks for something else, with {}; run that command again, or give the \
              request up with --anew",
-            args.dir.display(),
+            dir.path().display(),
             pending.request.credential
         )));
     }
@@ -242,7 +249,7 @@ fn prepare(
         Some(key) => key,
         None => AgentKey::generate(args.algorithm).context("a new key")?,
     };
-    asked.body.csr = B64(key.request(&args.agent).context("the certification request")?);
+    asked.body.csr = B64(key.request(&asked.agent).context("the certification request")?);
     let pending = Pending { key_pem: key.pem().clone(), request: asked };
     dir.keep_pending(lock, &pending)?;
     Ok((pending, key))
@@ -273,13 +280,13 @@ fn capabilities(args: &EnrollArgs) -> Result<Option<Capabilities>, CliError> {
     Capabilities::new(all).map(Some).context("--capability")
 }
 
-fn read_capabilities(file: &Path) -> Result<Capabilities, CliError> {
+pub(super) fn read_capabilities(file: &Path) -> Result<Capabilities, CliError> {
     let text = std::fs::read_to_string(file).context(file.display())?;
     serde_json::from_str(&text).context(format_args!("{} (--capabilities)", file.display()))
 }
 
 /// Reads `TOOL SCOPE`.
-fn capability(text: &str) -> Result<Capability, String> {
+pub(super) fn capability(text: &str) -> Result<Capability, String> {
     let (tool, scope) = text.split_once(' ').ok_or("it must be 'TOOL SCOPE', with a space between the two")?;
     Ok(Capability {
         tool_uri: AsciiText::new(tool).map_err(|e| format!("the tool: {e}"))?,

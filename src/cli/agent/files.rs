@@ -25,6 +25,7 @@ use super::evidence::Recipe;
 use crate::api::B64;
 use crate::api::ca::{EnrolRequest, Hex32};
 use crate::apki::AgentUri;
+use crate::apki::delegation::AttenuationRules;
 use crate::cli::files::write_new;
 use crate::cli::output::{CliError, Context};
 use crate::time::UnixMillis;
@@ -118,10 +119,24 @@ pub struct PendingRequest {
     pub ca: String,
     /// For which agent.
     pub agent: AgentUri,
-    /// `token <id>` or `certificate <sha256>`: what the request came with.
+    /// `token <id>`, `certificate <sha256>` or `parent <agent>`: what the request came with.
     pub credential: String,
     /// What was sent, octet for octet the same each time.
     pub body: EnrolRequest,
+    /// How far a child may hand rights on, where it is for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+}
+
+/// How far a child may hand on what it is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// maxDelegationDepth; the parent's where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_depth: Option<u8>,
+    /// What binds the child's descendants.
+    #[serde(default)]
+    pub rules: AttenuationRules,
 }
 
 impl PendingRequest {
@@ -129,7 +144,7 @@ impl PendingRequest {
     pub fn asks_the_same(&self, other: &Self) -> bool {
         let without_csr = |body: &EnrolRequest| EnrolRequest { csr: B64(Vec::new()), ..body.clone() };
         let of = |request: &Self| (request.ca.clone(), request.agent.clone(), request.credential.clone());
-        of(self) == of(other) && without_csr(&self.body) == without_csr(&other.body)
+        of(self) == of(other) && self.terms == other.terms && without_csr(&self.body) == without_csr(&other.body)
     }
 }
 

@@ -1,13 +1,16 @@
 //! `atl agent ...`: the agent's side of a CA.
 
 mod csr;
+pub mod delegate;
 pub mod enroll;
 pub mod evidence;
 pub mod exchange;
 pub mod files;
 pub mod inspect;
 pub mod renew;
+pub mod revoke;
 mod show;
+mod staple;
 pub mod tls;
 mod watch;
 
@@ -20,6 +23,7 @@ use self::csr::AgentKey;
 use self::evidence::Recipe;
 use self::files::{AgentDir, Generation, Lock, Settings};
 use self::inspect::{Expected, KnownLog, accept, certificates_of, pem_of};
+use self::tls::Identity;
 use crate::api::ca::CertificateAnswer;
 use crate::apki::AgentUri;
 use crate::apki::chain::Anchors;
@@ -27,13 +31,16 @@ use crate::cli::log::remote::polite;
 use crate::cli::output::{CliError, Context};
 use crate::client::CaClient;
 use crate::keys::PublicKey;
-use crate::time::UnixMillis;
+use crate::time::{Clock, SystemClock, UnixMillis};
 
 /// The subcommands of `atl agent`.
 #[derive(Subcommand)]
 pub enum AgentCommand {
     Enroll(Box<enroll::EnrollArgs>),
     Renew(renew::RenewArgs),
+    Delegate(Box<delegate::DelegateArgs>),
+    Revoke(revoke::RevokeArgs),
+    Staple(staple::StapleArgs),
     Show(show::ShowArgs),
 }
 
@@ -42,6 +49,9 @@ pub fn run(command: AgentCommand) -> Result<(), CliError> {
     match command {
         AgentCommand::Enroll(args) => enroll::run(&args),
         AgentCommand::Renew(args) => renew::run(&args),
+        AgentCommand::Delegate(args) => delegate::run(&args),
+        AgentCommand::Revoke(args) => revoke::run(&args),
+        AgentCommand::Staple(args) => staple::run(&args),
         AgentCommand::Show(args) => show::run(&args),
     }
 }
@@ -135,6 +145,37 @@ impl Delivery<'_> {
         self.dir.drop_pending(self.lock)?;
         Ok(generation)
     }
+}
+
+/// The key and certificate in use, which must still be valid: nothing else proves who asks. `place` is the
+/// directory as the user named it.
+fn require_valid(dir: &AgentDir, place: &Path) -> Result<Generation, CliError> {
+    let missing = || CliError::new(format!("{}: no certificate in it; enrol first: atl agent enroll", place.display()));
+    let current = dir.current()?.ok_or_else(missing)?;
+    let settings = &current.settings;
+    if SystemClock.now() > settings.not_after {
+        return Err(CliError::new(format!(
+            "the certificate of {} ended at {}, so it cannot ask for another; enrol again with a new token from the \
+             CA's operator: atl agent enroll --ca {} --agent {} --dir {} --root {}",
+            settings.agent,
+            settings.not_after,
+            settings.ca,
+            settings.agent,
+            place.display(),
+            place.join("root.pem").display()
+        )));
+    }
+    Ok(current)
+}
+
+/// The agent's CA, over mutual TLS with the certificate in use.
+fn connect(current: &Generation, place: &Path) -> Result<CaClient, CliError> {
+    let roots = current.ca_roots_pem.as_deref().map(Roots::parse).transpose();
+    let roots = roots.context(place.join("ca-roots.pem").display())?;
+    let identity = Identity { chain_pem: &current.chain_pem, key_pem: &current.key_pem };
+    let ca = &current.settings.ca;
+    let http = tls::http_client(roots.map(|roots| roots.anchors), Some(identity)).context(ca)?;
+    CaClient::with_http(ca, http).context("the CA in agent.json")
 }
 
 /// A secret goes over TLS, or to this machine itself.

@@ -9,14 +9,12 @@ use super::csr::AgentKey;
 use super::exchange::{Outcome, settle};
 use super::files::{AgentDir, Generation, Lock, Pending, PendingRequest};
 use super::inspect::KnownLog;
-use super::tls::{self, Identity};
-use super::{Delivery, Roots, check_private, known_logs, watch};
+use super::{Delivery, Roots, check_private, connect, known_logs, require_valid, watch};
 use crate::api::B64;
 use crate::api::ca::EnrolRequest;
 use crate::cli::output::{CliError, Context};
 use crate::cli::runtime;
 use crate::cli::words;
-use crate::client::CaClient;
 use crate::time::{Clock, SystemClock};
 
 /// Renew an agent's certificate, once or for as long as this runs.
@@ -27,8 +25,9 @@ use crate::time::{Clock, SystemClock};
 ///
 /// With --watch it renews at half of the validity, later by a random part of --jitter percent of
 /// it, so that a fleet does not renew at once. Where the CA or a log is down it tries again until
-/// the certificate ends. SIGTERM ends it cleanly. It ends with 2 where the certificate has ended:
-/// enrol again.
+/// the certificate ends. It also asks the CA every --check seconds how the certificate stands, and
+/// renews at once where the agent's score has moved. SIGTERM ends it cleanly. It ends with 1 where the
+/// certificate was revoked, and with 2 where it has ended: enrol again.
 ///
 /// Example:
 ///   atl agent renew --watch --dir teller7 --hook 'systemctl reload teller'
@@ -40,7 +39,7 @@ pub struct RenewArgs {
     pub(super) dir: PathBuf,
     /// The CA's base URL, where it is not any more where it was
     #[arg(long, value_name = "URL")]
-    ca: Option<String>,
+    pub(super) ca: Option<String>,
     /// Keep the key, where the CA allows it, rather than making a new one
     #[arg(long)]
     same_key: bool,
@@ -53,6 +52,9 @@ pub struct RenewArgs {
     /// With --watch, by how many percent of the validity a renewal may be late, at random
     #[arg(long, value_name = "PERCENT", default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=25))]
     pub(super) jitter: u8,
+    /// With --watch, how often to ask the CA whether the certificate is still good, such as 10s
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = words::seconds)]
+    pub(super) check: u32,
     /// Wait until there is an answer that is final
     #[arg(long, conflicts_with = "watch")]
     wait: bool,
@@ -106,31 +108,10 @@ pub(super) fn told(generation: &Generation) -> String {
     )
 }
 
-/// The key and certificate in use, which must still be valid: nothing else proves who asks.
-pub(super) fn valid(args: &RenewArgs, dir: &AgentDir) -> Result<Generation, CliError> {
-    let missing =
-        || CliError::new(format!("{}: no certificate in it; enrol first: atl agent enroll", args.dir.display()));
-    let current = dir.current()?.ok_or_else(missing)?;
-    let settings = &current.settings;
-    if SystemClock.now() > settings.not_after {
-        return Err(CliError::new(format!(
-            "the certificate of {} ended at {}, so it cannot ask for another; enrol again with a new token from the \
-             CA's operator: atl agent enroll --ca {} --agent {} --dir {} --root {}",
-            settings.agent,
-            settings.not_after,
-            settings.ca,
-            settings.agent,
-            args.dir.display(),
-            args.dir.join("root.pem").display()
-        )));
-    }
-    Ok(current)
-}
-
 /// Renews once.
 pub(super) async fn renew(args: &RenewArgs, dir: &AgentDir) -> Result<Generation, Missed> {
     let lock = dir.lock()?;
-    let mut current = valid(args, dir)?;
+    let mut current = require_valid(dir, &args.dir)?;
     if let Some(ca) = &args.ca {
         check_private(ca)?;
         ca.trim_end_matches('/').clone_into(&mut current.settings.ca);
@@ -139,9 +120,7 @@ pub(super) async fn renew(args: &RenewArgs, dir: &AgentDir) -> Result<Generation
     let parse = |pem: &str, name: &str| Roots::parse(pem).context(args.dir.join(name).display());
     let roots = parse(&current.root_pem, "root.pem")?;
     let ca_roots = current.ca_roots_pem.as_deref().map(|pem| parse(pem, "ca-roots.pem")).transpose()?;
-    let identity = Identity { chain_pem: &current.chain_pem, key_pem: &current.key_pem };
-    let http = tls::http_client(ca_roots.as_ref().map(|r| r.anchors.clone()), Some(identity)).context(&settings.ca)?;
-    let client = CaClient::with_http(&settings.ca, http).context("the CA in agent.json")?;
+    let client = connect(&current, &args.dir)?;
     let (pending, key) = prepare(args, dir, &lock, &current)?;
     let send = || client.renew(&pending.request.body);
     let outcome = settle(&client, send, args.wait, |text| eprintln!("{}: {text}", SystemClock.now())).await;
@@ -198,7 +177,7 @@ fn prepare(
     };
     let credential = format!("certificate {}", settings.sha256);
     let (ca, agent) = (settings.ca.clone(), settings.agent.clone());
-    let mut asked = PendingRequest { ca, agent, credential, body };
+    let mut asked = PendingRequest { ca, agent, credential, body, terms: None };
     let own = AgentKey::from_pem(&current.key_pem).context("key.pem")?;
     if let Some(pending) = dir.pending()?.filter(|pending| pending.request.asks_the_same(&asked)) {
         let key = AgentKey::from_pem(&pending.key_pem).context("the key of the request that is kept")?;

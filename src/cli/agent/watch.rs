@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::files::{AgentDir, Settings};
-use super::renew::{RenewArgs, renew, told, valid};
-use crate::api::ca::Hex32;
+use super::files::{AgentDir, Generation, Settings};
+use super::renew::{RenewArgs, renew, told};
+use super::{connect, require_valid};
+use crate::api::ca::{Hex32, StandingAnswer};
 use crate::cli::output::{CliError, Context};
 use crate::cli::random;
 use crate::cli::words;
@@ -28,9 +29,21 @@ pub(super) async fn run(args: &RenewArgs, dir: &AgentDir) -> Result<(), CliError
     let mut stop = Stop::new()?;
     let mut due: Option<(Hex32, UnixMillis)> = None;
     let mut failures = 0;
+    // The certificate that the CA has called for the renewal of: once is enough.
+    let mut called: Option<Hex32> = None;
     loop {
-        let current = valid(args, dir)?.settings;
+        let generation = require_valid(dir, &args.dir)?;
+        let stands = tokio::select! {
+            stands = standing(args, &generation) => stands?,
+            () = stop.wait() => break,
+        };
+        let current = generation.settings;
         let now = SystemClock.now();
+        if stands == Stands::Renew && called != Some(current.sha256) {
+            say("the CA has another score for the agent than the certificate: renewing at once");
+            called = Some(current.sha256);
+            due = Some((current.sha256, now));
+        }
         let at = match due {
             Some((sha256, at)) if sha256 == current.sha256 => at,
             // Also where somebody else renewed or enrolled.
@@ -43,7 +56,8 @@ pub(super) async fn run(args: &RenewArgs, dir: &AgentDir) -> Result<(), CliError
             }
         };
         if now < at {
-            let nap = Duration::from_millis(at.since(now).min(LONGEST_SLEEP_MS));
+            let nap = at.since(now).min(LONGEST_SLEEP_MS).min(u64::from(args.check) * 1000);
+            let nap = Duration::from_millis(nap);
             tokio::select! {
                 () = tokio::time::sleep(nap) => continue,
                 () = stop.wait() => break,
@@ -78,6 +92,46 @@ pub(super) async fn run(args: &RenewArgs, dir: &AgentDir) -> Result<(), CliError
     }
     say("ended by a signal");
     Ok(())
+}
+
+/// How the CA says that a certificate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// Well, as far as is known.
+    Well,
+    /// It should be renewed at once.
+    Renew,
+}
+
+/// Asks the CA how the certificate stands. One that does not answer says nothing of it: whether it renews, it
+/// says when that is due.
+async fn standing(args: &RenewArgs, current: &Generation) -> Result<Stands, CliError> {
+    let mut current = current.clone();
+    if let Some(ca) = &args.ca {
+        current.settings.ca.clone_from(ca);
+    }
+    let Ok(client) = connect(&current, &args.dir) else { return Ok(Stands::Well) };
+    let Ok(answer) = client.certificate_standing().await else { return Ok(Stands::Well) };
+    match answer.status.as_str() {
+        "renew" => Ok(Stands::Renew),
+        "revoked" => Err(CliError::negative(revoked(&answer, args))),
+        _ => Ok(Stands::Well),
+    }
+}
+
+fn revoked(answer: &StandingAnswer, args: &RenewArgs) -> String {
+    let since = answer.since.map(|at| format!(" at {at}")).unwrap_or_default();
+    let reason = answer.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let (with, next) = match &answer.with {
+        Some(with) => (format!(", together with {with} above it"), "it needs rights from another agent or a new token"),
+        None => (String::new(), "ask the CA's operator why, and for a new token if it is to go on"),
+    };
+    format!(
+        "the authority of {} was revoked{since}{reason}{with}: nothing accepts the certificate in {} any more, and it \
+         does not renew; {next}",
+        answer.agent,
+        args.dir.display()
+    )
 }
 
 fn say(text: &str) {
@@ -120,18 +174,18 @@ pub(super) async fn run_hook(hook: &str, dir: &AgentDir) -> Result<(), String> {
 }
 
 /// SIGTERM, and SIGINT of a terminal.
-struct Stop {
+pub(super) struct Stop {
     term: Signal,
     int: Signal,
 }
 
 impl Stop {
-    fn new() -> Result<Self, CliError> {
+    pub(super) fn new() -> Result<Self, CliError> {
         let listen = |kind| signal(kind).context("signals");
         Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
     }
 
-    async fn wait(&mut self) {
+    pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.int.recv() => {}

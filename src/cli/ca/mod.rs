@@ -7,10 +7,12 @@ mod certificate;
 pub mod certificates;
 pub mod init;
 pub mod keyfile;
+mod lineage;
 pub mod operator;
 pub mod policy;
 pub mod registry;
 pub mod requests;
+mod revoke;
 pub mod root;
 pub mod serve;
 mod service_tls;
@@ -39,6 +41,8 @@ pub enum CaCommand {
     /// What the CA has issued.
     #[command(subcommand)]
     Certificates(certificates::CertificatesCommand),
+    Revoke(revoke::RevokeArgs),
+    Lineage(lineage::LineageArgs),
     /// The builds known to be good, which make an attestation caVerified.
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
@@ -56,6 +60,8 @@ pub fn run(command: CaCommand) -> Result<(), CliError> {
         CaCommand::Token(command) => token::run(&command),
         CaCommand::Requests(command) => requests::run(&command),
         CaCommand::Certificates(command) => certificates::run(&command),
+        CaCommand::Revoke(args) => revoke::run(&args),
+        CaCommand::Lineage(args) => lineage::run(&args),
         CaCommand::Registry(command) => registry::run(&command),
         CaCommand::Audit(command) => audit::run(&command),
     }

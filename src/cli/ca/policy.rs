@@ -5,10 +5,10 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::apki::attenuation::Mode;
 use crate::apki::extension::Text;
 use crate::ca::policy::{
-    ApprovalRule, DEFAULT_MAX_LIVE, DelegationRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, TrustRule,
-    ValidityRule,
+    ApprovalRule, DelegationRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, TrustRule, ValidityRule,
 };
 use crate::ca::registry::Registry;
 use crate::cli::output::{CliError, Context};
@@ -52,9 +52,9 @@ pub fn policy(config: &CaConfig, salt: Option<[u8; 32]>, registry: Registry) -> 
         reputations: config.organizations.iter().map(|known| (known.name.clone(), known.reputation)).collect(),
         provenance: provenance(admission),
         registry,
-        delegation: DelegationRule::default(),
-        trust: TrustRule::default(),
-        max_live: DEFAULT_MAX_LIVE,
+        delegation: delegation(config.delegation),
+        trust: TrustRule { reissue_change: config.trust.reissue_change, revoke_below: config.trust.revoke_below },
+        max_live: rules.max_live,
         ceiling: config.capability_ceiling.clone(),
     })
 }
@@ -66,6 +66,15 @@ fn principal(rule: HumanPrincipal, salt: Option<[u8; 32]>) -> Result<PrincipalRu
         (HumanPrincipal::Hashed, None) => {
             Err(CliError::new("`certificates.human_principal` is \"hashed\", which needs a salt, and none was read"))
         }
+    }
+}
+
+fn delegation(rules: ca::Delegation) -> DelegationRule {
+    DelegationRule {
+        min_score: rules.min_score,
+        mode: if rules.strict_subset { Mode::Strict } else { Mode::Subset },
+        same_org: rules.same_org,
+        max_children: rules.max_children,
     }
 }
 

@@ -48,6 +48,8 @@ use crate::time::{Clock, SystemClock};
 
 /// How long a log that failed is left alone, where there is none in its place.
 const FAILURE_PAUSE_MS: u64 = 1_000;
+/// How long one question may take the trust engine.
+const ENGINE_TIMEOUT_MS: u64 = 2_000;
 /// Requests that may wait for the writer.
 const QUEUE_LIMIT: usize = 4096;
 /// Issuances at a time; more are asked to come again.
@@ -178,7 +180,7 @@ impl RunningCa {
             kept_head: Some(Arc::new(journal.clone())),
             kept_list: Some(Arc::new(CrlFile::beside(&config.data_dir))),
             logs: logs(&config)?,
-            trust: None,
+            trust: None, // the engine of `[trust]`, once there is an adapter
             ca: issuing,
             linter,
             policy: rules(&config)?,
@@ -342,6 +344,7 @@ fn settings(config: &CaConfig) -> Settings {
         attempts: issuance.attempts.get(),
         straggler_ms: issuance.straggler_ms.into(),
         failure_pause_ms: FAILURE_PAUSE_MS,
+        engine_timeout_ms: ENGINE_TIMEOUT_MS,
         queue_limit: QUEUE_LIMIT,
         max_issuances: MAX_ISSUANCES,
         resume_window_ms: RESUME_WINDOW_MS,

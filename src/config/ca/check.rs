@@ -54,6 +54,8 @@ impl Check<'_> {
             certificates: self.certificates(raw.certificates, base)?,
             policy: self.policy(raw.policy, base)?,
             organizations,
+            delegation: self.delegation(&raw.delegation)?,
+            trust: self.trust(raw.trust, base)?,
             capability_ceiling: self.ceiling(raw.capability_ceiling)?,
             issuance: self.issuance(&raw.issuance, logs.len())?,
             logs,
@@ -102,6 +104,7 @@ impl Check<'_> {
             human_principal: raw.human_principal,
             principal_salt_file: self.path("certificates.principal_salt_file", base, raw.principal_salt_file)?,
             max_delegation_depth: self.number("certificates.max_delegation_depth", raw.max_delegation_depth, 0, 255)?,
+            max_live: self.number("certificates.max_live", raw.max_live, 1, 1024)?,
             renewal_key: raw.renewal_key,
             spiffe: raw.spiffe,
         })
@@ -156,22 +159,21 @@ impl Check<'_> {
     }
 
     fn trusted_log(&self, at: &str, raw: RawLog) -> Result<TrustedLog, ConfigError> {
-        let url = self.base_url(&format!("{at}.url"), &raw.url)?;
+        let url = self.base_url(&format!("{at}.url"), &raw.url, "https://log.example.com/2026h2")?;
         let operator = self.name(&format!("{at}.operator"), raw.operator)?;
         Ok(TrustedLog { url, key: self.key(&format!("{at}.key"), &raw.key)?, operator })
     }
 
-    /// What a path may be put behind.
-    pub(super) fn base_url(&self, key: &str, text: &str) -> Result<String, ConfigError> {
-        let url = text.trim_end_matches('/');
+    /// A base URL, without a slash at its end.
+    pub(super) fn base_url(&self, key: &str, raw: &str, example: &str) -> Result<String, ConfigError> {
+        let url = raw.trim_end_matches('/').to_owned();
         let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let letters = url.bytes().all(|c| c.is_ascii_graphic()) && !url.contains(['?', '#', '@']);
-        if letters && host.is_some_and(|host| !host.is_empty() && !host.starts_with(['/', ':'])) {
-            return Ok(url.to_owned());
+        if !letters || host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':'])) {
+            let allowed = format!("it must be a base URL such as \"{example}\", without user, query and fragment");
+            return self.refuse(key, format!("{raw:?}"), &allowed);
         }
-        let allowed =
-            "it must be a base URL such as \"https://log.example.com/2026h2\", without user, query and fragment";
-        self.refuse(key, format!("{text:?}"), allowed)
+        Ok(url)
     }
 
     fn operator(&self, at: &str, raw: RawOperator) -> Result<Operator, ConfigError> {
@@ -319,7 +321,12 @@ impl Check<'_> {
     }
 
     /// A value of a type that checks itself.
-    fn value<T>(&self, key: &str, found: impl ToString, value: Result<T, ValueError>) -> Result<T, ConfigError> {
+    pub(super) fn value<T>(
+        &self,
+        key: &str,
+        found: impl ToString,
+        value: Result<T, ValueError>,
+    ) -> Result<T, ConfigError> {
         value.or_else(|e| self.refuse(key, found, &e.to_string()))
     }
 

@@ -37,6 +37,10 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) organizations: Vec<RawOrganization>,
     #[serde(default)]
+    pub(super) delegation: RawDelegation,
+    #[serde(default)]
+    pub(super) trust: RawTrust,
+    #[serde(default)]
     pub(super) capability_ceiling: Vec<RawCapability>,
     #[serde(default)]
     pub(super) logs: Vec<RawLog>,
@@ -67,6 +71,7 @@ pub(super) struct RawCertificates {
     pub(super) human_principal: HumanPrincipal,
     pub(super) principal_salt_file: PathBuf,
     pub(super) max_delegation_depth: Whole,
+    pub(super) max_live: Whole,
     pub(super) renewal_key: RenewalKey,
     pub(super) spiffe: bool,
 }
@@ -83,6 +88,7 @@ impl Default for RawCertificates {
             human_principal: HumanPrincipal::Hashed,
             principal_salt_file: PathBuf::from("principal-salt"),
             max_delegation_depth: Whole(5),
+            max_live: Whole(64),
             renewal_key: RenewalKey::Any,
             spiffe: false,
         }
@@ -122,6 +128,37 @@ impl Default for RawPolicy {
 pub(super) struct RawOrganization {
     pub(super) name: String,
     pub(super) reputation: Whole,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawDelegation {
+    pub(super) min_score: Whole,
+    pub(super) strict_subset: bool,
+    pub(super) same_org: bool,
+    pub(super) max_children: Whole,
+}
+
+impl Default for RawDelegation {
+    fn default() -> Self {
+        Self { min_score: Whole(40), strict_subset: true, same_org: true, max_children: Whole(1000) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawTrust {
+    pub(super) reissue_change: Whole,
+    pub(super) revoke_below: Whole,
+    pub(super) url: Option<String>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
+}
+
+impl Default for RawTrust {
+    fn default() -> Self {
+        Self { reissue_change: Whole(10), revoke_below: Whole(20), url: None, ca_file: None, token_file: None }
+    }
 }
 
 #[derive(Deserialize)]

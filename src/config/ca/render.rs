@@ -21,6 +21,7 @@ impl CaConfig {
             self.certificates()?,
             self.policy()?,
             self.organizations(),
+            self.authority()?,
             self.ceiling(),
             self.logs(),
             self.issuance(),
@@ -129,6 +130,10 @@ principal_salt_file = {}
 # The most delegations below an agent, 0 to 255.
 max_delegation_depth = {}
 
+# The most certificates of one agent that have not ended. An agent that renews when it should has two
+# or three; whoever holds a key and asks on and on gets no further.
+max_live = {}
+
 # The key of a renewed certificate: \"any\", \"new\" or \"same\" as before.
 renewal_key = \"{renewal_key}\"
 
@@ -144,6 +149,7 @@ spiffe = {}
             quoted(rules.computation_method.as_str()),
             path("certificates.principal_salt_file", &rules.principal_salt_file)?,
             rules.max_delegation_depth,
+            rules.max_live,
             rules.spiffe,
         ))
     }

@@ -57,7 +57,10 @@ impl Check<'_> {
     pub(super) fn status(&self, raw: RawStatus, base: &Path) -> Result<Status, ConfigError> {
         Ok(Status {
             listen: raw.listen.map(|text| self.address("status.listen", &text)).transpose()?,
-            base_url: raw.base_url.map(|url| self.base_url("status.base_url", &url)).transpose()?,
+            base_url: raw
+                .base_url
+                .map(|url| self.base_url("status.base_url", &url, "http://status.example.com"))
+                .transpose()?,
             crl_refresh_seconds: self.number("status.crl_refresh_seconds", raw.crl_refresh_seconds, 5, 60)?,
             crl_shard_seconds: self.number("status.crl_shard_seconds", raw.crl_shard_seconds, 300, 86_400)?,
             ocsp_validity_seconds: self.number("status.ocsp_validity_seconds", raw.ocsp_validity_seconds, 10, 3600)?,

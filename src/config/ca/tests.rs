@@ -37,6 +37,7 @@ fn everything() -> String {
         human_principal = "plain"
         principal_salt_file = "/keys/salt"
         max_delegation_depth = 0
+        max_live = 3
         renewal_key = "new"
         spiffe = true
         [policy]
@@ -55,6 +56,17 @@ fn everything() -> String {
         [[organizations]]
         name = "lab"
         reputation = 0
+        [delegation]
+        min_score = 60
+        strict_subset = false
+        same_org = false
+        max_children = 7
+        [trust]
+        reissue_change = 5
+        revoke_below = 30
+        url = "https://trust.example.com/"
+        ca_file = "trust.pem"
+        token_file = "/keys/trust.token"
         [[capability_ceiling]]
         tool_uri = "mcp://payments.example.com"
         scope = "transfers"
@@ -123,7 +135,12 @@ fn two_keys_are_needed() {
     assert_eq!((rules.decay_rate.get(), rules.computation_method.as_str(), rules.spiffe), (2, "atl-initial-1", false));
     assert_eq!((rules.human_principal, rules.renewal_key), (HumanPrincipal::Hashed, RenewalKey::Any));
     assert_eq!(rules.principal_salt_file, Path::new("/etc/atl/principal-salt"));
-    assert_eq!(rules.max_delegation_depth, 5);
+    assert_eq!((rules.max_delegation_depth, rules.max_live), (5, 64));
+    let delegation = config.delegation;
+    assert_eq!((delegation.min_score.get(), delegation.max_children), (40, 1000));
+    assert!(delegation.strict_subset && delegation.same_org);
+    assert_eq!((config.trust.reissue_change, config.trust.revoke_below.get()), (10, 20));
+    assert_eq!(config.trust.engine, None);
     let policy = &config.policy;
     assert_eq!((policy.manual_approval, policy.min_score.get()), (ManualApproval::Never, 20));
     assert_eq!((policy.default_reputation, policy.require_known_provenance), (10, false));
@@ -156,7 +173,15 @@ fn every_key_is_read_and_rendered() {
     assert_eq!((config.certificates.renewal_key, config.certificates.spiffe), (RenewalKey::New, true));
     assert_eq!(config.policy.registry.as_ref().unwrap().file, Path::new("/etc/atl/registry.json"));
     assert_eq!(config.certificates.principal_salt_file, Path::new("/keys/salt"));
-    assert_eq!(config.certificates.max_delegation_depth, 0);
+    assert_eq!((config.certificates.max_delegation_depth, config.certificates.max_live), (0, 3));
+    let delegation = config.delegation;
+    assert_eq!((delegation.min_score.get(), delegation.max_children), (60, 7));
+    assert!(!delegation.strict_subset && !delegation.same_org);
+    assert_eq!((config.trust.reissue_change, config.trust.revoke_below.get()), (5, 30));
+    let engine = config.trust.engine.as_ref().unwrap();
+    assert_eq!(engine.url, "https://trust.example.com");
+    assert_eq!(engine.ca_file.as_deref(), Some(Path::new("/etc/atl/trust.pem")));
+    assert_eq!(engine.token_file.as_deref(), Some(Path::new("/keys/trust.token")));
     assert_eq!(config.federation.bundle_key.as_deref(), Some(Path::new("/keys/b.pem")));
     assert_eq!(config.federation.dir.as_deref(), Some(Path::new("/etc/atl/others")));
     assert_eq!(config.federation.bundle_lifetime_seconds, 604_800);
@@ -204,6 +229,21 @@ fn complaints_name_file_key_and_what_is_allowed() {
         ("certificates.principal_salt_file = \"\"", "certificates.principal_salt_file", "path"),
         ("certificates.max_delegation_depth = -1", "certificates.max_delegation_depth", "0 to 255"),
         ("certificates.max_delegation_depth = 256", "certificates.max_delegation_depth", "0 to 255"),
+        ("certificates.max_live = 0", "certificates.max_live", "1 to 1024"),
+        ("certificates.max_live = 1025", "certificates.max_live", "1 to 1024"),
+        ("delegation.min_score = 101", "delegation.min_score", "0 to 100"),
+        ("delegation.strict_subset = 1", "strict_subset", "boolean"),
+        ("delegation.same_org = \"no\"", "same_org", "boolean"),
+        ("delegation.max_children = 0", "delegation.max_children", "1 to 100000"),
+        ("delegation.max_depth = 5", "max_depth", "unknown field"),
+        ("trust.reissue_change = 101", "trust.reissue_change", "0 to 100"),
+        ("trust.revoke_below = -1", "trust.revoke_below", "0 to 100"),
+        ("trust.url = \"trust.example.com\"", "trust.url", "base URL"),
+        ("trust.url = \"http://trust.example.com\"", "trust.url", "`https`"),
+        ("trust.url = \"http://127.0.0.1.example.com:1\"", "trust.url", "`https`"),
+        ("trust.ca_file = \"t.pem\"", "trust.url", "`ca_file` is for it alone"),
+        ("trust.token_file = \"t\"", "trust.url", "`token_file` is for it alone"),
+        ("trust = { url = \"http://[::1]:1\", ca_file = \"\" }", "trust.ca_file", "path"),
         ("certificates.renewal_key = \"old\"", "renewal_key", "`any`, `new`, `same`"),
         ("certificates.spiffe = \"yes\"", "spiffe", "boolean"),
         ("certificates.validity = 1", "validity", "unknown field"),

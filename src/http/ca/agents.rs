@@ -74,7 +74,7 @@ pub fn wants_certificate(failure: Failure) -> Response {
 
 impl CaApi {
     /// Counts what came to nothing before the CA was asked.
-    fn count(&self, kind: &'static str, Failure(problem): &Failure) {
+    pub(super) fn count(&self, kind: &'static str, Failure(problem): &Failure) {
         self.metrics.answered(kind, problem.token().map_or("other", Token::as_str));
     }
 }

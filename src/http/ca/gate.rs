@@ -9,10 +9,11 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
+use super::forms;
 use super::metrics::CaMetrics;
 use crate::api::Token;
 use crate::api::ca::EnrolRequest;
-use crate::ca::service::{Evidence, Form, Octets, Principal, TokenId, TokenSecret, holder};
+use crate::ca::service::{Form, TokenId, TokenSecret, holder};
 use crate::http::body::{Held, Intake};
 use crate::http::limits::{Buckets, Rate, source};
 use crate::http::problem::Failure;
@@ -95,19 +96,34 @@ impl Gate {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<(PeerCertificate, Form), Failure> {
+        let certificate = self.agent(peer, certificate, "a renewal comes")?;
+        Ok((certificate, self.form(peer, headers, body).await?))
+    }
+
+    /// Lets an agent in, by the certificate of its connection. Whether that is good for anything, the CA says
+    /// behind it. `what` comes over such a connection, in words.
+    pub fn agent(
+        &self,
+        peer: IpAddr,
+        certificate: Option<PeerCertificate>,
+        what: &str,
+    ) -> Result<PeerCertificate, Failure> {
         self.enter(peer)?;
         let missing = || {
-            let detail = "a renewal comes over TLS with the agent's current certificate as the client's; one whose \
-                          certificate has ended enrols again with a token";
+            let detail = format!(
+                "{what} over TLS with the agent's current certificate as the client's; one whose certificate has ended \
+                 enrols again with a token"
+            );
             Failure::new(Token::Unauthorized, detail)
         };
         let certificate = self.settle(peer, certificate.ok_or_else(missing))?;
         let agent = holder(&certificate.0).ok_or_else(|| {
-            Failure::new(Token::Unauthorized, "the certificate of this connection is no agent's, and only those renew")
+            let detail = format!("the certificate of this connection is no agent's, and {what} with one only");
+            Failure::new(Token::Unauthorized, detail)
         });
         let agent = self.settle(peer, agent)?;
         self.per_agent.take(&agent, 1).inspect_err(|_| self.metrics.turned_away("agent"))?;
-        Ok((certificate, self.form(peer, headers, body).await?))
+        Ok(certificate)
     }
 
     /// Reads a body of JSON.
@@ -136,7 +152,7 @@ impl Gate {
 
     async fn form(&self, peer: IpAddr, headers: &HeaderMap, body: Body) -> Result<Form, Failure> {
         let body = self.body(peer, headers, body).await?;
-        Ok(form(EnrolRequest::from_json(&body)?))
+        Ok(forms::form(EnrolRequest::from_json(&body)?))
     }
 
     /// The operator with this token. All are compared with, each in a time that says nothing.
@@ -162,25 +178,6 @@ fn bearer<'a>(headers: &'a HeaderMap, what: &str) -> Result<&'a str, Failure> {
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
     });
     token.ok_or_else(|| Failure::new(Token::Unauthorized, "the Authorization header does not read `Bearer <token>`"))
-}
-
-fn form(request: EnrolRequest) -> Form {
-    let EnrolRequest { csr, evidence, capabilities, validity_seconds, principal } = request;
-    let evidence = evidence.map(|evidence| Evidence {
-        model_family: evidence.model_family,
-        model_version: evidence.model_version,
-        framework: evidence.framework,
-        organization: evidence.organization,
-        build_hash: evidence.build_hash.map(|hash| hash.0),
-        attestation: evidence.attestation.map(|octets| Octets(octets.0)),
-        evidence_uri: evidence.evidence_uri,
-    });
-    let principal = principal.map(|principal| Principal {
-        human: principal.human,
-        max_depth: principal.max_depth,
-        rules: principal.rules,
-    });
-    Form { csr: csr.0, evidence, capabilities, validity_seconds, principal }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 mod agents;
 mod answers;
+mod authority;
+mod forms;
 mod gate;
 pub mod metrics;
 mod operators;
@@ -41,7 +43,7 @@ pub struct CaParts {
     pub operators: Vec<Operator>,
     /// Requests per source address.
     pub per_source: Rate,
-    /// Requests per enrolment token, and renewals per agent.
+    /// Requests per enrolment token, and what each agent asks with its certificate.
     pub per_token: Rate,
     /// Where measurements go.
     pub metrics: Arc<CaMetrics>,
@@ -60,10 +62,14 @@ pub struct CaApi {
 const METRICS: &str = "/metrics";
 
 /// Every path beside that of the metrics, and what answers there.
-fn routes() -> [(&'static str, MethodRouter<Arc<CaApi>>); 15] {
+fn routes() -> [(&'static str, MethodRouter<Arc<CaApi>>); 19] {
     [
         ("/ca/v1/enroll", post(agents::enroll)),
         ("/ca/v1/renew", post(agents::renew)),
+        ("/ca/v1/delegate", post(authority::delegate)),
+        ("/ca/v1/revoke", post(authority::revoke)),
+        ("/ca/v1/standing", get(authority::standing)),
+        ("/ca/v1/lineage", get(authority::lineage)),
         ("/ca/v1/requests/{id}", get(agents::request)),
         ("/ca/v1/certificates/{sha256}", get(read::certificate)),
         ("/ca/v1/ca", get(read::ca)),

@@ -35,8 +35,8 @@ pub(super) struct Call {
     content: Vec<(&'static str, RefOr<Schema>)>,
     /// Headers of answers with this status: name, and what it says.
     headers: Vec<(u16, &'static str, &'static str)>,
-    /// What the caller has to show.
-    credential: Option<&'static str>,
+    /// What the caller has to show: one of these.
+    credentials: Vec<&'static str>,
     cache: &'static str,
     refusals: Vec<Token>,
 }
@@ -55,7 +55,7 @@ impl Call {
             answers: vec![(200, "The answer.")],
             content: vec![(JSON, Object::with_type(Type::Object).into())],
             headers: Vec::new(),
-            credential: None,
+            credentials: Vec::new(),
             cache: NEVER,
             refusals: Vec::new(),
         }
@@ -115,7 +115,13 @@ impl Call {
 
     /// For those only who show this.
     pub(super) fn needs(mut self, credential: &'static str) -> Self {
-        self.credential = Some(credential);
+        self.credentials = vec![credential];
+        self
+    }
+
+    /// Or for those who show this instead.
+    pub(super) fn or_needs(mut self, credential: &'static str) -> Self {
+        self.credentials.push(credential);
         self
     }
 
@@ -174,7 +180,8 @@ impl Call {
             let content = Content::new(Some(reference(schema)));
             RequestBody::builder().content(JSON, content).required(Some(Required::True)).build()
         });
-        let shown = self.credential.map(|name| [SecurityRequirement::new(name, Vec::<String>::new())]);
+        let shown = self.credentials.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
+        let shown = (!self.credentials.is_empty()).then(|| shown.collect::<Vec<_>>());
         Operation::builder()
             .securities(shown)
             .operation_id(Some(self.id))

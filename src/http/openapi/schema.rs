@@ -31,8 +31,11 @@ pub(super) fn shared(tokens: &[Token]) -> Vec<(&'static str, Schema)> {
         ("status", Always, whole("The HTTP status.").into()),
         ("subproblems", Sometimes, parts.into()),
     ];
-    let subproblem =
-        [("type", Always, text("The reason, for programs.")), ("detail", Always, text("The reason, for people."))];
+    let subproblem = [
+        ("type", Always, text("The reason, for programs.")),
+        ("rule", Sometimes, text("The rule of attenuation that is broken, where it is one, for programs.")),
+        ("detail", Always, text("The reason, for people.")),
+    ];
     let check = [
         ("name", Always, text("What was looked at.")),
         ("ok", Always, boolean("Whether it holds.")),

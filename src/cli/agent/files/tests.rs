@@ -30,7 +30,8 @@ fn pending(credential: &str) -> Pending {
         principal: None,
     };
     let agent = "agent://example.com/a/b/c".parse().unwrap();
-    let request = PendingRequest { ca: "https://ca.example.com".into(), agent, credential: credential.into(), body };
+    let request =
+        PendingRequest { ca: "https://ca.example.com".into(), agent, credential: credential.into(), body, terms: None };
     Pending { key_pem: Zeroizing::new("key".into()), request }
 }
 

@@ -4,6 +4,7 @@ use axum::http::HeaderValue;
 use axum::response::IntoResponse;
 
 use super::*;
+use crate::ca::service::Octets;
 use crate::http::ca::agents::wants_certificate;
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));

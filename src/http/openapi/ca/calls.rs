@@ -22,15 +22,16 @@ pub(super) const CERTIFICATE: &str = "agentCertificate";
 pub(super) const OPERATOR: &str = "operatorToken";
 
 /// What any question to the CA may end in.
-const SERVICE: [Token; 3] = [Token::Internal, Token::Overloaded, Token::Shutdown];
+pub(super) const SERVICE: [Token; 3] = [Token::Internal, Token::Overloaded, Token::Shutdown];
 /// What reading a body may end in.
-const BODY: [Token; 3] = [Token::Malformed, Token::TooLarge, Token::UnsupportedMediaType];
+pub(super) const BODY: [Token; 3] = [Token::Malformed, Token::TooLarge, Token::UnsupportedMediaType];
 
 const AGAIN: &str = "Seconds after which to look again, while the request is open.";
 
 /// Every call.
 pub(super) fn all() -> Vec<Call> {
     let mut calls = applying();
+    calls.extend(super::authority::calls());
     calls.extend(reading());
     calls.extend(tokens());
     calls.extend(requests());
@@ -40,26 +41,28 @@ pub(super) fn all() -> Vec<Call> {
     calls
 }
 
+/// A call that asks for a certificate with this credential.
+pub(super) fn apply(path: &'static str, id: &'static str, about: &'static str, credential: &'static str) -> Call {
+    Call::post(path, id, "agents", about)
+        .takes("EnrolRequest")
+        .json("Request", NEVER)
+        .answers([
+            (200, "The request was made before, and came to nothing; the reasons say why."),
+            (201, "The certificate is issued."),
+            (202, "There is no certificate yet: ask at the location how the request stands."),
+        ])
+        .header(201, "Location", "Where the certificate is, relative to this call.")
+        .header(202, "Location", "Where the request is, relative to this call.")
+        .header(202, "Retry-After", AGAIN)
+        .needs(credential)
+        .refuses(BODY)
+        .refuses([Token::Unauthorized, Token::RateLimited])
+        .refuses([Token::BadCsr, Token::BadPublicKey, Token::RejectedIdentifier, Token::Policy, Token::Conflict])
+        .refuses([Token::LogsUnavailable, Token::TrustUnavailable, Token::ReadOnly])
+        .refuses(SERVICE)
+}
+
 fn applying() -> Vec<Call> {
-    let apply = |path, id, about, credential| {
-        Call::post(path, id, "agents", about)
-            .takes("EnrolRequest")
-            .json("Request", NEVER)
-            .answers([
-                (200, "The request was made before, and came to nothing; the reasons say why."),
-                (201, "The certificate is issued."),
-                (202, "There is no certificate yet: ask at the location how the request stands."),
-            ])
-            .header(201, "Location", "Where the certificate is, relative to this call.")
-            .header(202, "Location", "Where the request is, relative to this call.")
-            .header(202, "Retry-After", AGAIN)
-            .needs(credential)
-            .refuses(BODY)
-            .refuses([Token::Unauthorized, Token::RateLimited])
-            .refuses([Token::BadCsr, Token::BadPublicKey, Token::RejectedIdentifier, Token::Policy, Token::Conflict])
-            .refuses([Token::LogsUnavailable])
-            .refuses(SERVICE)
-    };
     let request = "How a request stands, for whoever knows its name.";
     vec![
         apply(
@@ -153,7 +156,7 @@ fn requests() -> Vec<Call> {
             "approveRequest",
             "Approve a request that waits. Its certificate is issued at once, or as soon as logs allow it.",
         )
-        .refuses([Token::LogsUnavailable]),
+        .refuses([Token::LogsUnavailable, Token::TrustUnavailable]),
         decide("/ca/v1/requests/{id}/deny", "denyRequest", "Deny a request that is not answered yet.")
             .takes("DenyRequest")
             .refuses(BODY),

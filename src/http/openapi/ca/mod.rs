@@ -1,5 +1,6 @@
 //! A CA's API.
 
+mod authority;
 mod calls;
 mod schemas;
 

@@ -19,6 +19,7 @@ pub(super) fn all() -> Vec<(&'static str, Schema)> {
     schemas.extend(answering());
     schemas.extend(operating());
     schemas.extend(recording());
+    schemas.extend(super::authority::schemas());
     schemas
 }
 
@@ -194,7 +195,7 @@ fn operating() -> Vec<(&'static str, Schema)> {
     ];
     let mut open = request();
     open.extend([
-        ("credential", Always, text("What it came with: `token <id>` or `certificate <serial>`.")),
+        ("credential", Always, text("What it came with: `token <id>`, `certificate <serial>` or `parent <serial>`.")),
         ("capabilities", Always, named("Capabilities", "What the agent will be allowed to do.")),
         ("validity_seconds", Always, named("Seconds", "For how long.")),
         ("score", Always, named("Score", "The score that it will have.")),

@@ -1,0 +1,22 @@
+//! OCSP over HTTP, called (RFC 6960 appendix A).
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, Method};
+
+use super::{ClientError, exchange};
+
+/// Most octets of an answer: one certificate's status, and the responder's certificate.
+const MOST: usize = 64 * 1024;
+
+/// Asks the responder at `url`: an OCSPRequest in DER for an OCSPResponse, which nobody has looked at yet.
+///
+/// # Errors
+/// Where there is no answer, or none of 200.
+pub async fn ocsp(http: &Client, url: &str, request: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+    let call = http
+        .request(Method::POST, url)
+        .header(ACCEPT, "application/ocsp-response")
+        .header(CONTENT_TYPE, "application/ocsp-request")
+        .body(request);
+    Ok(exchange(call, url.to_owned(), &[200], MOST).await?.octets)
+}
