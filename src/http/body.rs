@@ -51,7 +51,19 @@ impl Intake {
 
     /// Reads a JSON body of at most `limit` octets that `sender` sends.
     pub async fn json(&self, sender: IpAddr, headers: &HeaderMap, body: Body, limit: usize) -> Result<Held, Failure> {
-        check_headers(headers, limit)?;
+        self.of_type("application/json", sender, headers, body, limit).await
+    }
+
+    /// Reads a body of this media type, of at most `limit` octets, that `sender` sends.
+    pub async fn of_type(
+        &self,
+        media: &str,
+        sender: IpAddr,
+        headers: &HeaderMap,
+        body: Body,
+        limit: usize,
+    ) -> Result<Held, Failure> {
+        check_headers(media, headers, limit)?;
         match tokio::time::timeout(TIMEOUT, self.read(sender, body, limit)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::new(Token::Malformed, "the body did not arrive in time")),
@@ -83,11 +95,11 @@ impl Intake {
     }
 }
 
-fn check_headers(headers: &HeaderMap, limit: usize) -> Result<(), Failure> {
+fn check_headers(expected: &str, headers: &HeaderMap, limit: usize) -> Result<(), Failure> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let media = text(header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or_default().trim());
-    if media.is_some_and(|media| !media.eq_ignore_ascii_case("application/json")) {
-        return Err(Failure::new(Token::UnsupportedMediaType, "send the request as application/json"));
+    if media.is_some_and(|media| !media.eq_ignore_ascii_case(expected)) {
+        return Err(Failure::new(Token::UnsupportedMediaType, format!("send the request as {expected}")));
     }
     if text(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         return Err(Failure::new(Token::UnsupportedMediaType, "send the request without a content encoding"));

@@ -16,6 +16,7 @@ mod revoke;
 pub mod root;
 pub mod serve;
 mod service_tls;
+mod status;
 pub mod submitter;
 pub mod tls;
 pub mod token;

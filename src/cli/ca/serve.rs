@@ -15,6 +15,7 @@ use super::certificate::{certificate_pem, read_certificate};
 use super::keyfile::PrivateKey;
 use super::policy::{policy, read_registry, read_salt};
 use super::service_tls::OwnCertificate;
+use super::status;
 use super::submitter::HttpLog;
 use super::tls::{ClientChainCheck, accepted_issuers};
 use crate::api::B64;
@@ -35,6 +36,7 @@ use crate::cli::{runtime, start_tracing};
 use crate::config::CaConfig;
 use crate::config::ca::HumanPrincipal;
 use crate::http::ca::metrics::CaMetrics;
+use crate::http::ca::status::StatusApi;
 use crate::http::ca::{CaApi, CaParts, Operator};
 use crate::http::serve::{serve, stopped};
 use crate::http::tls::acceptor;
@@ -80,7 +82,7 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     let opened = OpenedCa::read(&args.config)?;
     runtime()?.block_on(async {
         let running = RunningCa::start(opened).await?;
-        tracing::info!(trust_domain = %running.trust_domain, listen = %running.address, "serving");
+        tracing::info!(trust_domain = %running.trust_domain, listen = %running.address, status = ?running.status_address, "serving");
         let stop = shutdown_signal()?;
         tokio::select! {
             () = stop => {
@@ -149,6 +151,8 @@ pub struct RunningCa {
     pub trust_domain: String,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where lists and OCSP are over plain HTTP, if they are.
+    pub status_address: Option<SocketAddr>,
     /// The CA itself.
     pub service: Arc<CaService>,
     store: Arc<RocksCaStore>,
@@ -168,6 +172,12 @@ impl RunningCa {
             None => None,
         };
         let address = listener.local_addr().context("the listener")?;
+        let status_listener = match config.status.listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let status_address = status_listener.as_ref().map(|listener| listener.local_addr().context("its listener"));
+        let status_address = status_address.transpose()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let issuers = accepted_issuers(&issuing).context("the issuing certificate")?;
         let descriptor = descriptor(&config, &issuing)?;
@@ -188,7 +198,8 @@ impl RunningCa {
             random: Arc::new(SystemRandom),
             observer: Arc::clone(&metrics) as _,
         };
-        let service = CaService::start(parts, settings(&config)).map_err(|e| CliError::new(e.to_string()))?;
+        let service = CaService::start(parts, settings(&config, status::settings(&config, address, status_address)))
+            .map_err(|e| CliError::new(e.to_string()))?;
         let (stop, stopping) = watch::channel(false);
         let mut servers = Vec::new();
         let certificate: Arc<dyn rustls::server::ResolvesServerCert> = match &config.tls {
@@ -207,8 +218,10 @@ impl RunningCa {
             operators: config.operators.iter().map(operator).collect(),
             per_source: rate(config.per_source),
             per_token: rate(config.per_token),
-            metrics,
+            metrics: Arc::clone(&metrics),
         }));
+        let status_api = Arc::new(StatusApi::new(Arc::clone(&service), rate(config.status.per_source), metrics));
+        service.prepare_ocsp().await.map_err(|e| CliError::new(format!("the OCSP responder: {e}")))?;
         let holder = Arc::new(BundleHolder::default());
         if let Some(publisher) = bundle {
             // The first one before anybody can ask.
@@ -219,15 +232,29 @@ impl RunningCa {
         if let Some(dir) = config.federation.dir.clone() {
             servers.push(tokio::spawn(keep(dir, clock, stopping.clone())));
         }
-        let router = Arc::clone(&api).router(config.metrics_listen.is_none()).merge(holder.router());
+        let router = Arc::clone(&api)
+            .router(config.metrics_listen.is_none())
+            .merge(holder.router())
+            .merge(Arc::clone(&status_api).router());
         servers.push(tokio::spawn(serve(listener, room, Some(tls), router, stopping.clone())));
+        if let Some(listener) = status_listener {
+            let router = Arc::clone(&status_api).router();
+            servers.push(tokio::spawn(serve(listener, room, None, router, stopping.clone())));
+        }
+        let root_list = config.status.root_crl_file.clone();
+        servers.push(tokio::spawn(status::keep_root_list(Arc::clone(&service), root_list, stopping.clone())));
         if let Some(listener) = metrics_listener {
             let router = Arc::clone(&api).metrics_router();
             servers.push(tokio::spawn(serve(listener, MIN_CONNECTIONS, None, router, stopping.clone())));
         }
-        servers.push(tokio::spawn(housekeeping(api, Arc::clone(&service), config.clone(), stopping.clone())));
+        servers.push(tokio::spawn(housekeeping(
+            (api, status_api),
+            Arc::clone(&service),
+            config.clone(),
+            stopping.clone(),
+        )));
         servers.push(tokio::spawn(keep_journal_head(journal.clone(), Arc::clone(&store), stopping)));
-        Ok(Self { trust_domain: config.trust_domain, address, service, store, journal, stop, servers })
+        Ok(Self { trust_domain: config.trust_domain, address, status_address, service, store, journal, stop, servers })
     }
 
     /// Resolves only if the CA ends by itself, with the reason.
@@ -266,13 +293,19 @@ impl RunningCa {
     }
 }
 
-async fn housekeeping(api: Arc<CaApi>, service: Arc<CaService>, config: CaConfig, mut stop: watch::Receiver<bool>) {
+async fn housekeeping(
+    (api, status): (Arc<CaApi>, Arc<StatusApi>),
+    service: Arc<CaService>,
+    config: CaConfig,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         match disk::available(&config.data_dir) {
             Ok(available) => service.set_disk_low(available < config.disk_low_watermark_bytes),
             Err(error) => tracing::warn!(%error, "the room on the disk cannot be read"),
         }
         api.forget_idle();
+        status.forget_idle();
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING) => {}
             () = stopped(&mut stop) => return,
@@ -335,7 +368,7 @@ fn rules(config: &CaConfig) -> Result<crate::ca::policy::Policy, CliError> {
     policy(config, salt, read_registry(config)?)
 }
 
-fn settings(config: &CaConfig) -> Settings {
+fn settings(config: &CaConfig, status: StatusSettings) -> Settings {
     let issuance = &config.issuance;
     Settings {
         sat_rule: SatRule { min_sats: NonZeroUsize::from(issuance.min_sats), ..SatRule::default() },
@@ -348,7 +381,7 @@ fn settings(config: &CaConfig) -> Settings {
         queue_limit: QUEUE_LIMIT,
         max_issuances: MAX_ISSUANCES,
         resume_window_ms: RESUME_WINDOW_MS,
-        status: StatusSettings::default(),
+        status,
     }
 }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::config::ConfigError;
 use crate::config::check::Check;
 use crate::config::raw::Whole;
 use crate::config::render::{path, quoted};
+use crate::config::{ConfigError, RateLimit};
 
 /// Revocation lists and OCSP (RFC 5280 section 5, RFC 6960).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Status {
     pub crl_shard_seconds: u32,
     /// Seconds that an OCSP answer may be shown to others, 10 to 3600. Default: 60.
     pub ocsp_validity_seconds: u32,
+    /// Limit of each source address. Default: 20 000 and 20 000.
+    pub per_source: RateLimit,
     /// What the root's signer of revocation lists published of the intermediates. Default: `root.crl`.
     pub root_crl_file: PathBuf,
 }
@@ -37,6 +39,8 @@ pub(super) struct RawStatus {
     crl_refresh_seconds: Whole,
     crl_shard_seconds: Whole,
     ocsp_validity_seconds: Whole,
+    per_source_per_second: Whole,
+    per_source_burst: Whole,
     root_crl_file: PathBuf,
 }
 
@@ -48,6 +52,8 @@ impl Default for RawStatus {
             crl_refresh_seconds: Whole(60),
             crl_shard_seconds: Whole(3600),
             ocsp_validity_seconds: Whole(60),
+            per_source_per_second: Whole(20_000),
+            per_source_burst: Whole(20_000),
             root_crl_file: PathBuf::from("root.crl"),
         }
     }
@@ -64,6 +70,10 @@ impl Check<'_> {
             crl_refresh_seconds: self.number("status.crl_refresh_seconds", raw.crl_refresh_seconds, 5, 60)?,
             crl_shard_seconds: self.number("status.crl_shard_seconds", raw.crl_shard_seconds, 300, 86_400)?,
             ocsp_validity_seconds: self.number("status.ocsp_validity_seconds", raw.ocsp_validity_seconds, 10, 3600)?,
+            per_source: RateLimit {
+                per_second: self.rate("status.per_source_per_second", raw.per_source_per_second)?,
+                burst: self.rate("status.per_source_burst", raw.per_source_burst)?,
+            },
             root_crl_file: self.path("status.root_crl_file", base, raw.root_crl_file)?,
         })
     }
@@ -99,6 +109,10 @@ crl_shard_seconds = {}
 # Seconds that an answer of OCSP may be shown to others, 10 to 3600: a staple is believed for so long.
 ocsp_validity_seconds = {}
 
+# Questions per second from each address, and how many at once after a quiet time.
+per_source_per_second = {}
+per_source_burst = {}
+
 # What the root's signer of lists says of intermediates. It is read again whenever it changes:
 # atl ca root revoke-intermediate --help
 root_crl_file = {}
@@ -106,6 +120,8 @@ root_crl_file = {}
             self.crl_refresh_seconds,
             self.crl_shard_seconds,
             self.ocsp_validity_seconds,
+            self.per_source.per_second,
+            self.per_source.burst,
             path("status.root_crl_file", &self.root_crl_file)?,
         ))
     }

@@ -96,6 +96,8 @@ fn everything() -> String {
         crl_refresh_seconds = 5
         crl_shard_seconds = 300
         ocsp_validity_seconds = 10
+        per_source_per_second = 7
+        per_source_burst = 8
         root_crl_file = "/srv/root.crl"
         [rate_limit]
         per_source_per_second = 1

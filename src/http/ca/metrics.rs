@@ -18,6 +18,7 @@ pub struct CaMetrics {
     log_seconds: HistogramVec,
     log_answers: IntCounterVec,
     turned_away: IntCounterVec,
+    ocsp_answers: IntCounterVec,
     journal_rows: IntGauge,
     open_requests: IntGauge,
 }
@@ -38,6 +39,7 @@ impl CaMetrics {
             log_seconds: histograms(register, "log_seconds", "Submission to answer of a log", "log", SECONDS)?,
             log_answers: counters(register, "log_answers_total", "What logs answered", &["log", "result"])?,
             turned_away: counters(register, "turned_away_total", "Requests over a limit, by bucket", &["bucket"])?,
+            ocsp_answers: counters(register, "ocsp_answers_total", "Answers of OCSP, by whom they are for", &["for"])?,
             journal_rows: gauge(register, "journal_rows", "Rows of the journal")?,
             open_requests: gauge(register, "open_requests", "Requests that are pending, ready or processing")?,
             registry,
@@ -47,6 +49,11 @@ impl CaMetrics {
     /// A request was over a limit: `source`, `token`, `agent`, or `failures`.
     pub fn turned_away(&self, bucket: &'static str) {
         self.turned_away.with_label_values(&[bucket]).inc();
+    }
+
+    /// OCSP answered: in a way that others may be shown too, or just once.
+    pub fn ocsp(&self, shared: bool) {
+        self.ocsp_answers.with_label_values(&[if shared { "everybody" } else { "one" }]).inc();
     }
 
     /// All of them in the text format.
@@ -89,6 +96,7 @@ mod tests {
         metrics.phase("sign", Duration::from_millis(3));
         metrics.log("https://log.example/", "sat", Duration::from_millis(30));
         metrics.turned_away("source");
+        metrics.ocsp(true);
         metrics.kept(12, 3);
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
         for line in [
@@ -98,6 +106,7 @@ mod tests {
             r#"atl_ca_log_seconds_bucket{log="https://log.example/",le="0.05"} 1"#,
             r#"atl_ca_log_answers_total{log="https://log.example/",result="sat"} 1"#,
             r#"atl_ca_turned_away_total{bucket="source"} 1"#,
+            r#"atl_ca_ocsp_answers_total{for="everybody"} 1"#,
             "atl_ca_journal_rows 12",
             "atl_ca_open_requests 3",
         ] {

@@ -13,6 +13,7 @@ pub mod metrics;
 mod operators;
 mod ops;
 mod read;
+pub mod status;
 
 use std::sync::Arc;
 
@@ -86,9 +87,9 @@ fn routes() -> [(&'static str, MethodRouter<Arc<CaApi>>); 19] {
     ]
 }
 
-/// Every path that a CA answers at, those of its trust bundle among them. What the OpenAPI document must describe.
+/// Every path that a CA answers at, those of its trust bundle and of revocation among them. What the OpenAPI document must describe.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    routes().into_iter().map(|(path, _)| path).chain([METRICS]).chain(super::wellknown::PATHS)
+    routes().into_iter().map(|(path, _)| path).chain([METRICS]).chain(super::wellknown::PATHS).chain(status::paths())
 }
 
 /// The calls, in want of a CA. `with_metrics` has `/metrics` beside them.
