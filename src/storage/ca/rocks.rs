@@ -157,8 +157,8 @@ impl RocksCaStore {
         }
         let mut earlier = self.movable(commit)?;
         for entity in &commit.entities {
-            let Some((place, key, value)) = schema::write_entity(entity).map_err(unwritable)? else { continue };
-            batch.put_cf(&family(place)?, key, value);
+            let Some(written) = schema::write_entity(entity).map_err(unwritable)? else { continue };
+            batch.put_cf(&family(written.family)?, written.key, written.value);
             // Before the new places are put in: some may be the same.
             if let Some(earlier) = earlier.get_mut(&entity.key()) {
                 for left in std::mem::replace(earlier, schema::index_entries(entity)) {

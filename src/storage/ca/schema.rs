@@ -113,8 +113,19 @@ pub fn entity_key(key: &Key) -> Option<(Family, Vec<u8>)> {
     })
 }
 
-/// Writes an entity that is kept, with the place it is kept in; `None` for children.
-pub fn write_entity(entity: &Entity) -> Result<Option<(Family, Vec<u8>, Vec<u8>)>, serde_json::Error> {
+/// An entity as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where.
+    pub family: Family,
+    /// Under which octets.
+    pub key: Vec<u8>,
+    /// The entity.
+    pub value: Vec<u8>,
+}
+
+/// Writes an entity that is kept; `None` for children.
+pub fn write_entity(entity: &Entity) -> Result<Option<Written>, serde_json::Error> {
     let Some((family, key)) = entity_key(&entity.key()) else { return Ok(None) };
     let value = match entity {
         Entity::Token(token) => serde_json::to_vec(token)?,
@@ -124,7 +135,7 @@ pub fn write_entity(entity: &Entity) -> Result<Option<(Family, Vec<u8>, Vec<u8>)
         Entity::Revocation(revocation) => serde_json::to_vec(revocation)?,
         Entity::Children(_) => return Ok(None),
     };
-    Ok(Some((family, key, value)))
+    Ok(Some(Written { family, key, value }))
 }
 
 /// Reads the entity of this key.

@@ -10,7 +10,8 @@ use super::responder::Responders;
 use crate::apki::Certificate;
 use crate::apki::moment::Moment;
 use crate::apki::status::ocsp::{
-    CertId, CertIdError, CertStatus, IssuerIds, Nonce, OcspRequest, ResponseTemplate, SingleResponse, Unsuccessful,
+    CertId, CertIdError, CertStatus, IssuerIds, Nonce, OcspRequest, OcspRequestError, ResponseTemplate, SingleResponse,
+    Unsuccessful,
 };
 use crate::ca::ports::{Entity, Key};
 use crate::ca::record::{CertificateState, RevocationRecord};
@@ -58,16 +59,19 @@ impl Ocsp {
 }
 
 impl CaService {
-    /// Answers an OCSPRequest in DER. There is always an answer; one that the CA cannot give says so itself.
+    /// Answers the OCSPRequest, in DER, of a POST. There is always an answer; one that the CA cannot give says
+    /// so itself.
     pub async fn ocsp(&self, request_der: &[u8]) -> OcspAnswer {
-        match OcspRequest::parse(request_der) {
-            Ok(request) => self.ocsp_request(&request).await,
-            Err(_) => self.core.ocsp.no(Unsuccessful::MalformedRequest),
-        }
+        self.answered_request(OcspRequest::parse(request_der)).await
     }
 
-    /// The same of a request that was read already, from the path of a GET.
-    pub async fn ocsp_request(&self, request: &OcspRequest) -> OcspAnswer {
+    /// Answers the request in the path of a GET: base64 whose percent-encoding is undone (RFC 6960 appendix A.1).
+    pub async fn ocsp_by_path(&self, base64: &str) -> OcspAnswer {
+        self.answered_request(OcspRequest::from_base64_path(base64)).await
+    }
+
+    async fn answered_request(&self, request: Result<OcspRequest, OcspRequestError>) -> OcspAnswer {
+        let Ok(request) = request else { return self.core.ocsp.no(Unsuccessful::MalformedRequest) };
         let core = &self.core;
         let answer = match (request.cert_ids(), request.nonce()) {
             ([id], None) => core.shared_answer(id).await,
