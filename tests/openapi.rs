@@ -667,6 +667,7 @@ fn ca_authority(ca: &mut AskedCa) {
     let whole = ca.post("/ca/v1/delegate", "", &asked, &IDENTITY);
     assert_eq!((whole.status, whole.problem().as_str()), (403, "policy"), "{whole:?}");
     asked["capabilities"][0]["spend_limit"]["max_per_transaction"] = json!(4);
+    asked["validity_seconds"] = json!(300);
     assert_eq!(ca.post("/ca/v1/delegate", "", &asked, &[]).status, 401);
     assert_eq!(ca.post("/ca/v1/delegate", "", &json!({"csr": "AA=="}), &IDENTITY).status, 400);
     let waits = ca.post("/ca/v1/delegate", "", &asked, &IDENTITY);

@@ -1,6 +1,7 @@
 //! The service against logs that fail and lie, and a store that fails: nothing leaves that is not on the
 //! disk and in the logs, nothing is issued twice, and what was interrupted is taken up.
 
+mod engine;
 mod fake;
 mod faults;
 mod flows;

@@ -1,0 +1,291 @@
+//! Authority handed on and taken back, through the real binary: A delegates to B and B to C, and what becomes of
+//! all three.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "deadlines of tests")]
+
+#[path = "common/ca_rig.rs"]
+mod ca_rig;
+#[path = "common/log_process.rs"]
+mod log_process;
+#[path = "common/log_proxy.rs"]
+mod log_proxy;
+#[path = "common/pki.rs"]
+mod pki;
+#[path = "common/raw_http.rs"]
+mod raw_http;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use atl::api::CertHashQuery;
+use atl::api::ca::{RevokeRequest, StandingAnswer};
+use atl::apki::Certificate;
+use atl::apki::status::RevocationReason;
+use atl::client::{ClientError, LogClient};
+use atl::log::entry::EntryType;
+use atl::merkle::Hash;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use self::ca_rig::*;
+use self::log_proxy::Fault;
+
+/// What A may do beside the one capability that every agent of the rig has.
+const MORE: [&str; 8] = [
+    "--capability",
+    "mcp://ledger/all write",
+    "--capability",
+    "mcp://mail send",
+    "--capability",
+    "mcp://files docs",
+    "--human",
+    "Ann",
+];
+
+/// An agent by its directory.
+#[derive(Clone)]
+struct Party {
+    uri: String,
+    dir: PathBuf,
+}
+
+impl Party {
+    fn certificate(&self) -> Certificate {
+        let der = CertificateDer::from_pem_file(self.dir.join("cert.pem")).unwrap();
+        Certificate::parse(der.as_ref()).unwrap()
+    }
+
+    fn identity(&self) -> String {
+        ["key.pem", "cert.pem"].map(|name| fs::read_to_string(self.dir.join(name)).unwrap()).concat()
+    }
+
+    /// `atl agent delegate` to a child of this name, with these capabilities.
+    fn delegate(&self, name: &str, capabilities: &[&str], more: &[&str]) -> (Party, Output) {
+        let child = Party { uri: uri(name), dir: self.dir.with_file_name(name.replace('/', "-")) };
+        let mut command = self.command("delegate");
+        command.arg("--child-dir").arg(&child.dir).args(["--agent", &child.uri]).args(REGISTERED);
+        command.args(capabilities.iter().flat_map(|capability| ["--capability", capability])).args(more);
+        let output = command.output().unwrap();
+        (child, output)
+    }
+
+    #[track_caller]
+    fn child(&self, name: &str, capabilities: &[&str], more: &[&str]) -> Party {
+        let (child, output) = self.delegate(name, capabilities, more);
+        assert!(output.status.success(), "{}", text(&output));
+        child
+    }
+
+    fn command(&self, word: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atl"));
+        command.args(["agent", word, "--dir"]).arg(&self.dir).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, word: &str, more: &[&str]) -> Output {
+        self.command(word).args(more).output().unwrap()
+    }
+
+    fn standing(&self, rig: &CaRig) -> Result<StandingAnswer, ClientError> {
+        let client = rig.client(Some(&self.identity()));
+        rig.ask(client.certificate_standing())
+    }
+
+    /// That the parent that this certificate names is `parent`'s.
+    #[track_caller]
+    fn is_below(&self, parent: &Certificate) {
+        let certificate = self.certificate();
+        let delegation = certificate.delegation().unwrap().unwrap();
+        assert_eq!(delegation.parent_cert_hash, parent.fingerprint());
+        assert!(certificate.not_after() <= parent.not_after());
+    }
+}
+
+fn root(rig: &CaRig, name: &str) -> Party {
+    let agent = rig.agent(name, &[&MORE[..], &REGISTERED].concat());
+    let output = agent.enrol();
+    assert!(output.status.success(), "{}", text(&output));
+    Party { uri: agent.uri, dir: agent.dir }
+}
+
+/// That both logs have this final certificate, as one.
+#[track_caller]
+fn is_logged(rig: &CaRig, certificate: &Certificate) {
+    for log in &rig.logs {
+        let client = LogClient::new(&log.proxy.url()).unwrap();
+        let query = CertHashQuery { cert_hash: Hash::new(certificate.fingerprint()) };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let entry = loop {
+            match rig.ask(client.entry_by_cert_hash(query)) {
+                Ok(entry) => break entry,
+                // Logged, and in no signed head yet.
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        assert_eq!(entry.entry_type, EntryType::Certificate);
+        assert_eq!(entry.submission.unwrap().0, certificate.der());
+    }
+}
+
+#[test]
+fn authority_shrinks_and_is_taken_back() {
+    let rig = CaRig::new(with_registry);
+    let ca = rig.start();
+    let a = root(&rig, "payments/bot/a");
+    let b = a.child("payments/bot/b", &["mcp://ledger read", "mcp://mail send", "mcp://files docs"], &["--json"]);
+    let c = b.child("payments/bot/c", &["mcp://ledger read", "mcp://files docs/open"], &["--validity", "10m"]);
+    the_line_is_in_the_logs(&rig, &a, &b, &c);
+    renewals_follow_the_parent(&a, &b);
+    every_broken_rule_is_named(&a, &b);
+    the_same_again_is_the_same(&rig, &a);
+    the_tree_is_shown(&rig, &a, &b, &c);
+    who_may_revoke_whom(&rig, &a, &b);
+    a_watch_ends_when_the_line_is_cut(&rig, &a, &b, &c);
+    ca.stop();
+    let verified = rig.verify_database(&[]);
+    assert!(verified.status.success(), "{}", text(&verified));
+}
+
+fn the_line_is_in_the_logs(rig: &CaRig, a: &Party, b: &Party, c: &Party) {
+    b.is_below(&a.certificate());
+    c.is_below(&b.certificate());
+    is_logged(rig, &a.certificate());
+    is_logged(rig, &b.certificate());
+    let of = |party: &Party| party.certificate().delegation().unwrap().unwrap();
+    let (first, second, third) = (of(a), of(b), of(c));
+    assert_eq!((first.depth, second.depth, third.depth), (0, 1, 2));
+    assert_eq!(third.max_depth, first.max_depth);
+    let scores = [a, b, c].map(|party| party.certificate().trust_score().unwrap().unwrap().score);
+    assert!(scores[0] >= scores[1] && scores[1] >= scores[2], "{scores:?}");
+    for party in [b, c] {
+        let shown = party.run("show", &[]);
+        assert!(shown.status.success(), "{}", text(&shown));
+    }
+}
+
+fn renewals_follow_the_parent(a: &Party, b: &Party) {
+    let before = a.certificate();
+    assert!(a.run("renew", &[]).status.success());
+    let after = a.certificate();
+    assert_ne!(before.der(), after.der());
+    b.is_below(&before);
+    let renewed = b.run("renew", &[]);
+    assert!(renewed.status.success(), "{}", text(&renewed));
+    b.is_below(&after);
+}
+
+fn every_broken_rule_is_named(a: &Party, b: &Party) {
+    // Not B's at all, and all that B has.
+    let (_, refused) = b.delegate("payments/bot/wide", &["mcp://ledger/all write", "mcp://none x"], &[]);
+    let said = text(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.matches("attenuation (").count() >= 2, "{said}");
+    let all = ["mcp://ledger read", "mcp://mail send", "mcp://files docs"];
+    let (_, refused) = b.delegate("payments/bot/equal", &all, &[]);
+    assert!(text(&refused).contains("attenuation ("), "{}", text(&refused));
+    let (_, refused) = b.delegate("payments/bot/long", &["mcp://mail send"], &["--validity", "1d"]);
+    assert!(text(&refused).contains("attenuation (notAfter)"), "{}", text(&refused));
+    // Another organisation's name is not A's to give.
+    let (_, refused) = a.delegate("treasury/bot/a", &["mcp://mail send"], &[]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    // One deeper than the child's own limit.
+    let last = a.child("payments/bot/last", &["mcp://mail send", "mcp://files docs"], &["--max-depth", "1"]);
+    let (deeper, refused) = last.delegate("payments/bot/deeper", &["mcp://mail send"], &[]);
+    assert!(text(&refused).contains("attenuation (depth"), "{}", text(&refused));
+    assert!(!deeper.dir.join("cert.pem").exists() && !deeper.dir.join("pending").exists());
+}
+
+/// The answer is lost: whoever asks again gets it, and no second certificate.
+fn the_same_again_is_the_same(rig: &CaRig, a: &Party) {
+    let name = "payments/bot/again";
+    for log in &rig.logs {
+        log.proxy.set(Fault::Refuses);
+    }
+    let (child, lost) = a.delegate(name, &["mcp://mail send"], &[]);
+    assert_eq!(lost.status.code(), Some(2), "{}", text(&lost));
+    assert!(child.dir.join("pending").exists() && !child.dir.join("cert.pem").exists());
+    for log in &rig.logs {
+        log.proxy.set(Fault::None);
+    }
+    std::thread::sleep(Duration::from_millis(1100));
+    a.child(name, &["mcp://mail send"], &["--wait"]);
+    assert_eq!(rig.issued(Some(&child.uri)).len(), 1);
+    assert!(!child.dir.join("pending").exists());
+}
+
+fn the_tree_is_shown(rig: &CaRig, a: &Party, b: &Party, c: &Party) {
+    let shown = rig.ca(&["lineage"], &[&b.uri]);
+    let said = text(&shown);
+    assert!(shown.status.success(), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with(&a.uri), "{said}");
+    assert!(lines[1].starts_with(&format!("+- {}", b.uri)), "{said}");
+    assert!(lines[2].starts_with(&format!("   +- {}", c.uri)), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&rig.ca(&["lineage"], &[&a.uri, "--json"]).stdout).unwrap();
+    assert_eq!(json["above"].as_array().unwrap().len(), 0);
+    assert!(json["tree"].as_array().unwrap().len() >= 4 && json["truncated"] == false, "{json}");
+    assert_eq!(rig.ca(&["lineage"], &[&uri("payments/bot/nobody")]).status.code(), Some(2));
+}
+
+fn who_may_revoke_whom(rig: &CaRig, a: &Party, b: &Party) {
+    let stranger = root(rig, "payments/bot/stranger");
+    let refused = stranger.run("revoke", &["--agent", &b.uri]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    // Nor may a child revoke its parent, and nobody does without a credential.
+    let up = b.run("revoke", &["--agent", &a.uri]);
+    assert_eq!(up.status.code(), Some(1), "{}", text(&up));
+    let request = RevokeRequest { agent: Some(b.uri.parse().unwrap()), ..RevokeRequest::default() };
+    let none = rig.ask(rig.client(None).revoke(None, &request)).unwrap_err();
+    assert_eq!(none.status(), Some(401), "{none}");
+    assert_eq!(b.standing(rig).unwrap().status, "valid");
+    // An agent its child, and that one alone.
+    let d = a.child("payments/bot/d", &["mcp://mail send"], &[]);
+    let revoked = a.run("revoke", &["--agent", &d.uri, "--reason", "privilegeWithdrawn", "--json"]);
+    assert!(revoked.status.success(), "{}", text(&revoked));
+    let answer: serde_json::Value = serde_json::from_slice(&revoked.stdout).unwrap();
+    assert_eq!((answer["agents_total"].as_u64(), answer["agents"][0]["agent"].as_str()), (Some(1), Some(&*d.uri)));
+    let gone = d.standing(rig).unwrap();
+    assert_eq!((gone.status.as_str(), gone.reason), ("revoked", Some(RevocationReason::PrivilegeWithdrawn)));
+    assert_eq!(gone.with, None);
+    assert_eq!(b.standing(rig).unwrap().status, "valid");
+    // Itself, too.
+    let itself = stranger.run("revoke", &["--reason", "cessationOfOperation"]);
+    assert!(itself.status.success(), "{}", text(&itself));
+    assert_eq!(stranger.run("renew", &[]).status.code(), Some(1));
+}
+
+fn a_watch_ends_when_the_line_is_cut(rig: &CaRig, a: &Party, b: &Party, c: &Party) {
+    let mut watch = c.command("renew");
+    watch.args(["--watch", "--check", "1s"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let watch = watch.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let serial = hex::encode(a.certificate().serial());
+    let revoked = rig.ca(&["revoke"], &["--serial", &serial, "--reason", "keyCompromise", "--comment", "a laptop"]);
+    let said = text(&revoked);
+    assert!(revoked.status.success(), "{said}");
+    for party in [a, b, c] {
+        assert!(said.contains(&party.uri), "{said}");
+        let standing = party.standing(rig).unwrap();
+        // Only A's key is in others' hands; those below lose what they had from it.
+        let why =
+            if party.uri == a.uri { RevocationReason::KeyCompromise } else { RevocationReason::PrivilegeWithdrawn };
+        assert_eq!((standing.status.as_str(), standing.reason), ("revoked", Some(why)));
+        let renewal = party.run("renew", &[]);
+        assert_eq!(renewal.status.code(), Some(1), "{}", text(&renewal));
+        let (_, refused) = party.delegate("payments/bot/late", &["mcp://files docs/open"], &["--anew"]);
+        assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    }
+    assert_eq!(c.standing(rig).unwrap().with.unwrap().as_str(), a.uri);
+    let ended = watch.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("was revoked at") && said.contains(&format!("together with {}", a.uri)), "{said}");
+    let again = rig.ca(&["revoke"], &["--agent", &a.uri]);
+    assert!(again.status.success() && text(&again).contains("revoked before"), "{}", text(&again));
+    let drawn = text(&rig.ca(&["lineage"], &[&a.uri]));
+    assert!(drawn.contains("REVOKED at") && drawn.contains("(keyCompromise)"), "{drawn}");
+}
