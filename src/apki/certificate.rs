@@ -15,7 +15,7 @@ use thiserror::Error;
 
 pub use self::name_constraints::{NameConstraintError, uri_name_constraint_der};
 pub use self::standard::{AgentNameError, BasicConstraints, KeyUsage};
-pub(super) use self::status::is_url_text;
+pub(crate) use self::status::is_url_text;
 pub use self::status::{DistributionPoint, StatusUrlError, authority_info_access_der, crl_distribution_points_der};
 use super::moment::Moment;
 use super::oid;

@@ -91,7 +91,7 @@ fn first_url<'a>(found: &[&'a [u8]], extension: &'static str) -> Result<Option<&
 }
 
 /// Whether `text` has the characters of a URL, and has some.
-pub(in crate::apki) fn is_url_text(text: &str) -> bool {
+pub(crate) fn is_url_text(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_graphic())
 }
 

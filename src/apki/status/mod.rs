@@ -2,7 +2,7 @@
 //!
 //! - [`crl`]: lists of what was revoked, written and read
 //! - [`ocsp`]: questions about single certificates, and the answers
-//! - [`RevocationReason`]: why
+//! - why: [`RevocationReason`]
 //!
 //! Nothing here holds a key: a writer makes the octets to be signed, somebody signs them, and a second call
 //! puts the two together.

@@ -3,7 +3,7 @@
 
 use super::ProfileError;
 use super::template::{DIGITAL_SIGNATURE, VERSION_3, authority_value};
-use crate::apki::certificate::Certificate;
+use crate::apki::certificate::{Certificate, crl_distribution_points_der, is_url_text};
 use crate::apki::moment::Moment;
 use crate::apki::oid;
 use crate::apki::precertificate::{EXTENSIONS, extension_der};
@@ -47,13 +47,18 @@ pub struct HelperProfile<'a> {
     pub common_name: &'a str,
     /// The helper's key.
     pub public_key: &'a PublicKey,
+    /// Where the list is that names this certificate once it is revoked (cRLDistributionPoints). Whoever
+    /// signs lists needs one: a reader that checks every certificate of a chain checks the signer too, and
+    /// OpenSSL takes no list for that which the signer signed itself.
+    pub crl_url: Option<&'a str>,
 }
 
 impl HelperProfile<'_> {
     /// The TBSCertificate that `issuer` signs with `algorithm`.
     ///
     /// # Errors
-    /// [`ProfileError::CommonName`], [`ProfileError::IssuerKeyIdentifier`] and [`ProfileError::Key`].
+    /// [`ProfileError::CommonName`], [`ProfileError::StatusUrl`], [`ProfileError::IssuerKeyIdentifier`] and
+    /// [`ProfileError::Key`].
     pub fn tbs(&self, issuer: &Certificate, algorithm: SignatureAlgorithm) -> Result<Vec<u8>, ProfileError> {
         let identifier = issuer.subject_key_identifier().filter(|octets| !octets.is_empty());
         let identifier = identifier.ok_or(ProfileError::IssuerKeyIdentifier)?;
@@ -61,11 +66,19 @@ impl HelperProfile<'_> {
         if subject == issuer.subject_der() {
             return Err(ProfileError::CommonName(self.common_name.to_owned()));
         }
+        let points = match self.crl_url {
+            None => Vec::new(),
+            Some(url) if is_url_text(url) => {
+                extension_der(&oid::CRL_DISTRIBUTION_POINTS, false, &crl_distribution_points_der(url, None))
+            }
+            Some(url) => return Err(ProfileError::StatusUrl(url.to_owned())),
+        };
         let own = encode(tlv::OCTET_STRING, &[&key_identifier(self.public_key.spki_der())?]);
         let extensions = [
             self.role.extensions(),
             extension_der(&oid::AUTHORITY_KEY_IDENTIFIER, false, &authority_value(identifier)),
             extension_der(&oid::SUBJECT_KEY_IDENTIFIER, false, &own),
+            points,
         ];
         let validity = [self.not_before.to_validity_der(), self.not_after.to_validity_der()];
         Ok(encode(
@@ -114,5 +127,52 @@ impl HelperRole {
                     .concat()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ca::tests::{NOON, ed25519, issuer, moment, sign};
+
+    fn built(role: HelperRole, common_name: &str, crl_url: Option<&str>) -> Result<Certificate, ProfileError> {
+        let (authority, own) = (ed25519(1), ed25519(2));
+        let profile = HelperProfile {
+            role,
+            serial: Serial::from_random([7; 20]),
+            not_before: moment(NOON),
+            not_after: moment(NOON.saturating_add(86_400_000)),
+            common_name,
+            public_key: own.public_key(),
+            crl_url,
+        };
+        let tbs = profile.tbs(&issuer(authority.as_ref()), SignatureAlgorithm::Ed25519)?;
+        Ok(sign(&tbs, authority.as_ref()))
+    }
+
+    #[test]
+    fn each_may_do_its_own_and_no_more() {
+        let responder = built(HelperRole::OcspResponder, "Responder", None).unwrap();
+        let usage = responder.key_usage().unwrap().unwrap();
+        assert!(usage.digital_signature() && !usage.crl_sign() && !usage.key_cert_sign());
+        assert!(responder.extension(&oid::OCSP_NO_CHECK).is_some_and(|e| !e.critical && e.value == NULL));
+        assert_eq!((responder.basic_constraints(), responder.crl_url()), (Ok(None), Ok(None)));
+        assert!(responder.extension(&oid::SUBJECT_ALT_NAME).is_none() && !responder.has_apki_extension());
+
+        let signer = built(HelperRole::CrlSigner, "Signer", Some("http://a/crl")).unwrap();
+        let usage = signer.key_usage().unwrap().unwrap();
+        assert!(usage.crl_sign() && !usage.digital_signature() && !usage.key_cert_sign());
+        assert!(signer.basic_constraints().unwrap().is_some_and(|constraints| !constraints.ca));
+        assert_eq!(signer.crl_url(), Ok(Some("http://a/crl")));
+        assert!(signer.extension(&oid::EXTENDED_KEY_USAGE).is_none());
+    }
+
+    #[test]
+    fn a_helper_has_a_name() {
+        for bad in ["", &"x".repeat(65)] {
+            assert!(matches!(built(HelperRole::CrlSigner, bad, None), Err(ProfileError::CommonName(_))));
+        }
+        assert!(built(HelperRole::CrlSigner, &"é".repeat(64), None).is_ok());
+        assert!(matches!(built(HelperRole::CrlSigner, "x", Some("http://a b")), Err(ProfileError::StatusUrl(_))));
     }
 }

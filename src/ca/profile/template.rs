@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::{AttestationFacts, MAX_SPIFFE, MAX_VALIDITY_SECONDS, MIN_VALIDITY_SECONDS, ProfileError, StatusUrls};
 use crate::apki::capabilities::Capabilities;
-use crate::apki::certificate::{authority_info_access_der, crl_distribution_points_der};
+use crate::apki::certificate::{authority_info_access_der, crl_distribution_points_der, is_url_text};
 use crate::apki::delegation::Delegation;
 use crate::apki::moment::Moment;
 use crate::apki::precertificate::{EXTENSIONS, extension_der, poison_der};
@@ -146,7 +146,7 @@ fn status_extensions(urls: Option<&StatusUrls>) -> Result<Vec<u8>, ProfileError>
 pub(in crate::ca) fn status_values(urls: &StatusUrls) -> Result<(Vec<u8>, Vec<u8>), ProfileError> {
     for url in [urls.ocsp.as_str(), urls.crl.as_str()] {
         let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-        if rest.is_none_or(str::is_empty) || !url.bytes().all(|c| c.is_ascii_graphic()) {
+        if rest.is_none_or(str::is_empty) || !is_url_text(url) {
             return Err(ProfileError::StatusUrl(url.to_owned()));
         }
     }

