@@ -62,6 +62,10 @@ pub(super) fn issue(
     now: UnixMillis,
 ) -> Verdict {
     under_way(state, request, &serial)?;
+    if let Some(ended) = state.certificate(&serial).map(|certificate| certificate.not_after).filter(|ends| *ends < now)
+    {
+        return Err(Refusal::Conflict(format!("certificate {serial} ended at {ended}, before it was finished")));
+    }
     let found = find(state, request)?;
     let grant = found.state.grant().ok_or(Refusal::NotFound("grant of this request"))?;
     stands(state, found, grant, policy, now)?;

@@ -71,7 +71,7 @@ struct Wish {
 const AGENTS: u8 = 6;
 
 fn named(n: u8) -> String {
-    if n % AGENTS == 0 { ROOT.into() } else { name(n % AGENTS) }
+    if n.is_multiple_of(AGENTS) { ROOT.into() } else { name(n % AGENTS) }
 }
 
 impl Wish {
