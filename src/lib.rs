@@ -24,6 +24,9 @@
 //! tiles, and growth. Sizes, indices and hashes are types of their own. Whatever proof it is given,
 //! it ends in a verdict, and a verdict of yes means that the roots follow from the leaves.
 //!
+//! **[`journal`]** is the chain of rows in which the CA and the trust engine keep what happened: each row
+//! names the hash of the one before.
+//!
 //! **[`keys`]** signs and verifies with Ed25519 and ECDSA P-256, and derives the log
 //! identifier from a key. Whoever has something signed sees a [`keys::Signer`] and no private key.
 //!
@@ -55,7 +58,12 @@
 //! their promises only, behind a port. All of it is pure but `ca::service`, which has the clock, the
 //! randomness, the one writer and the issuances under way.
 //!
-//! **`storage`** fills the ports of log and CA with RocksDB, and with memory that fails on demand for
+//! **`trust`** is the trust engine: what registered reporters say of an agent becomes its score, within
+//! caps that no order of their signals beats. It is built as the CA is, with a journal of its own in which
+//! every change of a score stands with its reason, and it may be run by somebody else: a CA reads scores
+//! and cannot raise one. All of it is pure but `trust::service`.
+//!
+//! **`storage`** fills the ports of log, CA and trust engine with RocksDB, and with memory that fails on demand for
 //! tests. A log's last signed head is kept a second time, in a file apart from the database, so that a
 //! database put back from an older copy is seen.
 //!
@@ -86,6 +94,7 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "server")]
 pub mod http;
+pub mod journal;
 pub mod keys;
 pub mod log;
 pub mod merkle;
@@ -94,5 +103,7 @@ pub mod sequencer;
 #[cfg(feature = "server")]
 pub mod storage;
 pub mod time;
+#[cfg(feature = "server")]
+pub mod trust;
 pub mod verify;
 pub mod wire;

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("time", &[]),
     ("merkle", &[]),
+    ("journal", &["time"]),
     ("keys", &["wire"]),
     ("apki", &["keys", "wire", "time"]),
     ("log", &["apki", "merkle", "keys", "wire", "time"]),
@@ -24,11 +25,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sequencer", &["log", "apki", "merkle", "keys", "wire", "time"]),
     ("api", &["log", "apki", "merkle", "keys", "wire", "time"]),
     // A CA knows logs by their promises, not by how they keep them.
-    ("ca", &["log", "apki", "keys", "time"]),
+    ("ca", &["log", "apki", "keys", "journal", "time"]),
+    // Of the log's store it takes what a store may fail with, as the CA does.
+    ("trust", &["log::store", "apki", "keys", "journal", "time"]),
     // The ports that a store fills, and the types that pass through them.
-    ("storage", &["log", "ca::ports", "ca::event", "merkle", "keys", "wire", "time"]),
+    ("storage", &["log", "ca::ports", "ca::event", "trust::ports", "journal", "merkle", "keys", "wire", "time"]),
     ("client", &["api", "log", "merkle"]),
-    ("http", &["api", "sequencer", "ca::service", "log", "merkle", "keys", "time"]),
+    ("http", &["api", "sequencer", "ca::service", "trust::service", "log", "merkle", "keys", "time"]),
     ("config", &["keys", "apki", "time"]),
     (
         "cli",
@@ -43,6 +46,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sequencer",
             "api",
             "ca",
+            "trust",
+            "journal",
             "storage",
             "client",
             "http",
@@ -64,6 +69,8 @@ const PURE: &[&str] = &[
     "src/verify",
     "src/api",
     "src/ca",
+    "src/journal",
+    "src/trust",
     "src/sequencer/pool",
     "src/sequencer/plan",
     "src/sequencer/head",
@@ -72,7 +79,7 @@ const PURE: &[&str] = &[
 ];
 
 /// The part of a pure directory that meets the world.
-const NOT_PURE: &[&str] = &["src/ca/service"];
+const NOT_PURE: &[&str] = &["src/ca/service", "src/trust/service"];
 
 /// Paths whose start no pure file may name.
 const AMBIENT_ROOTS: &[&[&str]] = &[

@@ -6,6 +6,7 @@
 //! - [`extension`]: what the five extensions share; [`trust_score`], [`capabilities`],
 //!   [`delegation`], [`provenance`], [`attestation`]: one each
 //! - [`attenuation`]: what an agent may hand on to another
+//! - [`jws`]: signed JSON
 //! - [`uri`], [`oid`], [`moment`]: names, identifiers, times
 //!
 //! The values of the extensions are also read and written as JSON, with the same bounds.
@@ -18,6 +19,7 @@ pub mod chain;
 pub mod delegation;
 pub mod extension;
 mod json;
+pub mod jws;
 pub mod moment;
 pub mod oid;
 pub mod precertificate;

@@ -4,6 +4,7 @@ use ::base64::Engine;
 use ::base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serializer, de};
 
+pub use crate::journal::hash;
 use crate::keys::PublicKey;
 
 /// Octets as base64 (RFC 4648 section 4, with padding).
@@ -19,26 +20,6 @@ pub mod base64 {
     pub fn deserialize<'de, D: Deserializer<'de>, T: From<Vec<u8>>>(deserializer: D) -> Result<T, D::Error> {
         let text = String::deserialize(deserializer)?;
         Ok(STANDARD.decode(text).map_err(de::Error::custom)?.into())
-    }
-}
-
-/// 32 octets as lower-case hex.
-pub mod hash {
-    use super::{Deserialize, Deserializer, Serializer, de};
-
-    /// Writes them.
-    pub fn serialize<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(hash))
-    }
-
-    /// Reads them.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
-        parse(&String::deserialize(deserializer)?).ok_or_else(|| de::Error::custom("a hash has 64 hex digits"))
-    }
-
-    pub(super) fn parse(text: &str) -> Option<[u8; 32]> {
-        let mut octets = [0; 32];
-        hex::decode_to_slice(text, &mut octets).ok().map(|()| octets)
     }
 }
 

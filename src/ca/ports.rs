@@ -15,6 +15,7 @@ pub use super::serial::Serial;
 pub use super::token::{Token, TokenId};
 pub use crate::apki::AgentUri;
 use crate::apki::trust_score::Score;
+pub use crate::journal::CommitError;
 pub use crate::log::entry::EntryType;
 pub use crate::log::store::StoreError;
 use crate::time::UnixMillis;
@@ -89,25 +90,6 @@ pub struct Commit {
     pub head: JournalHead,
     /// Everything that the rows' events changed, as it is now.
     pub entities: Vec<Entity>,
-}
-
-/// Why a commit did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CommitError {
-    /// Nothing was written, for certain.
-    #[error("nothing was written: {0}")]
-    NotWritten(String),
-    /// Another writer changed the store: this one must never write again.
-    #[error("another writer is at work: the journal has {found} rows where {expected} were expected")]
-    Fenced {
-        /// Rows expected.
-        expected: u64,
-        /// Rows found.
-        found: u64,
-    },
-    /// It may or may not be on the disk. Only a new start, which reads what is there, can tell.
-    #[error("a write failed and may or may not be on the disk: {0}")]
-    Unknown(String),
 }
 
 /// Most certificates in one answer of [`CaStore::certificates`], whatever limit is asked for.

@@ -1,5 +1,6 @@
 //! Where things are kept: RocksDB for real, memory for tests that need faults, and the file
-//! that keeps the last signed head apart from the database. What a CA keeps is in [`ca`].
+//! that keeps the last signed head apart from the database. What a CA keeps is in [`ca`], and what a trust
+//! engine keeps in [`trust`].
 
 pub mod ca;
 mod database;
@@ -9,3 +10,4 @@ mod kept_file;
 pub mod memory;
 pub mod rocks;
 pub mod schema;
+pub mod trust;

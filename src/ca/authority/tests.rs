@@ -204,7 +204,7 @@ impl Ca {
     fn replay(&self) -> (JournalHead, State) {
         let (mut head, mut state) = (JournalHead::default(), State::default());
         for row in &self.rows {
-            let row = head.follow(row).unwrap();
+            let row: Row = head.follow(row).unwrap();
             assert_eq!(state.contradiction(&row.event), None, "{:?}", row.event);
             state.apply(row.at, &row.event);
         }
@@ -514,7 +514,7 @@ fn busy() -> Ca {
 /// The head that these rows lead to.
 fn follow(rows: &[Vec<u8>]) -> Result<JournalHead, JournalError> {
     let mut head = JournalHead::default();
-    rows.iter().try_for_each(|row| head.follow(row).map(|_| ()))?;
+    rows.iter().try_for_each(|row| head.follow(row).map(|_: Row| ()))?;
     Ok(head)
 }
 
@@ -530,8 +530,8 @@ fn the_journal_shows_every_change() {
                 // The row itself, the next one, or for the last row the head that was noted down.
                 let from = follow(&ca.rows[..at]).unwrap();
                 let mut head = from;
-                let behind = head.follow(&rows[at]).is_err()
-                    || rows.get(at + 1).map_or(head != ca.head, |next| head.follow(next).is_err());
+                let behind = head.follow::<Actor, Event>(&rows[at]).is_err()
+                    || rows.get(at + 1).map_or(head != ca.head, |next| head.follow::<Actor, Event>(next).is_err());
                 assert!(behind, "row {at}, octet {place}");
                 rows[at][place] ^= bit;
             }
@@ -580,11 +580,11 @@ fn a_row_that_does_not_follow_moves_nothing() {
     let ca = busy();
     let mut head = JournalHead::default();
     for wrong in [&b"{}"[..], b"", b"null", &ca.rows[1]] {
-        assert!(head.follow(wrong).is_err());
+        assert!(head.follow::<Actor, Event>(wrong).is_err());
         assert_eq!(head, JournalHead::default());
     }
     let moved = String::from_utf8(ca.rows[1].clone()).unwrap().replace("\"row\":1", "\"row\":0");
-    assert_eq!(head.follow(moved.as_bytes()), Err(JournalError::Broken { row: 0 }));
+    assert_eq!(head.follow::<Actor, Event>(moved.as_bytes()), Err(JournalError::Broken { row: 0 }));
 }
 
 /// What the world does to a CA: the commands by their kind, with small numbers to meet each other.

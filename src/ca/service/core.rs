@@ -17,7 +17,7 @@ use super::{CaError, Observer};
 use crate::apki::chain::Issuer;
 use crate::ca::authority::Refusal;
 use crate::ca::issuance::{IssuanceError, IssuingCa};
-use crate::ca::journal::{JournalError, JournalHead, Row};
+use crate::ca::journal::{JournalHead, Row};
 use crate::ca::lint::Linter;
 use crate::ca::policy::Policy;
 use crate::ca::ports::{CaStore, Entity, Key, StoreError, TrustScores};
@@ -213,10 +213,6 @@ fn check_journal(store: &dyn CaStore) -> Result<(JournalHead, UnixMillis), Start
     if <[u8; 32]>::from(Sha256::digest(octets)) != head.hash {
         return Err(wrong("the last one has another hash"));
     }
-    let row: Row =
-        serde_json::from_slice(octets).map_err(|e| JournalError::Unreadable { row: last, reason: e.to_string() })?;
-    if row.row != last {
-        return Err(JournalError::Number { row: last, found: row.row }.into());
-    }
+    let row = Row::read(last, octets)?;
     Ok((head, row.at))
 }

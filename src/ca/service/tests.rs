@@ -131,7 +131,7 @@ impl World {
     /// The events in the store, once the chain of their rows is seen to hold.
     fn events(&self) -> Vec<Event> {
         let (rows, mut head) = (self.store.journal(0, usize::MAX).unwrap(), JournalHead::default());
-        let events = rows.iter().map(|row| head.follow(row).unwrap().event).collect();
+        let events = rows.iter().map(|row| head.follow::<Actor, Event>(row).unwrap().event).collect();
         assert_eq!(head, self.store.head().unwrap());
         events
     }

@@ -122,7 +122,7 @@ fn export(args: &ExportArgs) -> Result<(), CliError> {
         let query = AuditQuery { start: head.rows, limit: Some(PAGE) };
         let page = runtime.block_on(operator.ca.audit(operator.token(), query)).map_err(failed)?;
         for row in &page.rows {
-            head.follow(row.as_bytes()).map_err(|e| CliError::negative(e.to_string()))?;
+            let _: Row = head.follow(row.as_bytes()).map_err(|e| CliError::negative(e.to_string()))?;
             writeln!(out, "{row}").context("standard output")?;
         }
         if page.rows.is_empty() || head.rows >= page.rows_total {

@@ -15,7 +15,7 @@ use super::setup::Home;
 use super::view::Log;
 use crate::api::ca::RequestsAnswer;
 use crate::api::{ConsistencyQuery, ProofQuery};
-use crate::ca::journal::JournalHead;
+use crate::ca::journal::{JournalHead, Row};
 use crate::cli::agent::enroll::{Enrolled, Enrolment};
 use crate::cli::agent::exchange::Waiting;
 use crate::cli::agent::files::Generation;
@@ -321,7 +321,7 @@ impl Story<'_> {
             let query = AuditQuery { start: head.rows, limit: None };
             let page = self.operator.ca.audit(self.operator.token(), query).await.map_err(failed)?;
             for text in &page.rows {
-                let read = head.follow(text.as_bytes()).map_err(|e| CliError::negative(e.to_string()))?;
+                let read: Row = head.follow(text.as_bytes()).map_err(|e| CliError::negative(e.to_string()))?;
                 if read.row + 3 >= page.rows_total {
                     row(&format!("row {}", read.row), read.event.name());
                 }

@@ -107,7 +107,7 @@ impl CaStore for MemoryCaStore {
     fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         let fault = self.faults.lock().next(Call::Commit);
         let mut kept = self.kept.lock();
-        super::check(&commit, &kept.head)?;
+        commit.base.check_commit(&kept.head, &commit.rows, &commit.head)?;
         let injected = || "injected".to_owned();
         match fault {
             None => kept.apply(commit),

@@ -184,7 +184,7 @@ impl CaStore for RocksCaStore {
         let Some(found) = *head else {
             return Err(CommitError::NotWritten("the store was opened for reading alone".into()));
         };
-        super::check(&commit, &found)?;
+        commit.base.check_commit(&found, &commit.rows, &commit.head)?;
         let batch = self.batch(&commit).map_err(|e| CommitError::NotWritten(e.to_string()))?;
         // RocksDB does not say whether a failed write reached the disk, so we do not guess.
         self.database.write_synced(batch).map_err(|e| CommitError::Unknown(e.into_string()))?;

@@ -291,7 +291,7 @@ fn rows_come_in_their_order<S: Subject>() {
         assert_eq!(store.journal(from, limit).unwrap(), rows[start..end], "{from}, {limit}");
     }
     let mut head = JournalHead::default();
-    store.journal(0, 1000).unwrap().iter().for_each(|row| drop(head.follow(row).unwrap()));
+    store.journal(0, 1000).unwrap().iter().for_each(|row| drop(head.follow::<Actor, Event>(row).unwrap()));
     assert_eq!(store.head(), Ok(head));
 }
 

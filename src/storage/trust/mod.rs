@@ -1,0 +1,3 @@
+//! Where a trust engine keeps itself: RocksDB for real, memory for tests that need faults.
+
+pub mod rocks;
