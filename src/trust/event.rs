@@ -158,6 +158,9 @@ pub enum Event {
         applied: HalfPoints,
         /// What waits for an operator now.
         held: HalfPoints,
+        /// Why it waits; empty where it does not.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        why: Vec<Hold>,
         /// What holds from then on.
         after: After,
     },

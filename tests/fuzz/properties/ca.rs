@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use atl::apki::AgentUri;
 use atl::ca::csr::SigningRequest;
+use atl::ca::event::{Actor, Event};
 use atl::ca::journal::{JournalHead, Row};
 use atl::ca::registry::{self, Registry};
 use atl::ca::state::State;
@@ -123,7 +124,7 @@ pub fn journal(input: &[u8]) {
     let (mut head, mut ours, mut state) = (JournalHead::default(), JournalHead::default(), State::default());
     for line in input.split(|octet| *octet == b'\n') {
         let before = head;
-        match head.follow(line) {
+        match head.follow::<Actor, Event>(line) {
             Ok(row) => {
                 assert_eq!((row.row, row.previous), (before.rows, before.hash));
                 assert_eq!(head.rows, before.rows + 1);
@@ -136,7 +137,7 @@ pub fn journal(input: &[u8]) {
         let Ok(row) = serde_json::from_slice::<Row>(line) else { continue };
         let mut reader = ours;
         let octets = ours.append(row.at, row.by.clone(), row.event.clone()).unwrap();
-        let again = reader.follow(&octets).unwrap();
+        let again: Row = reader.follow(&octets).unwrap();
         assert_eq!((&again.event, &again.by, again.at), (&row.event, &row.by, row.at));
         assert_eq!(reader, ours);
         state.apply(row.at, &row.event);
