@@ -7,11 +7,12 @@ mod query;
 use serde::{Deserialize, Serialize};
 
 pub use self::query::{
-    AuditQuery, CertificatesQuery, Cursor, DEFAULT_PAGE, MAX_CERTIFICATES, MAX_REQUESTS, MAX_ROWS, RequestsQuery,
+    AuditQuery, CertificatesQuery, Cursor, MAX_CERTIFICATES, MAX_REQUESTS, MAX_ROWS, RequestsQuery,
 };
 use super::base64::B64;
 use super::json::object;
 use super::problem::Problem;
+pub use super::query::DEFAULT_PAGE;
 use crate::apki::AgentUri;
 use crate::apki::attestation::AttestationMethod;
 use crate::apki::capabilities::Capabilities;
