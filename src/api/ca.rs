@@ -6,9 +6,7 @@ mod query;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::query::{
-    AuditQuery, CertificatesQuery, Cursor, MAX_CERTIFICATES, MAX_REQUESTS, MAX_ROWS, RequestsQuery,
-};
+pub use self::query::{AuditQuery, CertificatesQuery, Cursor, MAX_CERTIFICATES, MAX_REQUESTS, MAX_ROWS, RequestsQuery};
 use super::base64::B64;
 use super::json::object;
 use super::problem::Problem;

@@ -208,8 +208,9 @@ pub struct ExplainAnswer {
 /// One row about an agent, in words and half-points.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExplainLine {
-    /// The row.
-    pub row: u64,
+    /// The row; none in the last line, which is the present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
     /// When.
     pub at: UnixMillis,
     /// Who.

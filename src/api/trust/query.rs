@@ -24,7 +24,8 @@ impl AgentQuery {
     /// [`Token::Malformed`](crate::api::Token::Malformed), also where no agent is named.
     pub fn parse(raw: &str) -> Result<Self, Problem> {
         let [agent] = parameters(raw, ["agent"])?;
-        let agent = agent.ok_or_else(|| Problem::malformed("name the agent: ?agent=agent://domain/org/type/instance"))?;
+        let agent =
+            agent.ok_or_else(|| Problem::malformed("name the agent: ?agent=agent://domain/org/type/instance"))?;
         let bad = |e| Problem::malformed(format!("`agent` is no agent URI: {e}"));
         Ok(Self { agent: AgentUri::parse(&agent).map_err(bad)? })
     }
