@@ -1,26 +1,44 @@
-//! FACADE: the trust engine at work.
+//! The trust engine at work: the one place of `trust` with a clock and threads.
+//!
+//! - `queue`, `writer`: one thread decides every command and makes what follows durable
+//! - `read`: what is kept, for whoever may see it, and the changes that a CA follows
+//! - `start`: whether the store and the clock are fit to begin with
 
+mod queue;
+mod read;
+mod start;
+#[cfg(test)]
+mod tests;
 mod view;
+mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::sync::watch;
 
+use self::queue::Queue;
+use self::writer::{Answer, Answers};
+
+pub use self::start::StartError;
 pub use self::view::{AccountView, Assessed, Change, ChangesPage, IncidentStage, LedgerPage, Outcome};
 pub use super::baseline::{Finding, Flag, Measure, ReporterRecord, Tally};
 pub use super::event::{Hold, Operator, Role};
 pub use super::explain::Line;
 pub use super::half_points::HalfPoints;
-pub use super::ledger::JournalError;
 pub use super::policy::{BaselineRule, Policy};
 pub use super::record::{Incident, IncidentState, Receipt, Review, ReviewState, Source};
 pub use super::refusal::Refusal;
 pub use super::reporter::{ReporterId, Reporters};
 use crate::apki::AgentUri;
 use crate::apki::trust_score::Score;
-use crate::time::{Clock, UnixMillis};
-use crate::trust::ports::{StoreError, TrustStore};
+use crate::time::Clock;
+use crate::trust::command::{Action, Command};
+use crate::trust::ports::TrustStore;
+use crate::trust::signal::Reported;
 
 /// What the service works with.
 pub struct Parts {
@@ -55,7 +73,7 @@ impl Default for Settings {
 pub trait Observer: Send + Sync {
     /// A signal was answered: `taken`, `repeated`, or the token of its refusal.
     fn signal(&self, result: &'static str);
-    /// Rows of this name were written, with so many commands in the commit and so long for it.
+    /// So many rows were written for so many commands, and that took so long.
     fn committed(&self, rows: usize, commands: usize, took: Duration);
     /// What is kept, at the start and behind each commit.
     fn kept(&self, _rows: u64) {}
@@ -97,77 +115,101 @@ pub enum TrustError {
     Internal(String),
 }
 
-/// Why the service does not start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The store does not answer.
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    /// The ledger's last row does not read, or is not the last.
-    #[error("the ledger does not end where the store says that it ends: {0}")]
-    Journal(#[from] JournalError),
-    /// The store has other rows than its head says.
-    #[error("the store says that the ledger has {rows} rows, but {found}: put back a copy that is whole")]
-    Head {
-        /// What the head says.
-        rows: u64,
-        /// What is there.
-        found: &'static str,
-    },
-    /// The clock is behind what was recorded.
-    #[error(
-        "the clock is {behind_ms} ms behind the ledger's last row, which was written at {latest}: set it right. If it \
-         was ahead when that row was written, wait until then"
-    )]
-    ClockWentBack {
-        /// How far.
-        behind_ms: u64,
-        /// When the last row was written.
-        latest: UnixMillis,
-    },
-    /// The thread could not be started.
-    #[error("the writer's thread cannot start: {0}")]
-    Thread(#[from] std::io::Error),
-}
-
 /// A trust engine that runs.
 pub struct TrustService {
-    parts: Parts,
+    store: Arc<dyn TrustStore>,
+    policy: Arc<Policy>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    settings: Settings,
+    queue: Arc<Queue>,
+    rows: watch::Receiver<u64>,
+    /// The disk has too little room left to take anything in.
+    disk_low: AtomicBool,
 }
 
-#[allow(unused_variables, clippy::unused_async, missing_docs)]
 impl TrustService {
-    pub fn start(parts: Parts, settings: Settings) -> Result<Arc<Self>, StartError> {
-        unimplemented!()
-    }
+    /// What a CA certifies of this agent now. `base` is its attestation result: it opens the agent's account
+    /// where there is none, and lowers its base where it is lower. It never raises anything.
+    ///
+    /// # Errors
+    /// [`TrustError`] where the engine cannot answer.
     pub async fn assess(&self, agent: AgentUri, base: Score) -> Result<Assessed, TrustError> {
-        unimplemented!()
+        let command = Command::of_ca(Action::Assess { agent, base: base.into() });
+        self.assessed("assess", command).await
     }
-    /// One outcome for each signal, in their order.
+
+    /// Takes in what a reporter sent, whose credential was seen: one outcome for each signal, in their order.
+    ///
+    /// # Errors
+    /// [`TrustError`] where none of them can be taken in.
     pub async fn signals(&self, reporter: &ReporterId, signals: Vec<String>) -> Result<Vec<Outcome>, TrustError> {
-        unimplemented!()
+        let outcomes = self.take(reporter, signals).await;
+        match &outcomes {
+            Ok(outcomes) => outcomes.iter().for_each(|(outcome, repeated)| {
+                self.observer.signal(if *repeated { "repeated" } else { outcome.name() });
+            }),
+            Err(error) => self.observer.signal(error.name()),
+        }
+        Ok(outcomes?.into_iter().map(|(outcome, _)| outcome).collect())
     }
-    pub async fn account(&self, agent: &AgentUri) -> Result<AccountView, TrustError> {
-        unimplemented!()
+
+    async fn take(&self, reporter: &ReporterId, signals: Vec<String>) -> Result<Vec<(Outcome, bool)>, TrustError> {
+        if signals.len() > self.settings.max_signals {
+            return Err(TrustError::TooMany(self.settings.max_signals));
+        }
+        self.room()?;
+        // Signatures cost more than everything else together, and need no order.
+        let (policy, reporter) = (Arc::clone(&self.policy), reporter.clone());
+        let verify = move || {
+            let verify = |text: &String| Reported::verify(&policy.reporters, &reporter, text);
+            signals.iter().map(verify).collect::<Vec<_>>()
+        };
+        let failed = |_| TrustError::Internal("signatures could not be verified".into());
+        let verified = tokio::task::spawn_blocking(verify).await.map_err(failed)?;
+        let commands: Vec<_> = verified.iter().flatten().cloned().map(Command::report).collect();
+        let answers = if commands.is_empty() { Answers::new() } else { self.queue.ask(commands).await? };
+        let mut answers = answers.into_iter();
+        let outcomes = verified.into_iter().map(|verified| match verified {
+            Err(fault) => (Outcome::Refused(fault.into()), false),
+            Ok(_) => match answers.next() {
+                Some(Ok(Answer::Receipt(receipt, repeated))) => (Outcome::Taken(receipt), repeated),
+                Some(Err(TrustError::Refusal(refusal))) => (Outcome::Refused(refusal), false),
+                Some(Err(error)) => (Outcome::NotNow(error.to_string()), false),
+                Some(Ok(_)) | None => (Outcome::NotNow("the engine did not say what came of it".into()), false),
+            },
+        });
+        Ok(outcomes.collect())
     }
-    pub async fn explain(&self, agent: &AgentUri) -> Result<Vec<Line>, TrustError> {
-        unimplemented!()
-    }
-    pub async fn incidents(&self, after: Option<u64>, limit: usize) -> Result<Vec<Incident>, TrustError> {
-        unimplemented!()
-    }
+
+    /// Confirms an incident: its agent's score is 0.
+    ///
+    /// # Errors
+    /// [`TrustError::Refusal`] where it is not open, or not for this operator to decide.
     pub async fn confirm(&self, operator: &Operator, incident: u64) -> Result<Assessed, TrustError> {
-        unimplemented!()
+        self.assessed("confirm", Command::of(operator, Action::Confirm { incident })).await
     }
+
+    /// Dismisses an incident: what it took is given back.
+    ///
+    /// # Errors
+    /// [`TrustError::Refusal`] where it is not open, or not for this operator to decide.
     pub async fn dismiss(&self, operator: &Operator, incident: u64) -> Result<Assessed, TrustError> {
-        unimplemented!()
+        self.assessed("dismiss", Command::of(operator, Action::Dismiss { incident })).await
     }
-    pub async fn reviews(&self, after: Option<u64>, limit: usize) -> Result<Vec<Review>, TrustError> {
-        unimplemented!()
-    }
+
+    /// Applies what a review holds, or denies it.
+    ///
+    /// # Errors
+    /// [`TrustError::Refusal`] where it is not open, or not for this operator to decide.
     pub async fn review(&self, operator: &Operator, review: u64, approve: bool) -> Result<Assessed, TrustError> {
-        unimplemented!()
+        self.assessed("review", Command::of(operator, Action::Review { review, approve })).await
     }
+
+    /// Changes an agent's base. What would raise the score too far is held for another operator.
+    ///
+    /// # Errors
+    /// [`TrustError::Refusal`] where there is no account, or this operator may not.
     pub async fn rebase(
         &self,
         operator: &Operator,
@@ -175,31 +217,72 @@ impl TrustService {
         base: Score,
         reason: String,
     ) -> Result<Assessed, TrustError> {
-        unimplemented!()
+        self.room()?;
+        let base = base.into();
+        self.assessed("rebase", Command::of(operator, Action::Rebase { agent, base, reason })).await
     }
-    pub async fn reporters(&self) -> Result<Vec<ReporterRecord>, TrustError> {
-        unimplemented!()
-    }
+
+    /// Lifts a reporter's flag; it is counted anew.
+    ///
+    /// # Errors
+    /// [`TrustError::Refusal`] where it has none, or this operator may not.
     pub async fn clear_flag(&self, operator: &Operator, reporter: ReporterId) -> Result<(), TrustError> {
-        unimplemented!()
+        let answer = self.tell(Command::of(operator, Action::ClearFlag { reporter })).await;
+        self.observed("clear_flag", answer).map(drop)
     }
-    /// Rows from `start` on that changed a score; where there is none, waits for one, but no longer than `wait`.
-    pub async fn changes(&self, start: u64, limit: usize, wait: Duration) -> Result<ChangesPage, TrustError> {
-        unimplemented!()
-    }
-    pub async fn ledger(&self, start: u64, limit: usize) -> Result<LedgerPage, TrustError> {
-        unimplemented!()
-    }
-    pub async fn checks(&self) -> Vec<Check> {
-        unimplemented!()
-    }
+
+    /// Takes in no signal while the disk has too little room; scores are still told.
     pub fn set_disk_low(&self, low: bool) {
-        unimplemented!()
+        if self.disk_low.swap(low, Relaxed) != low {
+            tracing::warn!(read_only = low, "the disk crossed its low watermark");
+        }
     }
+
+    /// Resolves when the engine has stopped by itself, with the reason: a write that failed, a store that
+    /// is damaged.
     pub async fn ended(&self) -> String {
-        unimplemented!()
+        self.queue.ended().await
     }
+
+    /// Takes nothing in any more, writes what waits and ends the writer.
     pub async fn stop(&self) {
-        unimplemented!()
+        let queue = Arc::clone(&self.queue);
+        let _ = tokio::task::spawn_blocking(move || queue.close()).await;
+    }
+
+    fn room(&self) -> Result<(), TrustError> {
+        if self.disk_low.load(Relaxed) { Err(TrustError::ReadOnly) } else { Ok(()) }
+    }
+
+    async fn tell(&self, command: Command) -> Result<Answer, TrustError> {
+        let answer = self.queue.ask(vec![command]).await?.pop();
+        answer.unwrap_or_else(|| Err(TrustError::Internal("a command was not answered".into())))
+    }
+
+    async fn assessed(&self, call: &'static str, command: Command) -> Result<Assessed, TrustError> {
+        let answer = self.tell(command).await.and_then(|answer| match answer {
+            Answer::Account(account, now) => Ok(view::assessed(&account, &self.policy, now)),
+            Answer::Receipt(..) | Answer::Done => Err(TrustError::Internal("the answer is no account".into())),
+        });
+        self.observed(call, answer)
+    }
+
+    fn observed<T>(&self, call: &'static str, answer: Result<T, TrustError>) -> Result<T, TrustError> {
+        self.observer.answered(call, answer.as_ref().map_or_else(TrustError::name, |_| "ok"));
+        answer
+    }
+}
+
+impl TrustError {
+    /// What measurements call it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Refusal(refusal) => refusal.token(),
+            Self::TooMany(_) => "too_many",
+            Self::Overloaded => "overloaded",
+            Self::ReadOnly => "read_only",
+            Self::Stopped => "stopped",
+            Self::Internal(_) => "internal",
+        }
     }
 }

@@ -3,7 +3,9 @@
 use crate::apki::AgentUri;
 use crate::apki::trust_score::{DecayRate, Score};
 use crate::time::UnixMillis;
-use crate::trust::half_points::HalfPoints;
+use crate::trust::account::Account;
+use crate::trust::half_points::{Direction, HalfPoints};
+use crate::trust::policy::Policy;
 use crate::trust::record::Receipt;
 use crate::trust::refusal::Refusal;
 
@@ -127,4 +129,49 @@ pub struct LedgerPage {
     pub start: u64,
     /// The rows.
     pub rows: Vec<Vec<u8>>,
+}
+
+impl Outcome {
+    /// What measurements call it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Taken(_) => "taken",
+            Self::Refused(refusal) => refusal.token(),
+            Self::NotNow(_) => "notNow",
+        }
+    }
+}
+
+/// An account as a CA sees it.
+pub(super) fn assessed(account: &Account, policy: &Policy, now: UnixMillis) -> Assessed {
+    let half_points = account.effective(now, policy.penalty_lapse_days);
+    Assessed {
+        agent: account.agent.clone(),
+        score: half_points.score(),
+        half_points,
+        cap: account.cap(now, policy.penalty_lapse_days),
+        base: account.base,
+        decay_rate: account.pace.rate,
+        as_of: now,
+        withheld: (account.withheld(Direction::Up, now), account.withheld(Direction::Down, now)),
+        held: account.held(),
+        incidents: account.incidents.keys().copied().collect(),
+        row: account.latest,
+    }
+}
+
+/// An account as operators see it.
+pub(super) fn account_view(account: &Account, policy: &Policy, now: UnixMillis) -> AccountView {
+    AccountView {
+        assessed: assessed(account, policy, now),
+        opened_at: account.opened_at,
+        balance: account.balance,
+        decayed: account.decay_at(now).half_points(),
+        peak: account.peak,
+        penalties: account.penalties_at(now, policy.penalty_lapse_days),
+        active_until: account.pace.active_until,
+        fast_until: account.pace.fast_until,
+        reviews: account.reviews.iter().map(|(id, held)| (*id, held.half_points)).collect(),
+        rows: account.rows,
+    }
 }
