@@ -8,7 +8,7 @@ mod query;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::query::{AgentQuery, ChangesQuery, MAX_LISTED, MAX_WAIT_SECONDS, PageQuery};
+pub use self::query::{AccountsQuery, AgentQuery, ChangesQuery, MAX_LISTED, MAX_WAIT_SECONDS, PageQuery};
 /// `GET /trust/v1/ledger`: the shape of a journal is the same whoever keeps it.
 pub use super::ca::{AuditAnswer as LedgerAnswer, AuditQuery as LedgerQuery, Hex32};
 use super::json::object;
@@ -185,6 +185,16 @@ pub struct AccountAnswer {
     pub reviews: Vec<HeldReview>,
     /// Rows about it.
     pub rows: u64,
+}
+
+/// `GET /trust/v1/accounts`, for readers and operators: in the order of their agents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountsAnswer {
+    /// The accounts.
+    pub accounts: Vec<AccountAnswer>,
+    /// `after` for the next page; none where this is the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<AgentUri>,
 }
 
 /// A review of an account.

@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 
 use super::{ClientError, LARGE, SMALL, Site, bearer, exchange, parsed};
 use crate::api::trust::{
-    AccountAnswer, AgentQuery, AssessAnswer, AssessRequest, ChangesAnswer, ChangesQuery, ExplainAnswer,
-    IncidentsAnswer, LedgerAnswer, LedgerQuery, PageQuery, RebaseRequest, ReportersAnswer, ReviewsAnswer,
-    SignalsAnswer, SignalsRequest,
+    AccountAnswer, AccountsAnswer, AccountsQuery, AgentQuery, AssessAnswer, AssessRequest, ChangesAnswer, ChangesQuery,
+    ExplainAnswer, IncidentsAnswer, LedgerAnswer, LedgerQuery, PageQuery, RebaseRequest, ReportersAnswer,
+    ReviewsAnswer, SignalsAnswer, SignalsRequest,
 };
 
 /// What an answer has beyond the time that the call asked to wait.
@@ -61,6 +61,11 @@ impl TrustClient {
     /// `GET agents`: an agent's account. For readers and operators.
     pub async fn account(&self, token: &str, query: &AgentQuery) -> Result<AccountAnswer, ClientError> {
         self.get(token, &format!("trust/v1/agents?{}", query.to_query())).await
+    }
+
+    /// `GET accounts`: one page of all. For readers and operators.
+    pub async fn accounts(&self, token: &str, query: &AccountsQuery) -> Result<AccountsAnswer, ClientError> {
+        self.get(token, &format!("trust/v1/accounts?{}", query.to_query())).await
     }
 
     /// `GET explain`: why an agent's score is what it is. For readers and operators.

@@ -23,6 +23,8 @@ pub struct TrustConfig {
     pub listen: SocketAddr,
     /// The database's directory. Default: `data`.
     pub data_dir: PathBuf,
+    /// Free octets of the data disk below which no signal is taken in. Default: 1 GiB.
+    pub disk_low_watermark_bytes: u64,
     /// The service's certificate and key. Default: `tls.pem` and `tls-key.pem`, as `atl trust init` makes them.
     pub tls: TlsFiles,
     /// The rules that scores move by.

@@ -6,7 +6,7 @@ use crate::api::query::{number, page, parameters};
 use crate::apki::AgentUri;
 
 /// Most entries in one answer.
-pub const MAX_LISTED: usize = 1000;
+pub const MAX_LISTED: usize = 500;
 /// Most seconds that a call waits for a change.
 pub const MAX_WAIT_SECONDS: u64 = 30;
 
@@ -34,6 +34,34 @@ impl AgentQuery {
     pub fn to_query(&self) -> String {
         // An agent URI has nothing that a query escapes.
         format!("agent={}", self.agent)
+    }
+}
+
+/// Parameters of `GET /trust/v1/accounts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountsQuery {
+    /// Go on behind this agent.
+    pub after: Option<AgentUri>,
+    /// Most entries, at most [`MAX_LISTED`].
+    pub limit: usize,
+}
+
+impl AccountsQuery {
+    /// Reads the part of the URL behind `?`, empty where there is none.
+    ///
+    /// # Errors
+    /// [`Token::Malformed`](crate::api::Token::Malformed).
+    pub fn parse(raw: &str) -> Result<Self, Problem> {
+        let [after, limit] = parameters(raw, ["after", "limit"])?;
+        let after = after.map(|text| AgentUri::parse(&text)).transpose();
+        let bad = |e| Problem::malformed(format!("`after` is no agent URI: {e}"));
+        Ok(Self { after: after.map_err(bad)?, limit: page(limit.as_deref(), MAX_LISTED)? })
+    }
+
+    /// The same parameters as text.
+    pub fn to_query(&self) -> String {
+        let after = self.after.as_ref().map(|after| format!("&after={after}")).unwrap_or_default();
+        format!("limit={}{after}", self.limit)
     }
 }
 
@@ -113,6 +141,10 @@ mod tests {
         assert_eq!((bounded.wait_seconds, bounded.limit), (MAX_WAIT_SECONDS, MAX_LISTED));
     }
 
+    fn agent_uri() -> AgentUri {
+        AgentUri::parse("agent://example.com/a/b-c/d_1").unwrap()
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(start: u64, wait in 0..=MAX_WAIT_SECONDS, limit in 1..=MAX_LISTED, after: Option<u64>) {
@@ -120,7 +152,9 @@ mod tests {
             prop_assert_eq!(ChangesQuery::parse(&changes.to_query()), Ok(changes));
             let page = PageQuery { after, limit };
             prop_assert_eq!(PageQuery::parse(&page.to_query()), Ok(page));
-            let agent = AgentQuery { agent: AgentUri::parse("agent://example.com/a/b-c/d_1").unwrap() };
+            let agent = AgentQuery { agent: agent_uri() };
+            let accounts = AccountsQuery { after: after.map(|_| agent_uri()), limit };
+            prop_assert_eq!(AccountsQuery::parse(&accounts.to_query()), Ok(accounts));
             prop_assert_eq!(AgentQuery::parse(&agent.to_query()), Ok(agent));
         }
     }

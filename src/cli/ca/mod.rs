@@ -4,6 +4,7 @@ pub mod audit;
 mod authority;
 mod certificate;
 pub mod certificates;
+pub mod engine;
 pub mod init;
 pub mod keyfile;
 pub mod operator;

@@ -31,6 +31,12 @@ impl Check<'_> {
             trust_domain: self.trust_domain(raw.trust_domain)?,
             listen: self.address("listen", &raw.listen)?,
             data_dir: self.path("data_dir", base, raw.data_dir)?,
+            disk_low_watermark_bytes: self.number(
+                "disk_low_watermark_bytes",
+                raw.disk_low_watermark_bytes,
+                0,
+                i64::MAX,
+            )?,
             tls: self.tls(base, raw.tls)?,
             policy: self.trust_policy(&raw.policy)?,
             baseline: self.baseline(&raw.baseline)?,

@@ -16,6 +16,8 @@ pub(super) struct Raw {
     pub(super) listen: String,
     #[serde(default = "default::data_dir")]
     pub(super) data_dir: PathBuf,
+    #[serde(default = "default::disk_low_watermark_bytes")]
+    pub(super) disk_low_watermark_bytes: Whole,
     #[serde(default = "default::tls")]
     pub(super) tls: RawTls,
     #[serde(default)]
@@ -126,7 +128,7 @@ impl Default for RawRateLimit {
 mod default {
     use std::path::PathBuf;
 
-    use super::RawTls;
+    use super::{RawTls, Whole};
 
     pub(super) fn listen() -> String {
         "127.0.0.1:8444".into()
@@ -134,6 +136,10 @@ mod default {
 
     pub(super) fn data_dir() -> PathBuf {
         "data".into()
+    }
+
+    pub(super) fn disk_low_watermark_bytes() -> Whole {
+        Whole(1 << 30)
     }
 
     pub(super) fn tls() -> RawTls {

@@ -37,10 +37,14 @@ listen = {}
 
 # The database. Only one server may run on it.
 data_dir = {}
+
+# Free octets of the data disk below which no signal is taken in.
+disk_low_watermark_bytes = {}
 ",
             quoted(&self.trust_domain),
             quoted(&self.listen.to_string()),
             path("data_dir", &self.data_dir)?,
+            self.disk_low_watermark_bytes,
         ))
     }
 

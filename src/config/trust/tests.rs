@@ -17,6 +17,7 @@ fn everything() -> String {
         r#"trust_domain = "agents.example.com"
         listen = "[::]:444"
         data_dir = "/var/lib/trust"
+        disk_low_watermark_bytes = 7
         metrics.listen = "127.0.0.1:9"
         tls = {{ cert_file = "c.pem", key_file = "/k.pem" }}
         [policy]
@@ -64,7 +65,7 @@ fn everything() -> String {
 fn what_a_file_leaves_out_has_its_default() {
     let config = parse(NEEDED).unwrap();
     assert_eq!((config.trust_domain.as_str(), config.listen.port()), ("agents.example.com", 8444));
-    assert_eq!(config.data_dir, Path::new("/etc/atl/data"));
+    assert_eq!((config.data_dir.as_path(), config.disk_low_watermark_bytes), (Path::new("/etc/atl/data"), 1 << 30));
     assert_eq!(config.tls.cert_file, Path::new("/etc/atl/tls.pem"));
     assert_eq!(config.tls.key_file, Path::new("/etc/atl/tls-key.pem"));
     let policy = config.policy;
@@ -84,7 +85,7 @@ fn every_key_is_read_and_rendered() {
     let config = parse(&everything()).unwrap();
     let defaults = parse(NEEDED).unwrap();
     assert_eq!((config.listen.port(), config.metrics_listen.unwrap().port()), (444, 9));
-    assert_eq!(config.tls.cert_file, Path::new("/etc/atl/c.pem"));
+    assert_eq!((config.tls.cert_file.as_path(), config.disk_low_watermark_bytes), (Path::new("/etc/atl/c.pem"), 7));
     assert_ne!((config.policy.decay_rate, config.baseline), (defaults.policy.decay_rate, defaults.baseline));
     assert_eq!((config.policy.active_seconds, config.policy.penalty_lapse_days), (60, 90));
     assert_eq!((config.reporters.len(), config.reporters[1].name.as_str()), (2, "bank_2"));
@@ -103,6 +104,7 @@ fn complaints_name_file_key_and_what_is_allowed() {
         ("trust_domain = \"b.example\"".to_owned(), "trust_domain", "duplicate"),
         ("listen = \"localhost:1\"".to_owned(), "listen", "IP address with a port"),
         ("data_dir = \"\"".to_owned(), "data_dir", "path"),
+        ("disk_low_watermark_bytes = -1".to_owned(), "disk_low_watermark_bytes", "0 to"),
         ("tls.cert_file = \"x\"".to_owned(), "key_file", "missing field"),
         ("public_names = []".to_owned(), "public_names", "unknown field"),
         ("policy.decay_rate = 101".to_owned(), "policy.decay_rate", "0 to 100"),

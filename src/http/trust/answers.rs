@@ -49,6 +49,7 @@ pub fn account(found: AccountView) -> AccountAnswer {
 pub fn outcome(outcome: Outcome) -> Option<SignalOutcome> {
     match outcome {
         Outcome::Taken(receipt) => Some(taken(&receipt)),
+        Outcome::Repeated(receipt) => Some(SignalOutcome { outcome: OutcomeKind::Repeated, ..taken(&receipt) }),
         Outcome::Refused(refusal) => Some(SignalOutcome {
             outcome: OutcomeKind::Refused,
             id: None,
@@ -166,10 +167,10 @@ fn flag(flag: Flag) -> FlagEntry {
     }
 }
 
-/// The first `limit` of what was found; the number of the last of them, where there are more.
-pub fn page<T>(mut found: Vec<T>, limit: usize, number: impl Fn(&T) -> u64) -> (Vec<T>, Option<u64>) {
+/// The first `limit` of what was found; the name of the last of them, where there are more.
+pub fn page<T, N>(mut found: Vec<T>, limit: usize, name: impl Fn(&T) -> N) -> (Vec<T>, Option<N>) {
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().filter(|_| more).map(number);
+    let next = found.last().filter(|_| more).map(name);
     (found, next)
 }

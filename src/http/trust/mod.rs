@@ -57,12 +57,13 @@ pub struct TrustApi {
 const METRICS: &str = "/metrics";
 
 /// Every path beside that of the metrics, and what answers there.
-fn routes() -> [(&'static str, MethodRouter<Arc<TrustApi>>); 18] {
+fn routes() -> [(&'static str, MethodRouter<Arc<TrustApi>>); 19] {
     [
         ("/trust/v1/signals", post(reporters::signals)),
         ("/trust/v1/assess", post(scores::assess)),
         ("/trust/v1/changes", get(scores::changes)),
         ("/trust/v1/agents", get(scores::account)),
+        ("/trust/v1/accounts", get(scores::accounts)),
         ("/trust/v1/explain", get(scores::explain)),
         ("/trust/v1/incidents", get(operators::incidents)),
         ("/trust/v1/incidents/{id}/confirm", post(operators::confirm)),

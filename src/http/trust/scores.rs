@@ -9,7 +9,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::{Api, answers};
-use crate::api::trust::{AgentQuery, AssessRequest, ChangesAnswer, ChangesQuery, ExplainAnswer};
+use crate::api::trust::{
+    AccountsAnswer, AccountsQuery, AgentQuery, AssessRequest, ChangesAnswer, ChangesQuery, ExplainAnswer,
+};
 use crate::http::cache;
 use crate::http::problem::Failure;
 
@@ -53,6 +55,22 @@ pub async fn account(
     api.gate.anyone(peer.ip(), &headers)?;
     let AgentQuery { agent } = AgentQuery::parse(query.as_deref().unwrap_or_default())?;
     Ok(cache::json(cache::NEVER, &answers::account(api.service.account(&agent).await?)))
+}
+
+/// `GET /trust/v1/accounts`
+pub async fn accounts(
+    State(api): Api,
+    ConnectInfo(peer): Peer,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    api.gate.anyone(peer.ip(), &headers)?;
+    let query = AccountsQuery::parse(query.as_deref().unwrap_or_default())?;
+    // One more than asked for tells whether there is a next page.
+    let found = api.service.accounts(query.after, query.limit + 1).await?;
+    let (found, next) = answers::page(found, query.limit, |account| account.assessed.agent.clone());
+    let accounts = found.into_iter().map(answers::account).collect();
+    Ok(cache::json(cache::NEVER, &AccountsAnswer { accounts, next }))
 }
 
 /// `GET /trust/v1/explain`

@@ -49,8 +49,7 @@ fn scores() -> Vec<Call> {
     let signals = "Report on agents: 1 to 100 signals. What was taken in before is answered again and not counted \
                    again, so that a request may be repeated where its answer was lost.";
     let assess = "Ask for an agent's score. One that is asked for the first time gets an account.";
-    let changes =
-        "Scores that changed, in the order of their rows: at most 1000. Where there is none the answer waits.";
+    let changes = "Scores that changed, in the order of their rows: at most 500. Where there is none the answer waits.";
     vec![
         Call::post("/trust/v1/signals", "report", "reporters", signals)
             .takes("SignalsRequest")
@@ -78,6 +77,19 @@ fn scores() -> Vec<Call> {
             .refuses(SHOWN)
             .refuses(SERVICE),
         of_agent(Call::get("/trust/v1/agents", "getAccount", "readers", "An agent's account.")).json("Account", NEVER),
+        Call::get(
+            "/trust/v1/accounts",
+            "listAccounts",
+            "readers",
+            "Accounts, in the order of their agents: at most 500.",
+        )
+        .query("after", "AgentUri", Required::False, "`next` of the page before.")
+        .query("limit", "Count", Required::False, "Most entries; 100 by default.")
+        .json("Accounts", NEVER)
+        .needs(EITHER)
+        .refuses([Token::Malformed])
+        .refuses(SHOWN)
+        .refuses(SERVICE),
         of_agent(Call::get("/trust/v1/explain", "explain", "readers", "Why a score is what it is, row by row."))
             .json("Explanation", NEVER),
     ]
@@ -131,8 +143,8 @@ fn decisions() -> Vec<Call> {
 }
 
 fn records() -> Vec<Call> {
-    let incidents = "Incidents that nobody has decided, oldest first: at most 1000.";
-    let reviews = "What is held and not decided, oldest first: at most 1000.";
+    let incidents = "Incidents that nobody has decided, oldest first: at most 500.";
+    let reviews = "What is held and not decided, oldest first: at most 500.";
     let rows = "Rows of the ledger, octet for octet: at most 256.";
     vec![
         paged(operated(Call::get("/trust/v1/incidents", "listIncidents", "operators", incidents)))

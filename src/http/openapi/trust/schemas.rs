@@ -105,6 +105,7 @@ fn reading() -> Vec<(&'static str, Schema)> {
         ("reviews", Always, list("HeldReview", "Reviews that nobody decided.")),
         ("rows", Always, named("Count", "Rows about it.")),
     ]);
+    let following = ("next", Sometimes, named("AgentUri", "`after` for the next page; none where this is the last."));
     let held = [("id", Always, named("Count", "Its number.")), ("half_points", Always, half("What it holds."))];
     let change = [
         ("row", Always, named("Count", "The row that changed it.")),
@@ -126,6 +127,7 @@ fn reading() -> Vec<(&'static str, Schema)> {
         ("AssessRequest", object("A question for a score.", assess)),
         ("Assessment", object("An agent's score.", assessment())),
         ("Account", object("An agent's account.", account)),
+        ("Accounts", object("Accounts.", [("accounts", Always, list("Account", "The accounts.")), following])),
         ("HeldReview", object("A review of an account.", held)),
         ("Changes", object("Scores that changed.", changes)),
         ("Change", object("A score that changed.", change)),
