@@ -14,7 +14,7 @@ use super::problem::Failure;
 use crate::api::Token;
 
 /// Bad credentials that a source may show: one a second, and some at once.
-const FAILURES: Rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN.saturating_add(19) };
+pub(super) const FAILURES: Rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN.saturating_add(19) };
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1), of which there is one.
 pub fn bearer<'a>(headers: &'a HeaderMap, what: &str) -> Result<&'a str, Failure> {

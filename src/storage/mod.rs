@@ -6,7 +6,6 @@ pub mod ca;
 mod database;
 pub mod disk;
 pub mod head_file;
-mod journal_file;
 mod journalled;
 mod kept_file;
 pub mod memory;

@@ -14,7 +14,7 @@ use crate::cli::output::{CliError, Context, print_json, print_rows};
 use crate::cli::runtime;
 use crate::config::TrustConfig;
 use crate::journal::JournalHead;
-use crate::storage::trust::journal_file::JournalFile;
+use crate::storage::ca::journal_file::JournalFile;
 use crate::storage::trust::rocks::RocksTrustStore;
 use crate::trust::ports::TrustStore;
 use crate::trust::replay::Replay;
@@ -199,7 +199,7 @@ fn accept(args: &AcceptArgs) -> Result<(), CliError> {
     let (config, store) = open(&args.config)?;
     let mut followed = Followed::new(&[]);
     followed.store(&store)?;
-    let file = JournalFile::beside_ledger(&config.data_dir);
+    let file = JournalFile::beside_trust(&config.data_dir);
     let kept = match file.load() {
         Ok(Some(kept)) => shown(&kept),
         Ok(None) => "nothing".to_owned(),

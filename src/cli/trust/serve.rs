@@ -23,7 +23,7 @@ use crate::http::trust::metrics::TrustMetrics;
 use crate::http::trust::{Holder, TokenHolder, TrustApi, TrustParts};
 use crate::log::store::StoreError;
 use crate::storage::disk;
-use crate::storage::trust::journal_file::JournalFile;
+use crate::storage::ca::journal_file::JournalFile;
 use crate::storage::trust::rocks::RocksTrustStore;
 use crate::time::{Clock, SystemClock};
 use crate::trust::half_points::HalfPoints;
@@ -94,8 +94,8 @@ impl RunningTrust {
             tracing::warn!("nobody is registered under [[reporters]]: no signal will be taken in");
         }
         let store = Arc::new(RocksTrustStore::open(&config.data_dir).map_err(|e| CliError::new(e.to_string()))?);
-        let journal = JournalFile::beside_ledger(&config.data_dir);
-        journal.check_ledger(&*store).map_err(|e| rolled_back(&e, &config.data_dir))?;
+        let journal = JournalFile::beside_trust(&config.data_dir);
+        journal.check_trust(&*store).map_err(|e| rolled_back(&e, &config.data_dir))?;
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn TrustStore>,
             policy: policy(&config, &reporters)?,

@@ -1,16 +1,55 @@
-//! How far a CA's journal has come, beside its database ([`crate::storage::journal_file`]).
+//! How far the journal has come, in a file beside the database and not in it.
+//!
+//! A CA whose database is put back from an older copy would take spent tokens once more and forget what
+//! it issued since. The copy is consistent in itself; only something that was not put back with it can
+//! tell. So keep this file out of the database's backup.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::ca::ports::{CaStore, StoreError};
-pub use crate::storage::journal_file::JournalFile;
+use sha2::{Digest, Sha256};
+
+use crate::ca::ports::{CaStore, JournalHead, StoreError};
+use crate::storage::kept_file::{KeptFile, value};
 
 const FIRST_LINE: &str = "atl ca journal v1: the CA does not start without it, keep it out of backups";
 
+/// The journal's head in one file, replaced atomically.
+#[derive(Clone, Debug)]
+pub struct JournalFile {
+    file: KeptFile,
+}
+
 impl JournalFile {
-    /// The file that belongs to a CA's database in this directory.
+    /// The file that belongs to the database in this directory: beside it, with `.head` behind the name.
     pub fn beside(data_dir: &Path) -> Self {
-        Self::with_first_line(data_dir, FIRST_LINE)
+        let mut path = data_dir.to_owned().into_os_string();
+        path.push(".head");
+        Self { file: KeptFile::new(PathBuf::from(path)) }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The head that was kept last; `None` where none ever was.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or is not as it was written.
+    pub fn load(&self) -> Result<Option<JournalHead>, StoreError> {
+        let Some(body) = self.file.read(FIRST_LINE)? else { return Ok(None) };
+        let rows = value(&body, "rows").parse().map_err(|_| self.file.damaged(&"no number of rows"))?;
+        let mut hash = [0; 32];
+        hex::decode_to_slice(value(&body, "hash"), &mut hash).map_err(|e| self.file.damaged(&e))?;
+        Ok(Some(JournalHead { rows, hash }))
+    }
+
+    /// Keeps this head.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn keep(&self, head: &JournalHead) -> Result<(), StoreError> {
+        self.file.write(&format!("{FIRST_LINE}\nrows: {}\nhash: {}\n", head.rows, hex::encode(head.hash)))
     }
 
     /// That the journal in `store` goes on from the head kept last.
@@ -18,7 +57,26 @@ impl JournalFile {
     /// # Errors
     /// Where it does not, or cannot be read.
     pub fn check(&self, store: &dyn CaStore) -> Result<(), StoreError> {
-        self.check_against(store.head()?, |row| Ok(store.journal(row, 1)?.pop()))
+        let (head, path) = (store.head()?, self.path().display());
+        let kept = match self.load()? {
+            Some(kept) => kept,
+            None if head.rows == 0 => return Ok(()),
+            None => {
+                return Err(StoreError::Corrupt(format!("{path} is missing, which says how far the journal had come")));
+            }
+        };
+        if kept.rows == 0 {
+            return Ok(());
+        }
+        let newest = store.journal(kept.rows - 1, 1)?.pop().map(|row| <[u8; 32]>::from(Sha256::digest(row)));
+        if newest == Some(kept.hash) {
+            return Ok(());
+        }
+        Err(StoreError::Corrupt(format!(
+            "the journal has {} rows and does not go on from the {} that {path} knows of: the database is older than \
+             what the CA had come to, or another's",
+            head.rows, kept.rows
+        )))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Where a trust engine keeps itself: RocksDB for real, memory for tests that need faults.
 
-pub mod journal_file;
 pub mod memory;
 pub mod rocks;
 pub mod schema;

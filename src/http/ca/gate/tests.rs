@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::http::credentials::wants_certificate;
+use crate::http::credentials::{FAILURES, wants_certificate};
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
