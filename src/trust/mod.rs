@@ -85,7 +85,7 @@ pub mod service;
 pub mod signal;
 pub mod state;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

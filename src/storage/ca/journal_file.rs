@@ -10,21 +10,34 @@ use sha2::{Digest, Sha256};
 
 use crate::ca::ports::{CaStore, JournalHead, StoreError};
 use crate::storage::kept_file::{KeptFile, value};
+use crate::trust::ports::TrustStore;
 
-const FIRST_LINE: &str = "atl ca journal v1: the CA does not start without it, keep it out of backups";
+const CA_LINE: &str = "atl ca journal v1: the CA does not start without it, keep it out of backups";
+const TRUST_LINE: &str = "atl trust ledger v1: the trust engine does not start without it, keep it out of backups";
 
 /// The journal's head in one file, replaced atomically.
 #[derive(Clone, Debug)]
 pub struct JournalFile {
     file: KeptFile,
+    /// What it begins with: whose journal it is of.
+    first_line: &'static str,
 }
 
 impl JournalFile {
-    /// The file that belongs to the database in this directory: beside it, with `.head` behind the name.
+    /// The file that belongs to the CA's database in this directory: beside it, with `.head` behind the name.
     pub fn beside(data_dir: &Path) -> Self {
+        Self::with(data_dir, CA_LINE)
+    }
+
+    /// The file that belongs to the trust engine's database in this directory, as [`Self::beside`].
+    pub fn beside_trust(data_dir: &Path) -> Self {
+        Self::with(data_dir, TRUST_LINE)
+    }
+
+    fn with(data_dir: &Path, first_line: &'static str) -> Self {
         let mut path = data_dir.to_owned().into_os_string();
         path.push(".head");
-        Self { file: KeptFile::new(PathBuf::from(path)) }
+        Self { file: KeptFile::new(PathBuf::from(path)), first_line }
     }
 
     /// Where it is.
@@ -37,7 +50,7 @@ impl JournalFile {
     /// # Errors
     /// Where the file cannot be read, or is not as it was written.
     pub fn load(&self) -> Result<Option<JournalHead>, StoreError> {
-        let Some(body) = self.file.read(FIRST_LINE)? else { return Ok(None) };
+        let Some(body) = self.file.read(self.first_line)? else { return Ok(None) };
         let rows = value(&body, "rows").parse().map_err(|_| self.file.damaged(&"no number of rows"))?;
         let mut hash = [0; 32];
         hex::decode_to_slice(value(&body, "hash"), &mut hash).map_err(|e| self.file.damaged(&e))?;
@@ -49,7 +62,7 @@ impl JournalFile {
     /// # Errors
     /// Where the file cannot be written.
     pub fn keep(&self, head: &JournalHead) -> Result<(), StoreError> {
-        self.file.write(&format!("{FIRST_LINE}\nrows: {}\nhash: {}\n", head.rows, hex::encode(head.hash)))
+        self.file.write(&format!("{}\nrows: {}\nhash: {}\n", self.first_line, head.rows, hex::encode(head.hash)))
     }
 
     /// That the journal in `store` goes on from the head kept last.
@@ -57,7 +70,23 @@ impl JournalFile {
     /// # Errors
     /// Where it does not, or cannot be read.
     pub fn check(&self, store: &dyn CaStore) -> Result<(), StoreError> {
-        let (head, path) = (store.head()?, self.path().display());
+        self.goes_on(store.head()?, |row| Ok(store.journal(row, 1)?.pop()))
+    }
+
+    /// That the ledger in `store` goes on from the head kept last.
+    ///
+    /// # Errors
+    /// Where it does not, or cannot be read.
+    pub fn check_trust(&self, store: &dyn TrustStore) -> Result<(), StoreError> {
+        self.goes_on(store.head()?, |row| Ok(store.rows(row, 1)?.pop()))
+    }
+
+    fn goes_on(
+        &self,
+        head: JournalHead,
+        read: impl FnOnce(u64) -> Result<Option<Vec<u8>>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let path = self.path().display();
         let kept = match self.load()? {
             Some(kept) => kept,
             None if head.rows == 0 => return Ok(()),
@@ -68,13 +97,13 @@ impl JournalFile {
         if kept.rows == 0 {
             return Ok(());
         }
-        let newest = store.journal(kept.rows - 1, 1)?.pop().map(|row| <[u8; 32]>::from(Sha256::digest(row)));
+        let newest = read(kept.rows - 1)?.map(|row| <[u8; 32]>::from(Sha256::digest(row)));
         if newest == Some(kept.hash) {
             return Ok(());
         }
         Err(StoreError::Corrupt(format!(
             "the journal has {} rows and does not go on from the {} that {path} knows of: the database is older than \
-             what the CA had come to, or another's",
+             what its owner had come to, or another's",
             head.rows, kept.rows
         )))
     }
