@@ -1,4 +1,4 @@
-//! The HTTP APIs of logs and of CAs, called (protocol sections 5 and 6).
+//! The HTTP APIs of logs, of CAs and of trust engines, called (protocol sections 5 and 6).
 //!
 //! A client moves octets and reads JSON; it believes nothing and verifies nothing. Whoever calls
 //! it holds the answers against a pinned key. It never retries: an error says whether and when to.
@@ -7,10 +7,11 @@ mod ca;
 mod federation;
 mod log;
 mod ocsp;
+mod trust;
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,7 @@ pub use self::ca::{AuditQuery, CaClient, CertificatesQuery, Standing};
 pub use self::federation::{BundleClient, FetchedBundle};
 pub use self::log::LogClient;
 pub use self::ocsp::ocsp;
+pub use self::trust::TrustClient;
 use crate::api::{Problem, Token};
 
 /// The status of most successes.
@@ -260,6 +262,37 @@ fn parsed<T: DeserializeOwned>(octets: &[u8], url: impl Fn() -> String) -> Resul
 /// The header's seconds. A date is none: it would need a clock, and our servers send seconds.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// The header is marked so that nothing writes it to a log. A token that no header can hold fails the call.
+fn bearer(request: RequestBuilder, token: &str) -> RequestBuilder {
+    match reqwest::header::HeaderValue::try_from(format!("Bearer {token}")) {
+        Ok(mut value) => {
+            value.set_sensitive(true);
+            request.header(AUTHORIZATION, value)
+        }
+        Err(_) => request.bearer_auth(token),
+    }
+}
+
+/// `path` with those of the parameters that are there.
+fn with_query<const N: usize>(path: &str, parameters: [(&str, Option<String>); N]) -> String {
+    let present = parameters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", segment(&value?))));
+    let query = present.collect::<Vec<_>>().join("&");
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// Text as one segment of a path or one value of a query (RFC 3986 section 2.1).
+fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => out.push(char::from(octet)),
+            // A dot too: `..` would be another path.
+            _ => out.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    out
 }
 
 fn is_loopback(url: &Url) -> bool {

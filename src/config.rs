@@ -3,6 +3,8 @@
 //! An unknown key is refused, so that a typing error does not silently leave a default in force,
 //! and every complaint names file, key and what is allowed.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -13,9 +15,11 @@ mod check;
 pub mod log;
 mod raw;
 mod render;
+pub mod trust;
 
 pub use self::ca::CaConfig;
 pub use self::log::LogConfig;
+pub use self::trust::TrustConfig;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
@@ -67,4 +71,22 @@ pub struct TlsFiles {
     pub cert_file: PathBuf,
     /// PEM private key.
     pub key_file: PathBuf,
+}
+
+/// A name of the service in its TLS certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicName {
+    /// A DNS name.
+    Dns(String),
+    /// An IP address.
+    Ip(IpAddr),
+}
+
+impl fmt::Display for PublicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => f.write_str(name),
+            Self::Ip(address) => address.fmt(f),
+        }
+    }
 }

@@ -67,18 +67,18 @@
 //! tests. A log's last signed head is kept a second time, in a file apart from the database, so that a
 //! database put back from an older copy is seen.
 //!
-//! **`client`** (feature `client`) calls log and CA over the network, bounded in size and time.
+//! **`client`** (feature `client`) calls log, CA and trust engine over the network, bounded in size and time.
 //!
-//! **`http`** is the HTTP API of the log and that of the CA: bounded before it is parsed, limited per
-//! source and per anchor or token, described for machines (`/openapi.json`) and held to that
-//! description. It sees ports, never a database, and shows a log's readers no more than a signed head
-//! covers. The CA's ends TLS itself, since a renewal's credential is the client's certificate.
+//! **`http`** is the HTTP API of the log, that of the CA and that of the trust engine: bounded before it is
+//! parsed, limited per source and per anchor, token or reporter, described for machines (`/openapi.json`)
+//! and held to that description. It sees ports, never a database, and shows a log's readers no more than a signed head
+//! covers. CA and trust engine end TLS themselves, since the client's certificate is a credential.
 //!
 //! **`config`** is what an operator may set. An unknown key is refused, and a complaint names the
 //! file, the key and what may stand there.
 //!
-//! **`cli`** is the program `atl`: the servers of log and CA, their operators' commands, the agent's side,
-//! and the demo, which is made of these. One file per subcommand, and the one place where the parts are
+//! **`cli`** is the program `atl`: the servers of log, CA and trust engine, their operators' commands, the
+//! agent's side, and the demo, which is made of these. One file per subcommand, and the one place where the parts are
 //! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -287,6 +287,7 @@ fn every_sample_configuration_is_read() {
         match path.file_name().and_then(|n| n.to_str()) {
             Some("log.toml") => drop(atl::config::LogConfig::load(&path).unwrap()),
             Some("ca.toml") => drop(atl::config::CaConfig::load(&path).unwrap()),
+            Some("trust.toml") => drop(atl::config::TrustConfig::load(&path).unwrap()),
             // What is not ours to parse: tests/readme.rs looks at these.
             Some("atl-log@.service" | "atl-ca@.service" | "nginx.conf") => {}
             _ => panic!("{}: say here what reads this file", path.display()),

@@ -31,6 +31,11 @@ fn described() -> Value {
     serde_json::to_value(openapi::log::document()).unwrap()
 }
 
+/// The trust engine's API.
+fn described_trust() -> Value {
+    serde_json::to_value(openapi::trust::document()).unwrap()
+}
+
 /// The CA's API.
 fn described_ca() -> Value {
     serde_json::to_value(openapi::ca::document()).unwrap()
@@ -71,6 +76,7 @@ fn faults(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<S
             if hash && text.len() != 44 { fault(format!("{text} is not a hash")) } else { vec![] }
         }
         "integer" if value.is_u64() => vec![],
+        "integer" if value.is_i64() && schema["minimum"].is_null() => vec![],
         "boolean" if value.is_boolean() => vec![],
         "null" if value.is_null() => vec![],
         "array" if value.is_array() => {
@@ -98,7 +104,8 @@ fn faults(document: &Value, schema: &Value, value: &Value, place: &str) -> Vec<S
 #[test]
 fn describes_every_route_and_nothing_else() {
     describes(&described(), atl::http::log::paths().collect(), 22);
-    describes(&described_ca(), atl::http::ca::paths().collect(), 23);
+    describes(&described_ca(), atl::http::ca::paths().collect(), 28);
+    describes(&described_trust(), atl::http::trust::paths().collect(), 20);
 }
 
 fn describes(document: &Value, mut routes: BTreeSet<&str>, count: usize) {
@@ -123,7 +130,9 @@ fn describes(document: &Value, mut routes: BTreeSet<&str>, count: usize) {
 
 #[test]
 fn says_of_each_answer_how_long_it_holds() {
-    for (method, path, operation) in operations(&described()).into_iter().chain(operations(&described_ca())) {
+    for (method, path, operation) in
+        [described(), described_ca(), described_trust()].iter().flat_map(|document| operations(document))
+    {
         for (status, response) in object(&operation["responses"]) {
             let place = format!("{method} {path} {status}");
             assert!(response["headers"]["Cache-Control"]["description"].is_string(), "{place}");
@@ -145,7 +154,7 @@ fn says_of_each_answer_how_long_it_holds() {
 #[test]
 fn names_every_token_and_points_at_nothing_missing() {
     let mut named = BTreeSet::new();
-    for document in [described(), described_ca()] {
+    for document in [described(), described_ca(), described_trust()] {
         let text = document.to_string();
         for token in Token::ALL {
             let kind = format!("\"{}{token}\"", token.prefix());
@@ -166,9 +175,13 @@ fn names_every_token_and_points_at_nothing_missing() {
 
 #[test]
 fn says_who_has_to_show_what() {
-    let document = described_ca();
+    [described_ca(), described_trust()].iter().for_each(says_who);
+    assert!(operations(&described()).iter().all(|(.., operation)| operation["security"].is_null()));
+}
+
+fn says_who(document: &Value) {
     let schemes = object(&document["components"]["securitySchemes"]);
-    for (method, path, operation) in operations(&document) {
+    for (method, path, operation) in operations(document) {
         let all = operation["security"].as_array().cloned().unwrap_or_default();
         let shown: Vec<_> = all.iter().map(|one| object(one).keys().next().unwrap().clone()).collect();
         let refused = operation["responses"]["401"].is_object();
@@ -176,7 +189,6 @@ fn says_who_has_to_show_what() {
         assert!(shown.iter().all(|name| schemes.contains_key(name)), "{method} {path}");
         assert_eq!(shown.len() > 1, path == "/ca/v1/revoke", "{method} {path}");
     }
-    assert!(operations(&described()).iter().all(|(.., operation)| operation["security"].is_null()));
 }
 
 /// One value of each type, every optional member there.
@@ -340,12 +352,77 @@ fn ca_samples() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// The same for the trust engine.
+fn trust_samples() -> Vec<(&'static str, Value)> {
+    use atl::api::trust as t;
+    fn read<T: serde::Serialize + serde::de::DeserializeOwned>(value: &Value) -> Value {
+        let written = serde_json::to_value(serde_json::from_value::<T>(value.clone()).unwrap()).unwrap();
+        assert_eq!(written, *value, "a member is lost on the way");
+        written
+    }
+    let (agent, hash) = ("agent://bank.example.com/payments/bot/1", "07".repeat(32));
+    let outcome = json!({
+        "outcome": "refused", "id": "07", "row": 1, "requested": -2, "applied": -1, "withheld": -1, "held": 0,
+        "problem": {"type": "urn:ietf:params:trans:error:stale", "detail": "x"},
+    });
+    let assessment = json!({
+        "agent": agent, "score": 1, "half_points": 3, "cap": 200, "base": 3, "decay_rate": 2, "as_of": 1,
+        "withheld_up": 0, "withheld_down": -1, "held": 1, "incidents": [7], "row": 9,
+    });
+    let held = json!({"id": 1, "half_points": 4});
+    let mut account = assessment.clone();
+    for name in ["opened_at", "balance", "decayed", "peak", "penalties", "active_until", "fast_until", "rows"] {
+        account[name] = json!(1);
+    }
+    account["reviews"] = json!([held]);
+    let line = json!({
+        "row": 1, "at": 1, "who": "x", "what": "x", "requested": -1, "applied": -1, "why": "", "decayed": 0,
+        "balance": 1, "decay": 0, "cap": 1, "score": 1,
+    });
+    let stage = json!({"id": 1, "stage": "confirmed"});
+    let change = json!({"row": 1, "agent": agent, "score": 1, "half_points": 3, "at": 1, "incident": stage});
+    let incident = json!({"id": 1, "agent": agent, "reporter": "shop", "at": 1, "observed_at": 1, "detail": "x"});
+    let review =
+        json!({"id": 1, "agent": agent, "half_points": 4, "why": "riseLimit", "source": "operator ana", "at": 1});
+    let flag = json!({
+        "row": 1, "at": 1, "measure": "mean", "found": -1, "median": -1, "deviation": 1, "others": 3,
+    });
+    let reporter = json!({"name": "shop", "signals": 1, "flag": flag});
+    let problem = Problem::new(Token::Forbidden, "x").of([Subproblem::reason("x", "x")]);
+    vec![
+        ("SignalsRequest", read::<t::SignalsRequest>(&json!({"signals": ["a.b.c"]}))),
+        ("Signals", read::<t::SignalsAnswer>(&json!({"outcomes": [outcome]}))),
+        ("SignalOutcome", read::<t::SignalOutcome>(&outcome)),
+        ("AssessRequest", read::<t::AssessRequest>(&json!({"agent": agent, "base": 50}))),
+        ("Assessment", read::<t::AssessAnswer>(&assessment)),
+        ("Account", read::<t::AccountAnswer>(&account)),
+        ("Accounts", read::<t::AccountsAnswer>(&json!({"accounts": [account], "next": agent}))),
+        ("HeldReview", read::<t::HeldReview>(&held)),
+        ("Explanation", read::<t::ExplainAnswer>(&json!({"agent": agent, "lines": [line]}))),
+        ("ExplainLine", read::<t::ExplainLine>(&line)),
+        ("Changes", read::<t::ChangesAnswer>(&json!({"changes": [change], "next": 2}))),
+        ("Change", read::<t::ChangeEntry>(&change)),
+        ("IncidentChange", read::<t::IncidentChange>(&stage)),
+        ("Incidents", read::<t::IncidentsAnswer>(&json!({"incidents": [incident], "next": 1}))),
+        ("Incident", read::<t::IncidentEntry>(&incident)),
+        ("Reviews", read::<t::ReviewsAnswer>(&json!({"reviews": [review], "next": 1}))),
+        ("Review", read::<t::ReviewEntry>(&review)),
+        ("Reporters", read::<t::ReportersAnswer>(&json!({"reporters": [reporter]}))),
+        ("Reporter", read::<t::ReporterEntry>(&reporter)),
+        ("Flag", read::<t::FlagEntry>(&flag)),
+        ("RebaseRequest", read::<t::RebaseRequest>(&json!({"agent": agent, "base": 50, "reason": "x"}))),
+        ("Ledger", read::<t::LedgerAnswer>(&json!({"rows_total": 1, "head": hash, "start": 0, "rows": ["{}"]}))),
+        ("Problem", serde_json::to_value(problem).unwrap()),
+    ]
+}
+
 #[test]
 fn the_schemas_are_those_of_the_types() {
     // Values inside of others, and what only a server makes: the test below has those.
-    let inside = ["Hash", "LeafIndex", "TreeSize", "EntryType", "Log"];
+    let inside = ["Octets", "Hash", "LeafIndex", "TreeSize", "EntryType", "Log"];
     fit(&described(), samples(), &inside);
     let inside = [
+        "Octets",
         "AgentUri",
         "Hex",
         "Hex32",
@@ -360,6 +437,8 @@ fn the_schemas_are_those_of_the_types() {
         "Capabilities",
     ];
     fit(&described_ca(), ca_samples(), &inside);
+    let inside = ["AgentUri", "Hex32", "Count", "Seconds", "Score", "HalfPoints", "Outcome"];
+    fit(&described_trust(), trust_samples(), &inside);
 }
 
 fn fit(document: &Value, samples: Vec<(&'static str, Value)>, inside: &[&'static str]) {
@@ -373,7 +452,7 @@ fn fit(document: &Value, samples: Vec<(&'static str, Value)>, inside: &[&'static
         assert_eq!(members, properties, "{name}");
         named.insert(name);
     }
-    named.extend(["Octets", "Moment", "Subproblem", "Check", "Readiness"]);
+    named.extend(["Moment", "Subproblem", "Check", "Readiness"]);
     named.extend(inside);
     assert_eq!(named, object(&document["components"]["schemas"]).keys().map(String::as_str).collect());
 }

@@ -11,12 +11,11 @@ pub use self::authority::{
     DelegateRequest, LineageAnswer, LineageEntry, LineageQuery, MAX_COMMENT, MAX_REVOKED, RevokeAnswer, RevokeRequest,
     RevokedAgentAnswer, StandingAnswer,
 };
-pub use self::query::{
-    AuditQuery, CertificatesQuery, Cursor, DEFAULT_PAGE, MAX_CERTIFICATES, MAX_REQUESTS, MAX_ROWS, RequestsQuery,
-};
+pub use self::query::{AuditQuery, CertificatesQuery, Cursor, MAX_CERTIFICATES, MAX_REQUESTS, MAX_ROWS, RequestsQuery};
 use super::base64::B64;
 use super::json::object;
 use super::problem::Problem;
+pub use super::query::DEFAULT_PAGE;
 use crate::apki::AgentUri;
 use crate::apki::attestation::AttestationMethod;
 use crate::apki::capabilities::Capabilities;

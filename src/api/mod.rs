@@ -1,6 +1,6 @@
-//! What travels over HTTP between a log and its readers (protocol section 5), and between a CA and its
-//! agents and operators ([`ca`]): JSON bodies, query parameters and problem documents, for servers and
-//! clients alike.
+//! What travels over HTTP between a log and its readers (protocol section 5), between a CA and its agents
+//! and operators ([`ca`]), and between a trust engine and those who report, read and decide ([`trust`]):
+//! JSON bodies, query parameters and problem documents, for servers and clients alike.
 //!
 //! The server reads requests with [`SubmitEntryRequest::from_json`] and its kin, which end in a
 //! [`Problem`] that can be sent as it is. Answers are plain serde structs whose members bear the
@@ -13,6 +13,7 @@ mod log;
 mod problem;
 mod query;
 mod submit;
+pub mod trust;
 
 pub use self::base64::B64;
 pub use self::log::{

@@ -81,6 +81,8 @@ tokens! {
     RejectedIdentifier = "rejectedIdentifier", 403, "The name is not one that is certified";
     /// The registration authority decided against the application; the subproblems say why.
     Policy = "policy", 403, "The registration authority refuses";
+    /// The credential is good, and not for this.
+    Forbidden = "forbidden", 403, "The credential is not for this";
     /// The hash is not in the log, or in no signed head yet.
     HashUnknown = "hashUnknown", 404, "The hash is unknown";
     /// The path or the tile is not there.
@@ -302,7 +304,7 @@ mod tests {
     fn statuses_are_those_of_the_protocol() {
         let other = |t: &Token| match t.as_str() {
             "unauthorized" => 401,
-            "rejectedIdentifier" | "policy" => 403,
+            "rejectedIdentifier" | "policy" | "forbidden" => 403,
             "hashUnknown" | "notFound" => 404,
             "methodNotAllowed" => 405,
             "conflict" => 409,

@@ -11,6 +11,8 @@ use super::base64;
 use super::problem::{Problem, Token};
 use crate::merkle::{Hash, LeafIndex, TreeSize};
 
+/// Entries of a page where the query does not say.
+pub const DEFAULT_PAGE: usize = 100;
 /// Most entries in one answer to `get-entries`.
 pub const MAX_ENTRIES_PER_ANSWER: u64 = 1000;
 
@@ -200,6 +202,15 @@ fn hash(name: &str, text: &str) -> Result<Hash, Problem> {
 
 fn escaped(hash: &Hash) -> String {
     base64::encode(hash.as_bytes()).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+}
+
+/// How many entries a page has: as many as asked for, but no more than `most`.
+pub(super) fn page(limit: Option<&str>, most: usize) -> Result<usize, Problem> {
+    let Some(text) = limit else { return Ok(DEFAULT_PAGE) };
+    match number("limit", text)? {
+        0 => Err(Problem::malformed("`limit` is 0: nothing would be left to answer")),
+        limit => Ok(usize::try_from(limit).unwrap_or(most).min(most)),
+    }
 }
 
 #[cfg(test)]

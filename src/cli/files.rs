@@ -1,8 +1,8 @@
 //! Files as commands read and write them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::output::{CliError, Context};
@@ -73,4 +73,85 @@ pub fn pem_blocks(text: &str) -> impl Iterator<Item = &str> {
         let line = rest[end..].find('\n').map_or(rest.len(), |n| end + n + 1);
         Some(&rest[..line])
     })
+}
+
+/// A directory of our own, taken back with what is in it unless it is kept.
+pub struct Directory {
+    path: PathBuf,
+    made: Vec<PathBuf>,
+}
+
+impl Directory {
+    /// The directory at `path`: a new one, or one that is there and empty.
+    pub fn claim(path: &Path) -> Result<Self, CliError> {
+        let mut directory = Self { path: path.to_owned(), made: Vec::new() };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).context(parent.display())?;
+        }
+        match DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => directory.made.push(path.to_owned()),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                if fs::read_dir(path).context(path.display())?.next().is_some() {
+                    let taken = format!("{} exists and is not empty; choose another --dir", path.display());
+                    return Err(CliError::new(taken));
+                }
+                fs::set_permissions(path, Permissions::from_mode(0o700)).context(path.display())?;
+            }
+            Err(e) => return Err(e).context(path.display()),
+        }
+        Ok(directory)
+    }
+
+    /// Makes a directory in it, for its owner alone.
+    pub fn create(&mut self, name: &str) -> Result<(), CliError> {
+        let path = self.path.join(name);
+        DirBuilder::new().mode(0o700).create(&path).context(path.display())?;
+        self.made.push(path);
+        Ok(())
+    }
+
+    /// Writes a new file in it.
+    pub fn write(&mut self, name: &str, mode: u32, text: &str) -> Result<(), CliError> {
+        let path = self.path.join(name);
+        // Noted first: what was written by half goes away too.
+        let existed = path.exists();
+        let written = write_new(&path, mode, text);
+        if !existed {
+            self.made.push(path);
+        }
+        written
+    }
+
+    /// All of it stays.
+    pub fn keep(mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        for path in self.made.iter().rev() {
+            // Best effort: the error that brought us here is what the operator must see.
+            let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_kept_goes_away() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("deep/ca");
+        let mut directory = Directory::claim(&path).unwrap();
+        directory.create("root").unwrap();
+        directory.write("root/key", 0o600, "secret").unwrap();
+        assert!(directory.write("root/key", 0o600, "other").is_err());
+        assert_eq!(fs::read_to_string(path.join("root/key")).unwrap(), "secret");
+        assert!(Directory::claim(&path).is_err());
+        drop(directory);
+        assert!(!path.exists() && home.path().join("deep").exists());
+    }
 }

@@ -10,6 +10,7 @@ mod log;
 mod output;
 pub mod pki;
 mod server;
+mod trust;
 mod words;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ use output::CliError;
 ///                          atl log serve --config mylog/log.toml
 /// To set a CA up:          atl ca init --dir myca --trust-domain agents.example.com \
 ///                            --organization "Example Bank"
+/// To run a trust engine:   atl trust init --dir mytrust --domain agents.example.com
 /// To be an agent:          atl agent enroll --help
 /// To take others' agents:  atl federation add --help
 #[derive(Parser)]
@@ -47,6 +49,9 @@ enum Command {
     /// Set a CA up, and keep its certificates.
     #[command(subcommand)]
     Ca(Box<ca::CaCommand>),
+    /// Run a trust engine, operate one, or report to one.
+    #[command(subcommand)]
+    Trust(Box<trust::TrustCommand>),
     /// Get an agent its certificate, keep it valid, or look into one.
     #[command(subcommand)]
     Agent(Box<agent::AgentCommand>),
@@ -62,6 +67,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Log(command) => log::run(*command),
         Command::Ca(command) => ca::run(*command),
+        Command::Trust(command) => trust::run(*command),
         Command::Agent(command) => agent::run(*command),
         Command::Federation(command) => federation::run(*command),
         Command::Dev(args) => dev::run(&args),

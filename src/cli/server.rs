@@ -2,22 +2,29 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::server::ResolvesServerCert;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::output::{CliError, Context};
 use crate::config::{RateLimit, TlsFiles};
 use crate::http::limits::Rate;
-use crate::http::serve::MAX_CONNECTIONS;
+use crate::http::serve::{MAX_CONNECTIONS, stopped};
 use crate::http::tls::provider;
+use crate::journal::JournalHead;
 use crate::keys::RandomSource;
+use crate::log::store::StoreError;
+use crate::storage::ca::journal_file::JournalFile;
 
 /// Files that the database and everything else but connections may have open.
 const OWN_FILES: u64 = 768;
+/// How often a journal's head is kept beside its database.
+const JOURNAL_HEAD: Duration = Duration::from_secs(1);
 /// Fewer connections than this are no service.
 pub const MIN_CONNECTIONS: usize = 64;
 
@@ -61,6 +68,62 @@ pub fn read_tls_files(files: &TlsFiles) -> Result<Arc<dyn ResolvesServerCert>, C
     let key = PrivateKeyDer::from_pem_file(&files.key_file).context(format_args!("{key_file} (`tls.key_file`)"))?;
     let certified = CertifiedKey::from_der(certificates, key, &provider());
     Ok(Arc::new(SingleCertAndKey::from(certified.context(format_args!("{cert_file} and {key_file}"))?)))
+}
+
+/// A server that runs.
+pub trait Running {
+    /// Resolves only if it ends by itself, with the reason.
+    fn ended(&self) -> impl Future<Output = CliError>;
+
+    /// Ends one that has failed: whoever waits hears that it stopped.
+    fn abandon(self) -> impl Future<Output = ()>;
+
+    /// Finishes what is under way and closes the store.
+    fn stop(self) -> impl Future<Output = Result<(), CliError>>;
+}
+
+/// Waits until the process is told to stop, or the server ends by itself. `first` says what is finished
+/// before the process ends.
+pub async fn run_until_stopped(running: impl Running, first: &str) -> Result<(), CliError> {
+    let stop = shutdown_signal()?;
+    tokio::select! {
+        () = stop => {
+            tracing::info!("stopping: {first} first");
+            running.stop().await
+        }
+        failure = running.ended() => {
+            running.abandon().await;
+            Err(failure)
+        }
+    }
+}
+
+/// Keeps a journal's head beside its database, within a second of every change, until `stop` turns true.
+pub async fn keep_journal_head(
+    file: JournalFile,
+    head: impl Fn() -> Result<JournalHead, StoreError> + Clone + Send + 'static,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut kept = JournalHead::default();
+    loop {
+        let (file, head) = (file.clone(), head.clone());
+        let keep = tokio::task::spawn_blocking(move || {
+            let head = head()?;
+            if head != kept {
+                file.keep(&head)?;
+            }
+            Ok::<_, StoreError>(head)
+        });
+        match keep.await {
+            Ok(Ok(head)) => kept = head,
+            Ok(Err(error)) => tracing::error!(%error, "the journal's head cannot be kept beside the database"),
+            Err(error) => tracing::error!(%error, "the journal's head cannot be kept beside the database"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(JOURNAL_HEAD) => {}
+            () = stopped(&mut stop) => return,
+        }
+    }
 }
 
 /// Resolves on SIGTERM or Ctrl-C.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 
-use super::{ClientError, LARGE, SMALL, Site, exchange, parsed};
+use super::{ClientError, LARGE, SMALL, Site, bearer, exchange, parsed, segment, with_query};
 use crate::api::ca::{
     AuditAnswer, CaDescriptor, CertificatesAnswer, DelegateRequest, DenyRequest, EnrolRequest, Hex32, LineageAnswer,
     MintTokenAnswer, MintTokenRequest, RequestAnswer, RequestsAnswer, RevokeAnswer, RevokeRequest, StandingAnswer,
@@ -215,35 +214,4 @@ impl CaClient {
         let retry_after = answer.retry_after;
         Ok(Standing { answer: parsed(&answer.octets, || self.site.url(path))?, retry_after })
     }
-}
-
-/// The header is marked so that nothing writes it to a log. A token that no header can hold fails the call.
-fn bearer(request: RequestBuilder, token: &str) -> RequestBuilder {
-    match reqwest::header::HeaderValue::try_from(format!("Bearer {token}")) {
-        Ok(mut value) => {
-            value.set_sensitive(true);
-            request.header(AUTHORIZATION, value)
-        }
-        Err(_) => request.bearer_auth(token),
-    }
-}
-
-/// `path` with those of the parameters that are there.
-fn with_query<const N: usize>(path: &str, parameters: [(&str, Option<String>); N]) -> String {
-    let present = parameters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", segment(&value?))));
-    let query = present.collect::<Vec<_>>().join("&");
-    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
-}
-
-/// Text as one segment of a path or one value of a query (RFC 3986 section 2.1).
-fn segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for octet in text.bytes() {
-        match octet {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => out.push(char::from(octet)),
-            // A dot too: `..` would be another path.
-            _ => out.push_str(&format!("%{octet:02X}")),
-        }
-    }
-    out
 }

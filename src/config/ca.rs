@@ -1,12 +1,12 @@
 //! The configuration of a CA. Every key but `trust_domain` and `organization` has a default.
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroU32};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use super::PublicName;
 use super::check::Check;
 use super::{ConfigError, RateLimit, TlsFiles};
 use crate::apki::capabilities::Capabilities;
@@ -90,15 +90,6 @@ pub struct Federation {
     pub bundle_lifetime_seconds: u32,
     /// The directory of `atl federation`, whose bundles the server keeps fresh. Default: `None`.
     pub dir: Option<PathBuf>,
-}
-
-/// A name of the service in its TLS certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PublicName {
-    /// A DNS name.
-    Dns(String),
-    /// An IP address.
-    Ip(IpAddr),
 }
 
 /// Table `certificates`: what certificates look like.
@@ -312,15 +303,6 @@ impl CaConfig {
     /// Where they do not.
     pub fn check(&self) -> Result<(), ConfigError> {
         Self::parse(&self.render()?, Path::new(""), "the new configuration").map(drop)
-    }
-}
-
-impl fmt::Display for PublicName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dns(name) => f.write_str(name),
-            Self::Ip(address) => address.fmt(f),
-        }
     }
 }
 

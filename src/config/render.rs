@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::{ConfigError, TlsFiles};
 
 /// The table `tls`, as an example where there is none.
@@ -39,4 +41,21 @@ pub(super) fn path(key: &str, path: &Path) -> Result<String, ConfigError> {
         allowed: "a path in a configuration must be UTF-8".to_owned(),
     })?;
     Ok(quoted(text))
+}
+
+/// A comment with the tables that it is about, or an example where there are none.
+pub(super) fn tables_or(what: &str, tables: impl Iterator<Item = String>, example: &str) -> String {
+    let tables: String = tables.collect();
+    let shown = if tables.is_empty() { example } else { tables.trim_start_matches('\n') };
+    format!("\n# {what}\n{shown}")
+}
+
+/// Strings as a TOML array.
+pub(super) fn list(texts: impl Iterator<Item = String>) -> String {
+    format!("[{}]", texts.map(|text| quoted(&text)).collect::<Vec<_>>().join(", "))
+}
+
+/// A DER SubjectPublicKeyInfo as TOML.
+pub(super) fn spki(der: &[u8]) -> String {
+    format!("\"{}\"", STANDARD.encode(der))
 }

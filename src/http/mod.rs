@@ -1,13 +1,15 @@
 //! HTTP: a bounded listener ([`serve`], with [`activity`], [`timely`] and [`tls`]), problem documents
-//! ([`problem`]), admission control ([`limits`], `body`), metrics, the calls of the log ([`log`]) and
-//! of the CA ([`ca`]), a domain's trust bundle ([`wellknown`]), what both say to operators (`ops`), and their description ([`openapi`]).
+//! ([`problem`]), admission control ([`limits`], `credentials`, `body`), metrics, the calls of the log
+//! ([`log`]), of the CA ([`ca`]) and of the trust engine ([`trust`]), a domain's trust bundle ([`wellknown`]),
+//! what all say to operators (`ops`), and their description ([`openapi`]).
 //!
-//! Handlers see ports, the sequencer and the CA's service, never a database.
+//! Handlers see ports, the sequencer and the services of CA and trust engine, never a database.
 
 pub mod activity;
 mod body;
 pub mod ca;
 mod cache;
+mod credentials;
 pub mod limits;
 pub mod log;
 pub mod metrics;
@@ -17,4 +19,5 @@ pub mod problem;
 pub mod serve;
 pub mod timely;
 pub mod tls;
+pub mod trust;
 pub mod wellknown;

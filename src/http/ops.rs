@@ -1,8 +1,12 @@
 //! What every server says to those who run it.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::cache;
 use super::problem::Failure;
@@ -17,6 +21,29 @@ pub struct Check {
     pub ok: bool,
     /// What was found.
     pub detail: String,
+}
+
+/// How long what was found holds.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The last look at a server's parts. It may be dear, and anybody may ask for it, so there is one at a
+/// time, and those who come soon after share what it found.
+#[derive(Debug, Default)]
+pub struct Probe(Mutex<Option<(Instant, Vec<Check>)>>);
+
+impl Probe {
+    /// What the last look found, or else `look` now.
+    pub async fn checks(&self, look: impl Future<Output = Vec<Check>>) -> Vec<Check> {
+        let mut last = self.0.lock().await;
+        match &*last {
+            Some((at, checks)) if at.elapsed() < FRESH => checks.clone(),
+            _ => {
+                let checks = look.await;
+                *last = Some((Instant::now(), checks.clone()));
+                checks
+            }
+        }
+    }
 }
 
 /// `GET /healthz`: the process answers.

@@ -12,6 +12,7 @@ use crate::log::admission;
 use crate::log::store::StoreError;
 use crate::log::view::ViewError;
 use crate::sequencer::task::Refusal;
+use crate::trust::service::{self as trust, TrustError};
 
 /// Seconds to wait before the next try, where nothing better is known.
 const RETRY_SECONDS: u32 = 1;
@@ -126,6 +127,30 @@ impl From<CaError> for Failure {
     }
 }
 
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TrustError::Refusal(refusal) => match refusal {
+                trust::Refusal::Forbidden(_) => Self::new(Token::Forbidden, detail),
+                trust::Refusal::NotFound(_) | trust::Refusal::UnknownAgent(_) => Self::new(Token::NotFound, detail),
+                trust::Refusal::Conflict(_) => Self::new(Token::Conflict, detail),
+                // What is wrong with a signal stands in its outcome; alone it is a request that is wrong.
+                _ => Self::new(Token::Malformed, detail),
+            },
+            TrustError::TooMany(_) => Self::new(Token::Malformed, detail),
+            TrustError::Overloaded => Self::new(Token::Overloaded, detail),
+            TrustError::ReadOnly => Self::new(Token::ReadOnly, detail),
+            TrustError::Stopped => Self::new(Token::Shutdown, detail),
+            // What failed inside is for the operator to know, not for who asks.
+            TrustError::Internal(why) => {
+                tracing::error!(%why, "the trust engine failed at a request");
+                Self::new(Token::Internal, "the trust engine failed; its operator is told")
+            }
+        }
+    }
+}
+
 /// The reasons of a refusal, by the names that the journal has for them.
 fn subproblems(reasons: &ca::Refusals) -> impl Iterator<Item = Subproblem> {
     reasons.0.iter().map(|reason| {
@@ -182,6 +207,26 @@ mod tests {
             if matches!(token, "logsUnavailable" | "trustUnavailable") {
                 assert_eq!(problem.retry_after_seconds, Some(2));
             }
+        }
+    }
+
+    #[test]
+    fn each_error_of_the_trust_engine_has_its_token() {
+        let cases = [
+            (trust::Refusal::Forbidden("x").into(), "forbidden", 403),
+            (trust::Refusal::NotFound("incident").into(), "notFound", 404),
+            (trust::Refusal::Conflict("x".into()).into(), "conflict", 409),
+            (TrustError::TooMany(100), "malformed", 400),
+            (TrustError::Overloaded, "overloaded", 503),
+            (TrustError::ReadOnly, "readOnly", 503),
+            (TrustError::Stopped, "shutdown", 503),
+            (TrustError::Internal("the secret place".into()), "internal", 500),
+        ];
+        for (error, token, status) in cases {
+            let problem = Failure::from(error).0;
+            assert_eq!((problem.token().map(Token::as_str), problem.status), (Some(token), status));
+            assert!(!problem.detail.contains("secret"));
+            assert_eq!(problem.retry_after_seconds.is_some(), status == 503);
         }
     }
 

@@ -254,7 +254,7 @@ impl Response {
 }
 
 /// The binary, without colours.
-fn atl() -> Command {
+pub fn atl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atl"));
     command.env("NO_COLOR", "1").stdin(Stdio::null());
     command
@@ -273,7 +273,7 @@ fn make_log(dir: &Path, number: usize, root: &Path) -> PublicKey {
     Ed25519Signer::from_pkcs8_pem(&key).unwrap().public_key().clone()
 }
 
-/// `atl ca serve` or `atl log serve` on its directory. It listens where it listened first.
+/// `atl ca serve`, `atl log serve` or `atl trust serve` on its directory. It listens where it listened first.
 pub struct Service {
     dir: PathBuf,
     kind: &'static str,
@@ -282,7 +282,7 @@ pub struct Service {
 }
 
 impl Service {
-    fn new(dir: &Path, kind: &'static str) -> Self {
+    pub fn new(dir: &Path, kind: &'static str) -> Self {
         Self { dir: dir.to_owned(), kind, address: None, child: None }
     }
 

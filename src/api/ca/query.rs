@@ -5,12 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::api::Problem;
-use crate::api::query::{number, parameters};
+use crate::api::query::{number, page, parameters};
 use crate::apki::AgentUri;
 use crate::time::UnixMillis;
 
-/// Entries of a page where the query does not say.
-pub const DEFAULT_PAGE: usize = 100;
 /// Most certificates in one answer.
 pub const MAX_CERTIFICATES: usize = 1000;
 /// Most open requests in one answer: each has what the requester sent.
@@ -159,15 +157,6 @@ impl AuditQuery {
     }
 }
 
-/// How many entries a page has: as many as asked for, but no more than `most`.
-fn page(limit: Option<&str>, most: usize) -> Result<usize, Problem> {
-    let Some(text) = limit else { return Ok(DEFAULT_PAGE) };
-    match number("limit", text)? {
-        0 => Err(Problem::malformed("`limit` is 0: nothing would be left to answer")),
-        limit => Ok(usize::try_from(limit).unwrap_or(most).min(most)),
-    }
-}
-
 fn hex_digits(text: &str) -> Result<String, Problem> {
     if !text.is_empty() && text.len() <= 40 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
         return Ok(text.to_owned());
@@ -180,6 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::api::query::DEFAULT_PAGE;
 
     #[test]
     fn what_is_no_query_is_malformed() {

@@ -91,7 +91,7 @@ pub struct AcceptArgs {
 
 /// A head that somebody noted down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Noted(JournalHead);
+pub struct Noted(pub JournalHead);
 
 impl FromStr for Noted {
     type Err = String;

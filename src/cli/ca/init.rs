@@ -1,10 +1,7 @@
 //! `atl ca init`: a directory that a CA can be served from, and its root's key to lock away.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Args;
@@ -16,7 +13,7 @@ use super::bundle::KEY_FILE as BUNDLE_KEY_FILE;
 use super::certificate::{certificate_pem, rows};
 use super::keyfile::{PassphraseArgs, PrivateKey};
 use crate::apki::Certificate;
-use crate::cli::files::write_new;
+use crate::cli::files::Directory;
 use crate::cli::output::{CliError, Context, print_rows};
 use crate::cli::pki::KeyKind;
 use crate::cli::random;
@@ -209,65 +206,6 @@ fn log(text: &str) -> Result<TrustedLog, String> {
     Ok(TrustedLog { url: url.trim_end_matches('/').to_owned(), key, operator })
 }
 
-/// A directory of our own, taken back with what is in it unless it is kept.
-struct Directory {
-    path: PathBuf,
-    made: Vec<PathBuf>,
-}
-
-impl Directory {
-    /// The directory at `path`: a new one, or one that is there and empty.
-    fn claim(path: &Path) -> Result<Self, CliError> {
-        let mut directory = Self { path: path.to_owned(), made: Vec::new() };
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).context(parent.display())?;
-        }
-        match DirBuilder::new().mode(0o700).create(path) {
-            Ok(()) => directory.made.push(path.to_owned()),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                if fs::read_dir(path).context(path.display())?.next().is_some() {
-                    let taken = format!("{} exists and is not empty; choose another --dir", path.display());
-                    return Err(CliError::new(taken));
-                }
-                fs::set_permissions(path, Permissions::from_mode(0o700)).context(path.display())?;
-            }
-            Err(e) => return Err(e).context(path.display()),
-        }
-        Ok(directory)
-    }
-
-    fn create(&mut self, name: &str) -> Result<(), CliError> {
-        let path = self.path.join(name);
-        DirBuilder::new().mode(0o700).create(&path).context(path.display())?;
-        self.made.push(path);
-        Ok(())
-    }
-
-    fn write(&mut self, name: &str, mode: u32, text: &str) -> Result<(), CliError> {
-        let path = self.path.join(name);
-        // Noted first: what was written by half goes away too.
-        let existed = path.exists();
-        let written = write_new(&path, mode, text);
-        if !existed {
-            self.made.push(path);
-        }
-        written
-    }
-
-    fn keep(mut self) {
-        self.made.clear();
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        for path in self.made.iter().rev() {
-            // Best effort: the error that brought us here is what the operator must see.
-            let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,19 +230,5 @@ mod tests {
         assert!(log("https://log.example.com").unwrap_err().contains("URL+KEY"));
         assert!(log("https://log.example.com+AAAA").unwrap_err().contains("SubjectPublicKeyInfo"));
         assert!(log(&format!("https://log.example.com+{}", &VKEY[1..])).unwrap_err().contains("verifier key"));
-    }
-
-    #[test]
-    fn what_is_not_kept_goes_away() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("deep/ca");
-        let mut directory = Directory::claim(&path).unwrap();
-        directory.create("root").unwrap();
-        directory.write("root/key", 0o600, "secret").unwrap();
-        assert!(directory.write("root/key", 0o600, "other").is_err());
-        assert_eq!(fs::read_to_string(path.join("root/key")).unwrap(), "secret");
-        assert!(Directory::claim(&path).is_err());
-        drop(directory);
-        assert!(!path.exists() && home.path().join("deep").exists());
     }
 }

@@ -5,6 +5,7 @@ mod authority;
 pub mod bundle;
 mod certificate;
 pub mod certificates;
+pub mod engine;
 pub mod init;
 pub mod keyfile;
 mod lineage;

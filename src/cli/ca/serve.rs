@@ -24,13 +24,14 @@ use crate::apki::federation::publish::BundlePublisher;
 use crate::apki::{AgentUri, Certificate};
 use crate::ca::issuance::{IssuingCa, KnownLog, SatRule};
 use crate::ca::lint::Linter;
-use crate::ca::ports::{CaStore, JournalHead, LogSubmitter, StoreError};
+use crate::ca::ports::{CaStore, LogSubmitter, StoreError};
 use crate::ca::service::{CaService, Parts, Settings, StatusSettings, SystemRandom};
 use crate::cli::federation::keep::keep;
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::KeyKind;
 use crate::cli::server::{
-    MIN_CONNECTIONS, listen, random_source, rate, read_tls_files, room_for_connections, shutdown_signal,
+    MIN_CONNECTIONS, Running, keep_journal_head, listen, random_source, rate, read_tls_files, room_for_connections,
+    run_until_stopped,
 };
 use crate::cli::{runtime, start_tracing};
 use crate::config::CaConfig;
@@ -60,8 +61,6 @@ const MAX_ISSUANCES: usize = 512;
 const RESUME_WINDOW_MS: u64 = 600_000;
 /// How often the disk is looked at and idle rate limits are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
-/// How often the journal's head is kept beside the database.
-const JOURNAL_HEAD: Duration = Duration::from_secs(1);
 /// How long requests under way have to hear that the CA has failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
@@ -82,18 +81,10 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     let opened = OpenedCa::read(&args.config)?;
     runtime()?.block_on(async {
         let running = RunningCa::start(opened).await?;
-        tracing::info!(trust_domain = %running.trust_domain, listen = %running.address, status = ?running.status_address, "serving");
-        let stop = shutdown_signal()?;
-        tokio::select! {
-            () = stop => {
-                tracing::info!("stopping: issuances under way are finished first");
-                running.stop().await
-            }
-            failure = running.ended() => {
-                running.abandon().await;
-                Err(failure)
-            }
-        }
+        tracing::info!(
+            trust_domain = %running.trust_domain, listen = %running.address, status = ?running.status_address, "serving"
+        );
+        run_until_stopped(running, "issuances under way are finished").await
     })
 }
 
@@ -253,7 +244,8 @@ impl RunningCa {
             config.clone(),
             stopping.clone(),
         )));
-        servers.push(tokio::spawn(keep_journal_head(journal.clone(), Arc::clone(&store), stopping)));
+        let kept = Arc::clone(&store);
+        servers.push(tokio::spawn(keep_journal_head(journal.clone(), move || kept.head(), stopping)));
         Ok(Self { trust_domain: config.trust_domain, address, status_address, service, store, journal, stop, servers })
     }
 
@@ -322,27 +314,17 @@ fn rolled_back(error: &StoreError, data_dir: &Path) -> CliError {
     ))
 }
 
-/// Keeps the journal's head beside the database, within a second of every change.
-async fn keep_journal_head(journal: JournalFile, store: Arc<RocksCaStore>, mut stop: watch::Receiver<bool>) {
-    let mut kept = JournalHead::default();
-    loop {
-        let (file, store) = (journal.clone(), Arc::clone(&store));
-        let keep = tokio::task::spawn_blocking(move || {
-            let head = store.head()?;
-            if head != kept {
-                file.keep(&head)?;
-            }
-            Ok::<_, StoreError>(head)
-        });
-        match keep.await {
-            Ok(Ok(head)) => kept = head,
-            Ok(Err(error)) => tracing::error!(%error, "the journal's head cannot be kept beside the database"),
-            Err(error) => tracing::error!(%error, "the journal's head cannot be kept beside the database"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(JOURNAL_HEAD) => {}
-            () = stopped(&mut stop) => return,
-        }
+impl Running for RunningCa {
+    async fn ended(&self) -> CliError {
+        Self::ended(self).await
+    }
+
+    async fn abandon(self) {
+        Self::abandon(self).await;
+    }
+
+    async fn stop(self) -> Result<(), CliError> {
+        Self::stop(self).await
     }
 }
 

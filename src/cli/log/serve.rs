@@ -13,7 +13,9 @@ use tokio_rustls::TlsAcceptor;
 use super::open::{OpenedLog, read_anchors};
 use crate::api::{B64, LogDescriptor};
 use crate::cli::output::{CliError, Context};
-use crate::cli::server::{MIN_CONNECTIONS, listen, rate, read_tls_files, room_for_connections, shutdown_signal};
+use crate::cli::server::{
+    MIN_CONNECTIONS, Running, listen, rate, read_tls_files, room_for_connections, run_until_stopped,
+};
 use crate::cli::{runtime, start_tracing};
 use crate::config::{LogConfig, TlsFiles};
 use crate::http::log::{LogParts, LogService};
@@ -52,17 +54,7 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     runtime()?.block_on(async {
         let running = RunningLog::start(opened).await?;
         tracing::info!(origin = %running.origin, listen = %running.address, "serving");
-        let stop = shutdown_signal()?;
-        tokio::select! {
-            () = stop => {
-                tracing::info!("stopping: requests under way and the queue are finished first");
-                running.stop().await
-            }
-            failure = running.ended() => {
-                running.abandon().await;
-                Err(failure)
-            }
-        }
+        run_until_stopped(running, "requests under way and the queue are finished").await
     })
 }
 
@@ -184,6 +176,20 @@ impl RunningLog {
             store.flush().map_err(|e| CliError::new(e.to_string()))
         });
         last.await.context("the sequencer")?
+    }
+}
+
+impl Running for RunningLog {
+    async fn ended(&self) -> CliError {
+        Self::ended(self).await
+    }
+
+    async fn abandon(self) {
+        Self::abandon(self).await;
+    }
+
+    async fn stop(self) -> Result<(), CliError> {
+        Self::stop(self).await
     }
 }
 

@@ -20,7 +20,7 @@ impl Check<'_> {
         })
     }
 
-    pub(super) fn trust(&self, raw: RawTrust, base: &Path) -> Result<Trust, ConfigError> {
+    pub(super) fn trust_rules(&self, raw: RawTrust, base: &Path) -> Result<Trust, ConfigError> {
         let engine = match raw.url {
             Some(url) => Some(TrustEngine {
                 url: self.engine_url(&url)?,

@@ -7,9 +7,7 @@ use super::raw::{
     Raw, RawCallLimit, RawCapability, RawCertificates, RawFederation, RawIssuance, RawLog, RawOperator,
     RawOrganization, RawPolicy, RawSpendLimit,
 };
-use super::{
-    CaConfig, CertificateRules, Federation, Issuance, Operator, Organization, Policy, PublicName, Registry, TrustedLog,
-};
+use super::{CaConfig, CertificateRules, Federation, Issuance, Operator, Organization, Policy, Registry, TrustedLog};
 use crate::apki::AgentUri;
 use crate::apki::capabilities::{self, Amount, Capabilities, Capability, Currency, SpendLimit};
 use crate::apki::extension::{AsciiText, Text, ValueError};
@@ -17,10 +15,6 @@ use crate::apki::trust_score::{DecayRate, Score};
 use crate::config::check::Check;
 use crate::config::raw::Whole;
 use crate::config::{ConfigError, RateLimit};
-use crate::keys::PublicKey;
-
-/// Characters that a name in a certificate may have (RFC 5280 appendix A.1, ub-organization-name).
-const MAX_NAME: usize = 64;
 
 impl Check<'_> {
     /// The configuration of a CA.
@@ -55,7 +49,7 @@ impl Check<'_> {
             policy: self.policy(raw.policy, base)?,
             organizations,
             delegation: self.delegation(&raw.delegation)?,
-            trust: self.trust(raw.trust, base)?,
+            trust: self.trust_rules(raw.trust, base)?,
             capability_ceiling: self.ceiling(raw.capability_ceiling)?,
             issuance: self.issuance(&raw.issuance, logs.len())?,
             logs,
@@ -177,13 +171,7 @@ impl Check<'_> {
     }
 
     fn operator(&self, at: &str, raw: RawOperator) -> Result<Operator, ConfigError> {
-        let mut token_sha256 = [0; 32];
-        if hex::decode_to_slice(&raw.token_sha256, &mut token_sha256).is_err() {
-            let allowed = "it must be the SHA-256 of the token's text, 64 hexadecimal digits";
-            // What stands there may be the token itself, and complaints end up in logs.
-            let found = format!("{} characters of something else", raw.token_sha256.chars().count());
-            return self.refuse(&format!("{at}.token_sha256"), found, allowed);
-        }
+        let token_sha256 = self.token_sha256(&format!("{at}.token_sha256"), &raw.token_sha256)?;
         Ok(Operator { name: self.name(&format!("{at}.name"), raw.name)?, token_sha256 })
     }
 
@@ -237,16 +225,6 @@ impl Check<'_> {
         self.positive(&key, self.number(&key, n, 1, u32::MAX.into())?)
     }
 
-    fn trust_domain(&self, domain: String) -> Result<String, ConfigError> {
-        let reason = match AgentUri::parse(&format!("agent://{domain}/x/y/z")) {
-            Ok(uri) if uri.trust_domain() == domain => return Ok(domain),
-            Ok(_) => "it is a DNS name alone".to_owned(),
-            Err(e) => e.to_string(),
-        };
-        let allowed = format!("it must be a DNS name in lower case such as \"agents.example.com\": {reason}");
-        self.refuse("trust_domain", format!("{domain:?}"), &allowed)
-    }
-
     fn org_segment(&self, key: &str, org: String) -> Result<String, ConfigError> {
         let reason = match AgentUri::parse(&format!("agent://agents.example.com/{org}/x/y")) {
             Ok(uri) if uri.org() == org => return Ok(org),
@@ -256,61 +234,6 @@ impl Check<'_> {
         let allowed = "it must be the org segment of agent URIs (agent://<trust_domain>/org/type/instance), 1 to 64 \
             letters, digits, `_` and `-`";
         self.refuse(key, format!("{org:?}"), &format!("{allowed}: {reason}"))
-    }
-
-    fn public_names(&self, raw: Vec<String>) -> Result<Vec<PublicName>, ConfigError> {
-        if raw.is_empty() {
-            return self.refuse("public_names", "[]", "at least one DNS name or IP address");
-        }
-        let name = |(place, text): (usize, String)| match text.parse() {
-            Ok(address) => Ok(PublicName::Ip(address)),
-            Err(_) if is_dns_name(&text) => Ok(PublicName::Dns(text)),
-            Err(_) => {
-                let allowed = "it must be a DNS name such as \"ca.example.com\" or an IP address";
-                self.refuse(&format!("public_names[{place}]"), format!("{text:?}"), allowed)
-            }
-        };
-        raw.into_iter().enumerate().map(name).collect()
-    }
-
-    /// Checks the tables of an array, each with its place for complaints.
-    fn each<R, T>(
-        &self,
-        key: &str,
-        raw: Vec<R>,
-        check: impl Fn(&Self, &str, R) -> Result<T, ConfigError>,
-    ) -> Result<Vec<T>, ConfigError> {
-        raw.into_iter().enumerate().map(|(place, raw)| check(self, &format!("{key}[{place}]"), raw)).collect()
-    }
-
-    /// Refuses an array of tables where two are the same in `field`.
-    fn once<T>(&self, key: &str, field: &str, tables: &[T], same: impl Fn(&T, &T) -> bool) -> Result<(), ConfigError> {
-        for (place, table) in tables.iter().enumerate() {
-            if let Some(first) = tables[..place].iter().position(|earlier| same(earlier, table)) {
-                let found = format!("that of {key}[{first}] again");
-                return self.refuse(&format!("{key}[{place}].{field}"), found, "each may stand there once");
-            }
-        }
-        Ok(())
-    }
-
-    fn key(&self, key: &str, text: &str) -> Result<PublicKey, ConfigError> {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        let allowed = "it must be a public key (Ed25519 or P-256), as base64 of its DER SubjectPublicKeyInfo";
-        let refuse = |why: String| self.refuse(key, format!("{text:?}"), &format!("{allowed}: {why}"));
-        match STANDARD.decode(text) {
-            Ok(der) => PublicKey::from_spki_der(&der).or_else(|e| refuse(e.to_string())),
-            Err(e) => refuse(e.to_string()),
-        }
-    }
-
-    /// A name for people, of a certificate's size.
-    fn name(&self, key: &str, name: String) -> Result<String, ConfigError> {
-        let fine = (1..=MAX_NAME).contains(&name.chars().count()) && name.trim() == name;
-        if fine && !name.contains(char::is_control) {
-            return Ok(name);
-        }
-        self.refuse(key, format!("{name:?}"), "it must be a name of 1 to 64 characters, without blanks around it")
     }
 
     fn text(&self, key: &str, text: String) -> Result<Text, ConfigError> {
@@ -329,19 +252,4 @@ impl Check<'_> {
     ) -> Result<T, ConfigError> {
         value.or_else(|e| self.refuse(key, found, &e.to_string()))
     }
-
-    fn positive(&self, key: &str, n: u32) -> Result<NonZeroU32, ConfigError> {
-        NonZeroU32::new(n).map_or_else(|| self.refuse(key, n, "allowed is 1 and more"), Ok)
-    }
-}
-
-/// Letters, digits and inner hyphens between dots (RFC 1123 section 2.1), not all of them digits,
-/// so that no mistyped address passes for a name.
-fn is_dns_name(text: &str) -> bool {
-    let label = |label: &str| {
-        let letters = label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
-        (1..=63).contains(&label.len()) && letters && !label.starts_with('-') && !label.ends_with('-')
-    };
-    let last = text.rsplit('.').next().unwrap_or_default();
-    text.len() <= 253 && text.split('.').all(label) && !last.bytes().all(|c| c.is_ascii_digit())
 }

@@ -1,13 +1,11 @@
 //! Writes a configuration as the commented file that an operator starts from. What a CA does not
 //! have stands in it as an example.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-
 use super::{CaConfig, HumanPrincipal, ManualApproval, Policy, RenewalKey};
 use crate::apki::capabilities::Capability;
 use crate::apki::extension::Text;
 use crate::config::ConfigError;
-use crate::config::render::{metrics, path, quoted, tls};
+use crate::config::render::{list, metrics, path, quoted, spki, tables_or, tls};
 
 impl CaConfig {
     /// This configuration as commented TOML; [`CaConfig::parse`] reads the same values back.
@@ -337,19 +335,4 @@ fn capability(capability: &Capability) -> String {
         text.push_str(&format!("rate_limit = {{ max_requests = {calls}, period_seconds = {seconds} }}\n"));
     }
     text
-}
-
-/// A comment with the tables that it is about, or an example where there are none.
-fn tables_or(what: &str, tables: impl Iterator<Item = String>, example: &str) -> String {
-    let tables: String = tables.collect();
-    let shown = if tables.is_empty() { example } else { tables.trim_start_matches('\n') };
-    format!("\n# {what}\n{shown}")
-}
-
-fn list(texts: impl Iterator<Item = String>) -> String {
-    format!("[{}]", texts.map(|text| quoted(&text)).collect::<Vec<_>>().join(", "))
-}
-
-fn spki(der: &[u8]) -> String {
-    format!("\"{}\"", STANDARD.encode(der))
 }

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Extension, State};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 
 use super::{Api, CaApi, answers};
 use crate::api::Token;
 use crate::ca::service::{Observer, RequestId};
+use crate::http::credentials::wants_certificate;
 use crate::http::problem::Failure;
 use crate::http::serve::PeerCertificate;
 
@@ -61,15 +62,6 @@ pub async fn request(
 pub fn request_id(name: Option<&str>) -> Result<RequestId, Failure> {
     let unknown = || Failure::new(Token::NotFound, "no request of this CA has this name (32 hex digits)");
     name.and_then(|name| name.parse().ok()).ok_or_else(unknown)
-}
-
-/// A refusal that asks for a client certificate where it asks for a credential.
-pub fn wants_certificate(failure: Failure) -> Response {
-    let mut response = failure.into_response();
-    if let Some(challenge) = response.headers_mut().get_mut(header::WWW_AUTHENTICATE) {
-        *challenge = HeaderValue::from_static("ClientCertificate");
-    }
-    response
 }
 
 impl CaApi {

@@ -7,7 +7,6 @@ use axum::extract::{ConnectInfo, Extension, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
-use super::agents::wants_certificate;
 use super::{Api, CaApi, answers, forms};
 use crate::api::ca::{
     DelegateRequest, LineageAnswer, LineageEntry, LineageQuery, MAX_REVOKED, RevokeAnswer, RevokeRequest,
@@ -15,6 +14,7 @@ use crate::api::ca::{
 };
 use crate::ca::service::{LineageNode, LineageView, RevokedBy, RevokedView, Standing, StandingView};
 use crate::http::cache;
+use crate::http::credentials::wants_certificate;
 use crate::http::problem::Failure;
 use crate::http::serve::PeerCertificate;
 

@@ -1,13 +1,10 @@
 //! Who may ask the CA what, how often, and with how much: all that can be said before the CA is asked.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::body::Body;
-use axum::http::{HeaderMap, header};
-use sha2::{Digest, Sha256};
+use axum::http::HeaderMap;
 
 use super::forms;
 use super::metrics::CaMetrics;
@@ -15,14 +12,13 @@ use crate::api::Token;
 use crate::api::ca::EnrolRequest;
 use crate::ca::service::{Form, TokenId, TokenSecret, holder};
 use crate::http::body::{Held, Intake};
+use crate::http::credentials::{Failures, Holders, bearer};
 use crate::http::limits::{Buckets, Rate, source};
 use crate::http::problem::Failure;
 use crate::http::serve::PeerCertificate;
 
 /// Octets that a body may have: a CSR, the most evidence and some hundred capabilities fit in.
 const MAX_BODY: usize = 64 << 10;
-/// Bad credentials that a source may show: one a second, and some at once.
-const FAILURES: Rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN.saturating_add(19) };
 
 /// Somebody who may operate the CA.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +31,13 @@ pub struct Operator {
 
 /// What every request passes first.
 pub struct Gate {
-    operators: Vec<Operator>,
+    operators: Holders<String>,
     per_source: Buckets<IpAddr>,
     /// By the whole token: who knows no more than its public half cannot use up what it may do.
     per_token: Buckets<(TokenId, [u8; 32])>,
     /// By the agent, as each certificate is good for any number of others.
     per_agent: Buckets<String>,
-    failures: Buckets<IpAddr>,
+    failures: Failures,
     intake: Intake,
     metrics: Arc<CaMetrics>,
 }
@@ -50,11 +46,11 @@ impl Gate {
     /// A gate that nobody has passed yet.
     pub fn new(operators: Vec<Operator>, per_source: Rate, per_token: Rate, metrics: Arc<CaMetrics>) -> Self {
         Self {
-            operators,
+            operators: Holders::new(operators.into_iter().map(|operator| (operator.token_sha256, operator.name))),
             per_source: Buckets::new(per_source, "this source address"),
             per_token: Buckets::new(per_token, "the holder of this token"),
             per_agent: Buckets::new(per_token, "this agent"),
-            failures: Buckets::new(FAILURES, "this source address shows bad credentials and"),
+            failures: Failures::new(),
             intake: Intake::new(),
             metrics,
         }
@@ -134,12 +130,7 @@ impl Gate {
     /// Counts a bad credential against its source; once there were too many, all that it hears is to
     /// wait. Who has a good one is not held up by others behind the same address.
     pub fn settle<T>(&self, peer: IpAddr, outcome: Result<T, Failure>) -> Result<T, Failure> {
-        if let Err(Failure(problem)) = &outcome
-            && problem.token() == Some(Token::Unauthorized)
-        {
-            self.failures.take(&source(peer), 1).inspect_err(|_| self.metrics.turned_away("failures"))?;
-        }
-        outcome
+        self.failures.settle(peer, outcome, || self.metrics.turned_away("failures"))
     }
 
     /// Forgets buckets that are full again.
@@ -155,29 +146,11 @@ impl Gate {
         Ok(forms::form(EnrolRequest::from_json(&body)?))
     }
 
-    /// The operator with this token. All are compared with, each in a time that says nothing.
+    /// The operator with this token.
     fn known(&self, token: &str) -> Result<&str, Failure> {
-        let hash = Sha256::digest(token);
-        let found = self.operators.iter().fold(None, |found, operator| {
-            let same = verify_slices_are_equal(&operator.token_sha256, &hash).is_ok();
-            if same { Some(operator) } else { found }
-        });
         let unknown = || Failure::new(Token::Unauthorized, "the token is not that of an operator of this CA");
-        found.map(|operator| operator.name.as_str()).ok_or_else(unknown)
+        self.operators.of(token).map(String::as_str).ok_or_else(unknown)
     }
-}
-
-/// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1), of which there is one.
-fn bearer<'a>(headers: &'a HeaderMap, what: &str) -> Result<&'a str, Failure> {
-    let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (given.next(), given.next()) else {
-        return Err(Failure::new(Token::Unauthorized, format!("send {what} as `Authorization: Bearer <token>`, once")));
-    };
-    let token = value.to_str().ok().and_then(|text| {
-        let (scheme, token) = text.trim().split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
-    });
-    token.ok_or_else(|| Failure::new(Token::Unauthorized, "the Authorization header does not read `Bearer <token>`"))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use self::gate::Gate;
 pub use self::gate::Operator;
 use self::metrics::CaMetrics;
 use super::limits::Rate;
-use super::ops::healthz;
+use super::ops::{Probe, healthz};
 use super::problem::Failure;
 use crate::api::Token;
 use crate::api::ca::CaDescriptor;
@@ -55,7 +55,7 @@ pub struct CaApi {
     service: Arc<CaService>,
     gate: Gate,
     descriptor: Bytes,
-    probe: ops::Probe,
+    probe: Probe,
     metrics: Arc<CaMetrics>,
 }
 
@@ -112,7 +112,7 @@ impl CaApi {
             service,
             gate: Gate::new(operators, per_source, per_token, Arc::clone(&metrics)),
             descriptor: serde_json::to_vec(&descriptor).unwrap_or_default().into(),
-            probe: ops::Probe::default(),
+            probe: Probe::default(),
             metrics,
         }
     }

@@ -7,6 +7,7 @@ pub mod ca;
 mod call;
 pub mod log;
 mod schema;
+pub mod trust;
 
 use utoipa::openapi::security::SecurityScheme;
 use utoipa::openapi::tag::TagBuilder;

@@ -146,15 +146,13 @@ impl TrustService {
     pub async fn signals(&self, reporter: &ReporterId, signals: Vec<String>) -> Result<Vec<Outcome>, TrustError> {
         let outcomes = self.take(reporter, signals).await;
         match &outcomes {
-            Ok(outcomes) => outcomes.iter().for_each(|(outcome, repeated)| {
-                self.observer.signal(if *repeated { "repeated" } else { outcome.name() });
-            }),
+            Ok(outcomes) => outcomes.iter().for_each(|outcome| self.observer.signal(outcome.name())),
             Err(error) => self.observer.signal(error.name()),
         }
-        Ok(outcomes?.into_iter().map(|(outcome, _)| outcome).collect())
+        outcomes
     }
 
-    async fn take(&self, reporter: &ReporterId, signals: Vec<String>) -> Result<Vec<(Outcome, bool)>, TrustError> {
+    async fn take(&self, reporter: &ReporterId, signals: Vec<String>) -> Result<Vec<Outcome>, TrustError> {
         if signals.len() > self.settings.max_signals {
             return Err(TrustError::TooMany(self.settings.max_signals));
         }
@@ -171,12 +169,13 @@ impl TrustService {
         let answers = if commands.is_empty() { Answers::new() } else { self.queue.ask(commands).await? };
         let mut answers = answers.into_iter();
         let outcomes = verified.into_iter().map(|verified| match verified {
-            Err(fault) => (Outcome::Refused(fault.into()), false),
+            Err(fault) => Outcome::Refused(fault.into()),
             Ok(_) => match answers.next() {
-                Some(Ok(Answer::Receipt(receipt, repeated))) => (Outcome::Taken(receipt), repeated),
-                Some(Err(TrustError::Refusal(refusal))) => (Outcome::Refused(refusal), false),
-                Some(Err(error)) => (Outcome::NotNow(error.to_string()), false),
-                Some(Ok(_)) | None => (Outcome::NotNow("the engine did not say what came of it".into()), false),
+                Some(Ok(Answer::Receipt(receipt, false))) => Outcome::Taken(receipt),
+                Some(Ok(Answer::Receipt(receipt, true))) => Outcome::Repeated(receipt),
+                Some(Err(TrustError::Refusal(refusal))) => Outcome::Refused(refusal),
+                Some(Err(error)) => Outcome::NotNow(error.to_string()),
+                Some(Ok(_)) | None => Outcome::NotNow("the engine did not say what came of it".into()),
             },
         });
         Ok(outcomes.collect())

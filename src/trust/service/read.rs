@@ -39,6 +39,16 @@ impl TrustService {
         }
     }
 
+    /// Accounts as they are now, in the order of their agents' URIs: at most `limit`, and never more than 1000.
+    ///
+    /// # Errors
+    /// [`TrustError`] where the store does not answer.
+    pub async fn accounts(&self, after: Option<AgentUri>, limit: usize) -> Result<Vec<AccountView>, TrustError> {
+        let accounts = self.read(move |store| store.accounts(after.as_ref(), limit.min(MAX_LISTED))).await?;
+        let now = self.clock.now();
+        Ok(accounts.iter().map(|account| account_view(account, &self.policy, now)).collect())
+    }
+
     /// Why an agent's score is what it is: a line for each row about it, oldest first, and one for now.
     ///
     /// # Errors

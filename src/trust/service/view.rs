@@ -66,6 +66,8 @@ pub struct AccountView {
 pub enum Outcome {
     /// It is in the ledger.
     Taken(Receipt),
+    /// It was in the ledger before, octet for octet; nothing was done again.
+    Repeated(Receipt),
     /// It is not, and has a token ([`Refusal::token`]) that says why.
     Refused(Refusal),
     /// The engine could not take it in; it may be sent again as it is.
@@ -136,6 +138,7 @@ impl Outcome {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Taken(_) => "taken",
+            Self::Repeated(_) => "repeated",
             Self::Refused(refusal) => refusal.token(),
             Self::NotNow(_) => "notNow",
         }

@@ -107,6 +107,7 @@ impl Core {
             not_before: moment(now.saturating_sub(self.settings.backdate_ms).max(issuer.not_before()))?,
             not_after,
             common_name: COMMON_NAME,
+            crl_url: None,
             public_key: signer.public_key(),
         };
         let tbs = profile.tbs(issuer, algorithm).map_err(|e| internal(&e))?;

@@ -1,11 +1,14 @@
 //! Who gets through, and what the others hear.
 
-use axum::http::HeaderValue;
+use std::num::NonZeroU32;
+
+use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::ca::service::Octets;
-use crate::http::ca::agents::wants_certificate;
+use crate::http::credentials::{FAILURES, wants_certificate};
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));

@@ -4,7 +4,9 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder};
 use utoipa::openapi::{Schema, Type};
 
 use crate::http::openapi::schema::Presence::{Always, Sometimes};
-use crate::http::openapi::schema::{Part, Presence, boolean, list, named, object, octets, reference, text, whole};
+use crate::http::openapi::schema::{
+    Part, Presence, boolean, list, named, object, octet_string, octets, reference, text, whole,
+};
 
 /// Most capabilities in one certificate (protocol section 2).
 const MAX_CAPABILITIES: usize = 64;
@@ -13,7 +15,8 @@ type Member = (&'static str, Presence, Part);
 
 /// Every named schema.
 pub(super) fn all() -> Vec<(&'static str, Schema)> {
-    let mut schemas = values();
+    let mut schemas = vec![octet_string()];
+    schemas.extend(values());
     schemas.extend(capabilities());
     schemas.extend(applying());
     schemas.extend(answering());

@@ -5,11 +5,12 @@ use utoipa::openapi::{Schema, Type};
 
 use crate::api::{MAX_BATCH_ENTRIES, MAX_ENTRIES_PER_ANSWER};
 use crate::http::openapi::schema::Presence::{Always, Sometimes};
-use crate::http::openapi::schema::{list, named, object, octets, reference, text, whole};
+use crate::http::openapi::schema::{list, named, object, octet_string, octets, reference, text, whole};
 
 /// Every named schema.
 pub(super) fn all() -> Vec<(&'static str, Schema)> {
-    let mut schemas = values();
+    let mut schemas = vec![octet_string()];
+    schemas.extend(values());
     schemas.extend(submitting());
     schemas.extend(reading());
     schemas.extend(describing());
