@@ -62,15 +62,15 @@ pub(super) fn issue(
     now: UnixMillis,
 ) -> Verdict {
     under_way(state, request, &serial)?;
-    if let Some(ended) = state.certificate(&serial).map(|certificate| certificate.not_after).filter(|ends| *ends < now)
-    {
-        return Err(Refusal::Conflict(format!("certificate {serial} ended at {ended}, before it was finished")));
-    }
     let found = find(state, request)?;
     let grant = found.state.grant().ok_or(Refusal::NotFound("grant of this request"))?;
     stands(state, found, grant, policy, now)?;
     if state.revocation(&serial).is_some() {
         return Err(Refusal::Unauthorized(format!("certificate {serial} is revoked already")));
+    }
+    if let Some(ended) = state.certificate(&serial).map(|certificate| certificate.not_after).filter(|ends| *ends < now)
+    {
+        return Err(Refusal::Conflict(format!("certificate {serial} ended at {ended}, before it was finished")));
     }
     let event = Event::CertificateIssued { request: *request, serial, fingerprint, certificate: certificate.clone() };
     Ok((vec![event], Some(*request)))
