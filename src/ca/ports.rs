@@ -223,14 +223,23 @@ pub struct ScoreChange {
     pub why: String,
 }
 
+/// A stretch of the trust engine's ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScoreChanges {
+    /// The changes in it, oldest first; there may be none.
+    pub changes: Vec<ScoreChange>,
+    /// The row behind it: where to go on.
+    pub next: u64,
+}
+
 /// The trust engine, as a CA reaches it: to be read, never to be written to (draft 7.1 step 5, 11.2.1).
 pub trait TrustScores: Send + Sync {
     /// The agent's score, given what its evidence is worth by itself. An engine that does not know the agent
     /// opens an account with that.
     fn assess<'a>(&'a self, agent: &'a AgentUri, base: Score) -> Answer<'a, Result<EngineScore, EngineError>>;
 
-    /// Changes behind this row, oldest first; waits up to so long for the first.
-    fn changes(&self, after: u64, wait: Duration) -> Answer<'_, Result<Vec<ScoreChange>, EngineError>>;
+    /// Changes from this row on, oldest first; waits up to so long for the first.
+    fn changes(&self, from: u64, wait: Duration) -> Answer<'_, Result<ScoreChanges, EngineError>>;
 
     /// Asks something that costs next to nothing: does it answer? In words, why not.
     fn probe(&self) -> Answer<'_, Result<(), String>>;

@@ -180,7 +180,7 @@ fn shortened(words: &str) -> &str {
 /// since, so it is no reason to renew; what was less is at most that now.
 pub(super) async fn follow(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
     let Some(engine) = core.trust.clone() else { return };
-    let mut follower = Follower { after: 0, missed: Some(BTreeMap::new()), told: BTreeMap::new() };
+    let mut follower = Follower { next: 0, missed: Some(BTreeMap::new()), told: BTreeMap::new() };
     let mut pause = FIRST_PAUSE;
     while !*stopping.borrow() {
         let step = tokio::select! {
@@ -203,8 +203,8 @@ pub(super) async fn follow(core: Arc<Core>, mut stopping: watch::Receiver<bool>)
 
 /// How far the engine's ledger was followed.
 struct Follower {
-    /// The last row that was read.
-    after: u64,
+    /// The row to go on with.
+    next: u64,
     /// The last word on each agent of the rows before the start; `None` once they were acted on.
     missed: Option<BTreeMap<AgentUri, ScoreChange>>,
     /// Changes that were read and that the writer has yet to hear of, by row.
@@ -215,12 +215,13 @@ impl Follower {
     async fn step(&mut self, core: &Core, engine: &dyn TrustScores) -> Result<(), CaError> {
         self.tell(core).await?;
         let wait = if self.missed.is_some() { Duration::ZERO } else { POLL };
-        let changes = timeout(wait + GRACE, engine.changes(self.after, wait)).await;
-        let changes = changes.map_err(|_| silent("it did not answer in time"))?.map_err(|e| silent(&e.0))?;
-        let news: Vec<_> = changes.into_iter().filter(|change| change.row > self.after).collect();
-        self.after = news.iter().map(|change| change.row).max().unwrap_or(self.after);
+        let page = timeout(wait + GRACE, engine.changes(self.next, wait)).await;
+        let page = page.map_err(|_| silent("it did not answer in time"))?.map_err(|e| silent(&e.0))?;
+        let (from, news) = (self.next, page.changes);
+        self.next = page.next;
         match &mut self.missed {
-            Some(missed) if !news.is_empty() => {
+            // A stretch without a change is not the end of the ledger.
+            Some(missed) if self.next > from => {
                 missed.extend(news.into_iter().map(|change| (change.agent.clone(), change)));
             }
             Some(_) => {

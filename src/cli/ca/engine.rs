@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::api::trust::{AssessRequest, ChangesQuery, MAX_LISTED, MAX_WAIT_SECONDS};
 use crate::apki::AgentUri;
 use crate::apki::trust_score::Score;
-use crate::ca::ports::{Answer, EngineError, EngineScore, ScoreChange, TrustScores};
+use crate::ca::ports::{Answer, EngineError, EngineScore, ScoreChange, ScoreChanges, TrustScores};
 use crate::cli::output::{CliError, Context};
 use crate::cli::trust::access::{http_client, read_token};
 use crate::client::{ClientError, TrustClient};
@@ -57,12 +57,8 @@ impl HttpEngine {
         }
     }
 
-    async fn follow(&self, after: u64, wait: Duration) -> Result<Vec<ScoreChange>, EngineError> {
-        let query = ChangesQuery {
-            start: after.saturating_add(1),
-            wait_seconds: wait.as_secs().min(MAX_WAIT_SECONDS),
-            limit: MAX_LISTED,
-        };
+    async fn follow(&self, from: u64, wait: Duration) -> Result<ScoreChanges, EngineError> {
+        let query = ChangesQuery { start: from, wait_seconds: wait.as_secs().min(MAX_WAIT_SECONDS), limit: MAX_LISTED };
         let page = self.client.changes(&self.token, query).await.map_err(|e| failed(&e))?;
         let change = |change: crate::api::trust::ChangeEntry| {
             let why = match &change.incident {
@@ -71,7 +67,7 @@ impl HttpEngine {
             };
             ScoreChange { row: change.row, agent: change.agent, score: change.score, why }
         };
-        Ok(page.changes.into_iter().map(change).collect())
+        Ok(ScoreChanges { next: page.next, changes: page.changes.into_iter().map(change).collect() })
     }
 }
 
@@ -84,8 +80,8 @@ impl TrustScores for HttpEngine {
         Box::pin(self.ask(agent, base))
     }
 
-    fn changes(&self, after: u64, wait: Duration) -> Answer<'_, Result<Vec<ScoreChange>, EngineError>> {
-        Box::pin(self.follow(after, wait))
+    fn changes(&self, from: u64, wait: Duration) -> Answer<'_, Result<ScoreChanges, EngineError>> {
+        Box::pin(self.follow(from, wait))
     }
 
     fn probe(&self) -> Answer<'_, Result<(), String>> {

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::bundle;
 use super::certificate::{certificate_pem, read_certificate};
+use super::engine::engine;
 use super::keyfile::PrivateKey;
 use super::policy::{policy, read_registry, read_salt};
 use super::service_tls::OwnCertificate;
@@ -24,7 +25,7 @@ use crate::apki::federation::publish::BundlePublisher;
 use crate::apki::{AgentUri, Certificate};
 use crate::ca::issuance::{IssuingCa, KnownLog, SatRule};
 use crate::ca::lint::Linter;
-use crate::ca::ports::{CaStore, LogSubmitter, StoreError};
+use crate::ca::ports::{CaStore, LogSubmitter, StoreError, TrustScores};
 use crate::ca::service::{CaService, Parts, Settings, StatusSettings, SystemRandom};
 use crate::cli::federation::keep::keep;
 use crate::cli::output::{CliError, Context};
@@ -181,7 +182,7 @@ impl RunningCa {
             kept_head: Some(Arc::new(journal.clone())),
             kept_list: Some(Arc::new(CrlFile::beside(&config.data_dir))),
             logs: logs(&config)?,
-            trust: None, // the engine of `[trust]`, once there is an adapter
+            trust: trust_engine(&config)?,
             ca: issuing,
             linter,
             policy: rules(&config)?,
@@ -341,6 +342,11 @@ fn logs(config: &CaConfig) -> Result<Logs, CliError> {
         Ok((KnownLog::new(log.url.clone(), log.operator.clone(), log.key.clone()), submitter))
     };
     config.logs.iter().map(log).collect()
+}
+
+fn trust_engine(config: &CaConfig) -> Result<Option<Arc<dyn TrustScores>>, CliError> {
+    let Some(named) = &config.trust.engine else { return Ok(None) };
+    engine(&named.url, named.ca_file.as_deref(), named.token_file.as_deref()).map(Some)
 }
 
 fn rules(config: &CaConfig) -> Result<crate::ca::policy::Policy, CliError> {

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::apki::AgentUri;
-use crate::ca::ports::{Answer, EngineError, EngineScore, ScoreChange, TrustScores};
+use crate::ca::ports::{Answer, EngineError, EngineScore, ScoreChange, ScoreChanges, TrustScores};
 
 /// An engine with these scores and this ledger.
 #[derive(Default)]
@@ -21,7 +21,7 @@ impl FakeEngine {
     fn set(&self, agent: &str, score: u8) {
         self.scores.lock().insert(agent.to_owned(), score);
         let mut ledger = self.ledger.lock();
-        let row = ledger.len() as u64 + 1;
+        let row = ledger.len() as u64;
         let (agent, score) = (AgentUri::parse(agent).unwrap(), Score::new(score).unwrap());
         ledger.push(ScoreChange { row, agent, score, why: "an incident".into() });
     }
@@ -40,13 +40,14 @@ impl TrustScores for FakeEngine {
         })
     }
 
-    fn changes(&self, after: u64, wait: Duration) -> Answer<'_, Result<Vec<ScoreChange>, EngineError>> {
+    fn changes(&self, from: u64, wait: Duration) -> Answer<'_, Result<ScoreChanges, EngineError>> {
         Box::pin(async move {
             let deadline = tokio::time::Instant::now() + wait;
             loop {
-                let news: Vec<_> = self.ledger.lock().iter().filter(|change| change.row > after).cloned().collect();
+                let news: Vec<_> = self.ledger.lock().iter().filter(|change| change.row >= from).cloned().collect();
                 if !news.is_empty() || tokio::time::Instant::now() >= deadline {
-                    return Ok(news);
+                    let next = news.last().map_or(from, |last| last.row + 1);
+                    return Ok(ScoreChanges { changes: news, next });
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
