@@ -266,7 +266,7 @@ fn openssl_asks_and_believes_the_answer() {
             let request = OcspRequest::parse(&std::fs::read(desk.path().join("request.der")).unwrap()).unwrap();
             let id = CertId::of(&ca, leaf.serial(), hash).unwrap();
             // OpenSSL writes the CertID as we do, octet for octet.
-            assert_eq!(request.cert_ids(), [id.clone()]);
+            assert_eq!(request.cert_ids(), std::slice::from_ref(&id));
             assert!(IssuerIds::of(&ca).unwrap().issued(&id) && request.nonce().is_some());
             for (status, said) in statuses {
                 let single =
