@@ -130,9 +130,7 @@ fn describes(document: &Value, mut routes: BTreeSet<&str>, count: usize) {
 
 #[test]
 fn says_of_each_answer_how_long_it_holds() {
-    for (method, path, operation) in
-        [described(), described_ca(), described_trust()].iter().flat_map(|document| operations(document))
-    {
+    for (method, path, operation) in [described(), described_ca(), described_trust()].iter().flat_map(operations) {
         for (status, response) in object(&operation["responses"]) {
             let place = format!("{method} {path} {status}");
             assert!(response["headers"]["Cache-Control"]["description"].is_string(), "{place}");

@@ -104,18 +104,19 @@ pub async fn keep_journal_head(
     head: impl Fn() -> Result<JournalHead, StoreError> + Clone + Send + 'static,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut kept = JournalHead::default();
+    // Also of an empty journal: rows without a head beside them are refused.
+    let mut kept = None;
     loop {
         let (file, head) = (file.clone(), head.clone());
         let keep = tokio::task::spawn_blocking(move || {
             let head = head()?;
-            if head != kept {
+            if kept != Some(head) {
                 file.keep(&head)?;
             }
             Ok::<_, StoreError>(head)
         });
         match keep.await {
-            Ok(Ok(head)) => kept = head,
+            Ok(Ok(head)) => kept = Some(head),
             Ok(Err(error)) => tracing::error!(%error, "the journal's head cannot be kept beside the database"),
             Err(error) => tracing::error!(%error, "the journal's head cannot be kept beside the database"),
         }

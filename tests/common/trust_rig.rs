@@ -11,7 +11,7 @@ use atl::apki::trust_score::{DecayRate, Score};
 use atl::client::{ClientError, TrustClient, builder};
 use atl::config::TrustConfig;
 use atl::config::trust::{Operator, Role};
-use atl::keys::{Ed25519Signer, Signer};
+use atl::keys::Ed25519Signer;
 use atl::time::{Clock, SystemClock};
 use atl::trust::half_points::HalfPoints;
 use atl::trust::signal::{Kind, Signal, SignalId};

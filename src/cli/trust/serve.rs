@@ -96,6 +96,8 @@ impl RunningTrust {
         let store = Arc::new(RocksTrustStore::open(&config.data_dir).map_err(|e| CliError::new(e.to_string()))?);
         let journal = JournalFile::beside_trust(&config.data_dir);
         journal.check_trust(&*store).map_err(|e| rolled_back(&e, &config.data_dir))?;
+        // Before the first row: whatever kills the process from then on finds a head beside the rows.
+        store.head().and_then(|head| journal.keep(&head)).context("the ledger's head")?;
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn TrustStore>,
             policy: policy(&config, &reporters)?,
