@@ -79,6 +79,7 @@ impl World {
             trust: None,
             kept_head: None,
             kept_list: None,
+            former_issuers: Vec::new(),
             ca: IssuingCa::new(issuer, vec![root.clone()], signer(&pki.org.key_pem)).unwrap(),
             policy: policy(),
             clock: Arc::new(SystemClock),

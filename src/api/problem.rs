@@ -81,6 +81,8 @@ tokens! {
     RejectedIdentifier = "rejectedIdentifier", 403, "The name is not one that is certified";
     /// The registration authority decided against the application; the subproblems say why.
     Policy = "policy", 403, "The registration authority refuses";
+    /// The CA's own certificate was revoked: it issues nothing until it has another one.
+    IssuerRevoked = "issuerRevoked", 403, "The CA's own certificate was revoked";
     /// The credential is good, and not for this.
     Forbidden = "forbidden", 403, "The credential is not for this";
     /// The hash is not in the log, or in no signed head yet.

@@ -9,6 +9,7 @@
 //! - [`enrolment`] is the registration authority, with [`policy`], [`registry`] and the initial score in
 //!   [`trust`]: it decides who may have what, and never signs
 //! - [`delegation`] is the line above an agent, and `revocation` the tree below it
+//! - [`root_list`] is what the root says of the CA itself
 //! - [`profile`], [`lint`], [`issuance`]: from a grant to a certificate with its proof from the logs
 
 pub mod application;
@@ -30,6 +31,7 @@ pub mod record;
 pub mod registry;
 pub mod request;
 mod revocation;
+pub mod root_list;
 pub mod serial;
 pub mod service;
 pub mod state;

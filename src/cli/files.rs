@@ -112,10 +112,15 @@ impl Directory {
 
     /// Writes a new file in it.
     pub fn write(&mut self, name: &str, mode: u32, text: &str) -> Result<(), CliError> {
+        self.octets(name, mode, text.as_bytes())
+    }
+
+    /// The same of any octets.
+    pub fn octets(&mut self, name: &str, mode: u32, octets: &[u8]) -> Result<(), CliError> {
         let path = self.path.join(name);
         // Noted first: what was written by half goes away too.
         let existed = path.exists();
-        let written = write_new(&path, mode, text);
+        let written = write_octets(&path, mode, octets);
         if !existed {
             self.made.push(path);
         }

@@ -116,6 +116,7 @@ impl From<CaError> for Failure {
             CaError::Logs { retry_after, .. } => Self::later(Token::LogsUnavailable, detail, retry_after),
             CaError::Engine { retry_after, .. } => Self::later(Token::TrustUnavailable, detail, retry_after),
             CaError::Overloaded => Self::new(Token::Overloaded, detail),
+            CaError::IssuerRevoked(_) => Self::new(Token::IssuerRevoked, detail),
             CaError::ReadOnly => Self::new(Token::ReadOnly, detail),
             CaError::Stopped => Self::new(Token::Shutdown, detail),
             // What failed inside is for the operator to know, not for the requester.
@@ -186,6 +187,8 @@ mod tests {
     fn each_error_of_the_ca_has_its_token() {
         let (detail, wait) = (String::new(), Duration::from_millis(1500));
         let csr = |fault| CaError::Csr { fault, detail: "x".into() };
+        let (at, reason) = (crate::time::UnixMillis::new(0), crate::apki::status::RevocationReason::KeyCompromise);
+        let revoked = ca::IssuerRevocation { serial: "40".into(), at, reason, list: 2 };
         let cases = [
             (csr(CsrFault::Malformed), "badCSR", 400),
             (csr(CsrFault::PublicKey), "badPublicKey", 400),
@@ -196,6 +199,7 @@ mod tests {
             (CaError::Logs { detail: detail.clone(), retry_after: wait }, "logsUnavailable", 503),
             (CaError::Engine { detail, retry_after: wait }, "trustUnavailable", 503),
             (CaError::Overloaded, "overloaded", 503),
+            (CaError::IssuerRevoked(revoked), "issuerRevoked", 403),
             (CaError::ReadOnly, "readOnly", 503),
             (CaError::Stopped, "shutdown", 503),
             (CaError::Internal("the secret place".into()), "internal", 500),

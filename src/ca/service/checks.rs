@@ -74,6 +74,9 @@ impl Core {
     }
 
     fn issuer(&self) -> Check {
+        if let Err(error) = self.may_issue() {
+            return failed("issuer", error.to_string());
+        }
         let (issuer, now) = (self.ca.certificate(), self.clock.now());
         let (not_before, not_after) = (issuer.not_before(), issuer.not_after());
         let least = u64::from(self.policy.validity.min) * 1000;

@@ -13,7 +13,7 @@ use super::logs::Logs;
 use super::parts::{Parts, Random, Settings, StartError};
 use super::publishing::Publications;
 use super::queue::Queue;
-use super::status::{Lists, Ocsp, StatusBoard, remembered, restore, unended};
+use super::status::{Lists, Ocsp, RootLists, StatusBoard, remembered, restore, unended};
 use super::writer::{MAX_CLOCK_STEP_MS, Writer};
 use super::{CaError, Observer};
 use crate::apki::chain::Issuer;
@@ -61,15 +61,28 @@ pub(super) struct Core {
     pub(super) lists: Lists,
     /// Who answers questions about single certificates.
     pub(super) ocsp: Ocsp,
-    /// What the root's signer of lists says of intermediates.
-    pub(super) root_crl: RwLock<Option<Arc<[u8]>>>,
+    /// What the root says of this CA.
+    pub(super) root_lists: RwLock<RootLists>,
     random: Arc<dyn Random>,
 }
 
 impl Core {
     /// Looks at the parts, and starts the writer. Blocks while it reads.
     pub(super) fn start(parts: Parts, mut settings: Settings) -> Result<Self, StartError> {
-        let Parts { store, kept_head, kept_list, logs, trust, ca, linter, policy, clock, random, observer } = parts;
+        let Parts {
+            store,
+            kept_head,
+            kept_list,
+            former_issuers,
+            logs,
+            trust,
+            ca,
+            linter,
+            policy,
+            clock,
+            random,
+            observer,
+        } = parts;
         check_issuer(&ca, &linter, clock.now())?;
         check_logs(&logs.iter().map(|(log, _)| log.id()).collect::<Vec<_>>(), &settings)?;
         let (head, latest) = check_journal(&*store)?;
@@ -79,7 +92,7 @@ impl Core {
         settings.status = settings.status.bounded();
         settings.status.urls(clock.now()).map_err(StartError::Status)?;
         let ocsp = Ocsp::new(ca.certificate()).map_err(|e| StartError::Status(e.to_string()))?;
-        let kept = kept_list.as_deref().map(|kept| remembered(kept, &ca)).transpose()?.flatten();
+        let kept = kept_list.as_deref().map(|kept| remembered(kept, &ca, &former_issuers)).transpose()?.flatten();
         let status = Arc::new(StatusBoard::new(unended(&*store, kept.as_ref(), &settings.status, clock.now())?));
         let memory = (Arc::clone(&store), Arc::clone(&policy), Arc::clone(&clock));
         let told = (Arc::clone(&observer), Arc::clone(&status));
@@ -114,7 +127,7 @@ impl Core {
             status,
             lists,
             ocsp,
-            root_crl: RwLock::default(),
+            root_lists: RwLock::default(),
             random,
         })
     }

@@ -55,6 +55,7 @@ impl Core {
 
     async fn issue_here(self: &Arc<Self>, request: Request) -> Result<Request, CaError> {
         let RequestState::Ready { grant } = &request.state else { return Ok(request) };
+        self.may_issue()?;
         // Whoever asks again and again while a log is down leaves no trail of precertificates in the others.
         self.logs.missing_just_now(&self.settings.sat_rule, grant.score)?;
         let total = Stopwatch::start();
@@ -111,6 +112,7 @@ impl Core {
         let gathered = self.logs.gather(precertificate, &self.issuers).await;
         self.observer.phase("logs", watch.elapsed());
         let (gathered, watch) = (gathered?, Stopwatch::start());
+        self.may_issue()?;
         let (rule, now) = (&self.settings.sat_rule, self.clock.now());
         let certificate = finish(&self.ca, &self.linter, &gathered, rule, now);
         self.observer.phase("finish", watch.elapsed());

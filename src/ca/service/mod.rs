@@ -56,6 +56,7 @@ pub use super::csr::CsrFault;
 pub use super::ports::{CertificateSearch, Place};
 pub use super::record::{AgentRevocation, Reason, ReasonCode, Refusals, Reissue};
 pub use super::request::{Credential, RequestId};
+pub use super::root_list::{IssuerRevocation, RootList};
 pub use super::serial::Serial;
 pub use super::token::{TokenId, TokenScope, TokenSecret, UriPattern};
 use crate::apki::capabilities::Capabilities;
@@ -112,6 +113,10 @@ pub enum CaError {
     /// The CA has too much to do.
     #[error("the CA has too much to do at the moment; try again")]
     Overloaded,
+    /// The root took back the certificate that issues. Whoever asks again hears the same, until the CA has another
+    /// one.
+    #[error("{0}; nothing is issued any more. Once the CA has a new certificate, enrol there anew")]
+    IssuerRevoked(IssuerRevocation),
     /// The disk has too little room left. What was issued is still answered for.
     #[error("the CA's disk is nearly full, and it issues nothing until there is room")]
     ReadOnly,
@@ -350,6 +355,7 @@ impl CaService {
         if !self.has_room_for(&command) {
             return Err(CaError::ReadOnly);
         }
+        self.check_issues(&command)?;
         if self.core.is_stopping() { Err(CaError::Stopped) } else { self.core.queue.ask(command).await }
     }
 
@@ -376,6 +382,7 @@ impl CaError {
             Self::Logs { .. } => "logs",
             Self::Engine { .. } => "engine",
             Self::Overloaded => "overloaded",
+            Self::IssuerRevoked(_) => "issuer_revoked",
             Self::ReadOnly => "read_only",
             Self::Stopped => "stopped",
             Self::Internal(_) => "internal",

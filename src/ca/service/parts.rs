@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::Observer;
 use super::status::StatusSettings;
+use crate::apki::Certificate;
 use crate::ca::issuance::{IssuanceError, IssuingCa, KnownLog, SatRule};
 use crate::ca::journal::JournalError;
 use crate::ca::lint::Linter;
@@ -22,6 +23,9 @@ pub struct Parts {
     pub kept_head: Option<Arc<dyn KeptHead>>,
     /// Where the newest revocation list is kept apart from that, before anybody sees it.
     pub kept_list: Option<Arc<dyn KeptList>>,
+    /// The certificates that issued for this CA before the present one, as far as they are at hand: the newest
+    /// list may be by one of them, where the CA has another key since.
+    pub former_issuers: Vec<Certificate>,
     /// The logs, and how each is reached.
     pub logs: Vec<(KnownLog, Arc<dyn LogSubmitter>)>,
     /// The trust engine, where there is one.

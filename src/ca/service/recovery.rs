@@ -139,8 +139,11 @@ impl Core {
             *tried = Tries { count: tried.count.saturating_add(1), due: Some(Instant::now() + back_off) };
             if let Err(error) = outcome {
                 tracing::warn!(request = %id, %error, "an open request could not be dealt with yet");
-                // Neither a fault of ours goes away by itself, nor is what is revoked ever good again.
-                if matches!(error, CaError::Internal(_) | CaError::Refusal(Refusal::Unauthorized(_))) {
+                // Neither a fault of ours goes away by itself, nor is what is revoked ever good again, in this run.
+                if matches!(
+                    error,
+                    CaError::Internal(_) | CaError::IssuerRevoked(_) | CaError::Refusal(Refusal::Unauthorized(_))
+                ) {
                     tried.due = None;
                 }
             }

@@ -94,6 +94,7 @@ impl World {
             trust: None,
             kept_head: Some(Arc::clone(&self.kept) as _),
             kept_list: Some(Arc::clone(&self.kept) as _),
+            former_issuers: Vec::new(),
             ca: IssuingCa::new(certificate, Vec::new(), key).unwrap(),
             linter,
             policy: policy(),

@@ -14,9 +14,14 @@ use x509_cert::name::Name;
 
 use super::certificate::read_certificate;
 use super::keyfile::{PassphraseArgs, PrivateKey};
-use crate::apki::certificate::uri_name_constraint_der;
+use crate::apki::certificate::{crl_distribution_points_der, uri_name_constraint_der};
 use crate::apki::chain::{self, Anchors, IssuerPath};
+use crate::apki::moment::Moment;
+use crate::apki::precertificate::certificate_der;
 use crate::apki::{Certificate, oid};
+use crate::ca::profile::{HelperProfile, HelperRole};
+use crate::ca::root_list::ListSigner;
+use crate::ca::serial::Serial;
 use crate::cli::output::{CliError, Context};
 use crate::cli::random;
 use crate::keys::{PublicKey, SignatureAlgorithm, key_identifier};
@@ -46,15 +51,39 @@ pub struct Intermediate<'a> {
     pub permitted_host: Option<&'a str>,
     /// Years of validity; it ends with the root at the latest.
     pub years: u16,
+    /// Where the root's list is that would name it, if there is one.
+    pub list: Option<ListPoint>,
+}
+
+/// Where the revocation of an intermediate would stand.
+pub struct ListPoint {
+    /// The URL of the list.
+    pub url: String,
+    /// The Name, in DER, of whoever signs it in the root's stead.
+    pub issuer_der: Vec<u8>,
+}
+
+impl ListPoint {
+    fn extension_value(&self) -> Vec<u8> {
+        crl_distribution_points_der(&self.url, Some(&self.issuer_der))
+    }
 }
 
 impl Root {
-    /// A new root.
-    pub fn generate(key: PrivateKey, organization: &str, years: u16, now: UnixMillis) -> Result<Self, CliError> {
+    /// A new root. `list_url` is where its own list is to be: OpenSSL looks for the root on it, too.
+    pub fn generate(
+        key: PrivateKey,
+        organization: &str,
+        years: u16,
+        list_url: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Self, CliError> {
         let public = key.public_key()?;
         let subject = named(organization, "Agent Root CA");
         let mut params = params(&public, subject, 1, start(now), years_after(start(now), years)?)?;
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let points = list_url.map(|url| distribution_points(crl_distribution_points_der(url, None)));
+        params.custom_extensions.extend(points);
         let made = params.self_signed(&key.signer()?).context("the root certificate")?;
         let root = Self { certificate: Certificate::parse(made.der().to_vec()).context("the new root")?, key };
         root.check(now).context("the new root")?;
@@ -106,6 +135,8 @@ impl Root {
             constraint.set_criticality(true);
             params.custom_extensions.push(constraint);
         }
+        let points = wanted.list.as_ref().map(|point| distribution_points(point.extension_value()));
+        params.custom_extensions.extend(points);
         let key = self.key.signer()?;
         let mut issuer = CertificateParams::default();
         issuer.distinguished_name = name_of(&self.certificate).context("the root's name")?;
@@ -113,8 +144,36 @@ impl Root {
         issuer.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let made = params.signed_by(&Subject::of(wanted.key)?, &Issuer::from_params(&issuer, &key));
         let made = Certificate::parse(made.context("the intermediate")?.der().to_vec()).context("the intermediate")?;
-        self.accepts(&made, wanted.permitted_host).context("the new intermediate")?;
+        self.accepts(&made, wanted.permitted_host, wanted.list.as_ref()).context("the new intermediate")?;
         Ok(made)
+    }
+
+    /// Certifies the key of whoever signs lists in the root's stead, for a year. `list_url` is where the root's own
+    /// list is, about the signer.
+    pub fn certify_list_signer(
+        &self,
+        key: &PublicKey,
+        common_name: &str,
+        list_url: &str,
+        now: UnixMillis,
+    ) -> Result<ListSigner, CliError> {
+        let what = "the certificate of the lists' signer";
+        let date = |at| Moment::floor(at).ok_or_else(|| CliError::new(format!("{what} cannot be dated {at}")));
+        let signer = self.key.list_signer()?;
+        let algorithm = signer.public_key().algorithm();
+        let profile = HelperProfile {
+            role: HelperRole::CrlSigner,
+            serial: Serial::from_random(random()?),
+            not_before: date(start(now))?,
+            not_after: date(years_after(start(now), 1)?.min(self.certificate.not_after()))?,
+            common_name,
+            public_key: key,
+            crl_url: Some(list_url),
+        };
+        let tbs = profile.tbs(&self.certificate, algorithm).context(what)?;
+        let signature = signer.sign(&tbs).context(what)?;
+        let made = Certificate::parse(certificate_der(&tbs, algorithm.algorithm_identifier_der(), &signature));
+        ListSigner::new(made.context(what)?, &self.certificate).context(what)
     }
 
     fn key_identifier(&self) -> Result<&[u8], CliError> {
@@ -138,18 +197,20 @@ impl Root {
     }
 
     /// Whether an intermediate is what was wanted, read as any relying party reads it.
-    fn accepts(&self, made: &Certificate, host: Option<&str>) -> Result<(), CliError> {
+    fn accepts(&self, made: &Certificate, host: Option<&str>, list: Option<&ListPoint>) -> Result<(), CliError> {
         let root = &self.certificate;
         let anchors = Anchors::new([root.clone()]).context("its root")?;
         IssuerPath::find(made, vec![root.clone()], &anchors, 2).context("it does not chain to its root")?;
         chain::Issuer::new(made.clone()).context("it cannot issue")?;
         let constraint = made.extension(&oid::NAME_CONSTRAINTS).map(|e| (e.critical, e.value.to_vec()));
         let wanted = host.map(|host| (true, uri_name_constraint_der(host)));
+        let points = made.extension(&oid::CRL_DISTRIBUTION_POINTS).map(|e| e.value.to_vec());
         let identifier = key_identifier(made.spki_der()).context("its key")?;
         let path_length = made.basic_constraints().context("basicConstraints")?.and_then(|c| c.path_length);
         let digital_signature = made.key_usage().context("keyUsage")?.is_some_and(|usage| usage.digital_signature());
         let facts = [
             ("its name constraint", constraint == wanted),
+            ("its cRLDistributionPoints", points == list.map(ListPoint::extension_value)),
             ("its pathLenConstraint", path_length == Some(0)),
             ("its keyUsage", digital_signature),
             ("its authorityKeyIdentifier", made.authority_key_identifier() == root.subject_key_identifier()),
@@ -169,6 +230,11 @@ impl Root {
 pub fn new_name(organization: &str, key: &PublicKey) -> Result<DistinguishedName, CliError> {
     let short = hex::encode(&key_identifier(key.spki_der()).context("the intermediate's key")?[..4]);
     Ok(named(organization, &format!("Agent Issuing CA {short}")))
+}
+
+/// What whoever signs lists in the root's stead is called: short enough for a commonName.
+pub fn list_signer_name(organization: &str) -> String {
+    common_name(organization, "Agent CRL Signer")
 }
 
 /// The subject of a certificate, to be written again octet for octet.
@@ -221,12 +287,20 @@ fn params(
 
 /// O and CN; the organisation's name is cut in the CN where both together are too long for it.
 fn named(organization: &str, role: &str) -> DistinguishedName {
-    let room = MAX_COMMON_NAME.saturating_sub(role.chars().count() + 1);
-    let short: String = organization.chars().take(room).collect();
     let mut name = DistinguishedName::new();
     name.push(DnType::OrganizationName, organization);
-    name.push(DnType::CommonName, format!("{} {role}", short.trim_end()));
+    name.push(DnType::CommonName, common_name(organization, role));
     name
+}
+
+fn common_name(organization: &str, role: &str) -> String {
+    let room = MAX_COMMON_NAME.saturating_sub(role.chars().count() + 1);
+    let short: String = organization.chars().take(room).collect();
+    format!("{} {role}", short.trim_end())
+}
+
+fn distribution_points(value: Vec<u8>) -> CustomExtension {
+    CustomExtension::from_oid_content(&arcs(&oid::CRL_DISTRIBUTION_POINTS), value)
 }
 
 /// The whole second that a certificate made now is valid from.
@@ -284,12 +358,12 @@ mod tests {
     const YEAR: u64 = 366 * 86_400_000;
 
     fn root(kind: KeyKind) -> Root {
-        Root::generate(PrivateKey::generate(kind).unwrap(), "Example Bank", 10, LEAP_DAY).unwrap()
+        Root::generate(PrivateKey::generate(kind).unwrap(), "Example Bank", 10, None, LEAP_DAY).unwrap()
     }
 
     fn sign(root: &Root, key: &PublicKey, years: u16, now: UnixMillis) -> Result<Certificate, CliError> {
         let subject = new_name("Example Bank", key).unwrap();
-        root.sign(Intermediate { key, subject, permitted_host: Some("a.example"), years }, now)
+        root.sign(Intermediate { key, subject, permitted_host: Some("a.example"), years, list: None }, now)
     }
 
     #[test]
@@ -319,7 +393,7 @@ mod tests {
     #[test]
     fn past_2049_times_are_generalized() {
         let now = LEAP_DAY.saturating_add(20 * YEAR);
-        let root = Root::generate(PrivateKey::generate(KeyKind::P256).unwrap(), "B", 20, now).unwrap();
+        let root = Root::generate(PrivateKey::generate(KeyKind::P256).unwrap(), "B", 20, None, now).unwrap();
         assert!(
             root.certificate().not_after().to_string().starts_with("2068-03-"),
             "{}",
@@ -330,7 +404,7 @@ mod tests {
     #[test]
     fn names_fit_and_come_back() {
         let long = "Organisation with a name that is as long as names may be, \u{e4}\u{f6}\u{fc}".to_owned();
-        let root = Root::generate(PrivateKey::generate(KeyKind::P256).unwrap(), &long, 10, LEAP_DAY).unwrap();
+        let root = Root::generate(PrivateKey::generate(KeyKind::P256).unwrap(), &long, 10, None, LEAP_DAY).unwrap();
         let subject = Name::from_der(root.certificate().subject_der()).unwrap();
         let common = subject.common_name().unwrap().unwrap();
         assert!(common.value().chars().count() <= 64 && common.value().ends_with(" Agent Root CA"), "{subject}");
@@ -351,12 +425,12 @@ mod tests {
         let root = root(KeyKind::P256);
         let key = PrivateKey::generate(KeyKind::P256).unwrap().public_key().unwrap();
         let made = sign(&root, &key, 1, LEAP_DAY).unwrap();
-        assert!(root.accepts(&made, Some("a.example")).is_ok());
+        assert!(root.accepts(&made, Some("a.example"), None).is_ok());
         for host in [None, Some("b.example")] {
-            assert!(root.accepts(&made, host).unwrap_err().to_string().contains("its name constraint"));
+            assert!(root.accepts(&made, host, None).unwrap_err().to_string().contains("its name constraint"));
         }
-        let other = Root::generate(PrivateKey::generate(KeyKind::P256).unwrap(), "Example Bank", 10, LEAP_DAY).unwrap();
-        assert!(other.accepts(&made, Some("a.example")).unwrap_err().to_string().contains("does not chain"));
-        assert!(root.accepts(root.certificate(), None).is_err());
+        let other = self::root(KeyKind::P256);
+        assert!(other.accepts(&made, Some("a.example"), None).unwrap_err().to_string().contains("does not chain"));
+        assert!(root.accepts(root.certificate(), None, None).is_err());
     }
 }

@@ -8,10 +8,12 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::authority::{Intermediate, ROOT_KEY_FILE, Root, new_name};
+use super::authority::{Intermediate, ListPoint, ROOT_KEY_FILE, Root, list_signer_name, new_name};
 use super::bundle::KEY_FILE as BUNDLE_KEY_FILE;
 use super::certificate::{certificate_pem, rows};
+use super::emergency::{ANCHOR_FILE, EMERGENCY_DIR, ListUrls, NewSigner, SIGNER_FILE, SIGNER_KEY_FILE};
 use super::keyfile::{PassphraseArgs, PrivateKey};
+use super::status;
 use crate::apki::Certificate;
 use crate::cli::files::Directory;
 use crate::cli::output::{CliError, Context, print_rows};
@@ -21,7 +23,7 @@ use crate::config::CaConfig;
 use crate::config::ca::{Operator, PublicName, TrustedLog};
 use crate::keys::PublicKey;
 use crate::log::note::VerifierKey;
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, SystemClock, UnixMillis};
 
 /// Make a directory that a CA can be served from: configuration, root, intermediate, a token for
 /// the operator.
@@ -29,6 +31,11 @@ use crate::time::{Clock, SystemClock};
 /// The root's key is encrypted under a passphrase and lies in a directory of its own, DIR/root. The
 /// server never reads it: move that directory to a place that no network reaches, and bring it back
 /// for `atl ca root`. Nothing that exists is overwritten.
+///
+/// DIR/emergency is for the officer on duty. Its key can do one thing: say of an intermediate that
+/// nobody may believe it any more (atl ca root revoke-intermediate --help), so that the root's key
+/// stays where it is. Relying parties look for that at URL/crl/root and URL/crl/anchor. The
+/// certificates say so for good: choose a --status-url that will still be yours in ten years.
 ///
 /// Back up the rest, DIR/principal-salt too: it is mixed into the hashes by which certificates name the
 /// human behind an agent, and without it the same human gets another one.
@@ -73,9 +80,18 @@ pub struct InitArgs {
     /// once. Default: localhost and 127.0.0.1
     #[arg(long = "public-name", value_name = "NAME")]
     public_names: Vec<String>,
+    /// What stands in front of /crl and /ocsp in certificates, such as http://status.example.com: it
+    /// has to stay reachable for as long as they are valid. Default: the first --public-name, with the
+    /// port of --listen; where that is 0, certificates do not say it, and there is no emergency key
+    #[arg(long, value_name = "URL")]
+    status_url: Option<String>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// Leave the root's key unencrypted: for tests and demos, never for agents that matter
+    /// File whose first line is the passphrase of the emergency key; without it that is the root key's
+    /// from --passphrase-file, or the terminal is asked for one
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure_dev")]
+    emergency_passphrase_file: Option<PathBuf>,
+    /// Leave the root's key and the emergency key unencrypted: for tests and demos, never for agents that matter
     #[arg(long, conflicts_with = "passphrase_file")]
     insecure_dev: bool,
 }
@@ -89,16 +105,28 @@ pub fn run(args: &InitArgs) -> Result<(), CliError> {
     println!("\nIntermediate");
     print_rows(rows(&made.intermediate)?);
     println!("\nFiles");
+    let emergency = match made.emergency {
+        true => format!("{}/{EMERGENCY_DIR}/{SIGNER_KEY_FILE}", args.dir.display()),
+        false => "none".to_owned(),
+    };
     print_rows([
         ("configuration", shown("ca.toml")),
         ("root, for relying parties and logs", shown("root.pem")),
         ("root key, to lock away", format!("{}/{ROOT_KEY_FILE}", shown("root"))),
+        ("emergency key, for the officer on duty", emergency),
         ("intermediate", shown("intermediate.pem")),
         ("intermediate key", shown("intermediate-key.pem")),
         ("salt of human principals", shown("principal-salt")),
         ("key of the trust bundle", shown(BUNDLE_KEY_FILE)),
         ("token of the operator `admin`", shown("operator-admin.token")),
     ]);
+    if let Some(base) = &made.status_url {
+        println!("\nRevocation");
+        print_rows([
+            ("list of intermediates", format!("{base}/crl/root")),
+            ("and of its signer", format!("{base}/crl/anchor")),
+        ]);
+    }
     println!("\nFederation");
     print_rows([("key for other domains to pin", STANDARD.encode(made.bundle_key.spki_der()))]);
     if args.insecure_dev {
@@ -109,6 +137,16 @@ pub fn run(args: &InitArgs) -> Result<(), CliError> {
         );
     }
     println!("\nNext: move {} to a place that no network reaches; the server does not need it.", shown("root"));
+    match made.emergency {
+        true => println!(
+            "      Give {} to the officer on duty: atl ca root revoke-intermediate --help.",
+            shown(EMERGENCY_DIR)
+        ),
+        false => println!(
+            "      The port in `listen` is 0, so no certificate says where revocations of the intermediate would be, and\n      \
+             there is no emergency key. For agents that matter make the directory again, with --status-url."
+        ),
+    }
     println!("      Back up the rest: without principal-salt the same human gets another hash.");
     println!("      Give root.pem to the logs (`anchors_dir`) and to relying parties.");
     if args.logs.is_empty() {
@@ -126,6 +164,10 @@ pub struct Made {
     pub intermediate: Certificate,
     /// The key that signs the trust bundle.
     pub bundle_key: PublicKey,
+    /// What stands in front of `/crl` in the two certificates, where they say it.
+    pub status_url: Option<String>,
+    /// Whether there is a signer of lists.
+    pub emergency: bool,
 }
 
 /// Makes the directory. All of it is thought out before the first file is written, and what was
@@ -140,11 +182,16 @@ pub fn make(args: &InitArgs) -> Result<Made, CliError> {
     let mut directory = Directory::claim(&args.dir)?;
     let now = SystemClock.now();
 
-    let root = Root::generate(PrivateKey::generate(args.algorithm)?, &config.organization, args.root_years, now)?;
+    let status_url = status::base_url(&config);
+    let urls = status_url.as_deref().map(ListUrls::below).transpose()?;
+    let root_key = PrivateKey::generate(args.algorithm)?;
+    let anchor_url = urls.as_ref().map(|urls| urls.anchor.as_str());
+    let root = Root::generate(root_key, &config.organization, args.root_years, anchor_url, now)?;
     let root_key = match args.insecure_dev {
         true => root.key().to_pem()?,
-        false => root.key().to_encrypted_pem(&args.passphrase.new_one()?)?,
+        false => root.key().to_encrypted_pem(&args.passphrase.new_one("root key")?)?,
     };
+    let emergency = urls.map(|urls| emergency(args, &config, &root, urls, now)).transpose()?;
     let key = PrivateKey::generate(args.algorithm)?;
     let public = key.public_key()?;
     let bundle_key = PrivateKey::generate(args.algorithm)?;
@@ -153,11 +200,15 @@ pub fn make(args: &InitArgs) -> Result<Made, CliError> {
         subject: new_name(&config.organization, &public)?,
         permitted_host: config.name_constraint.then_some(config.trust_domain.as_str()),
         years: args.intermediate_years,
+        list: emergency.as_ref().map(|made| made.point()).transpose()?,
     };
     let intermediate = root.sign(wanted, now)?;
 
     directory.create("root")?;
     directory.write(&format!("root/{ROOT_KEY_FILE}"), 0o600, &root_key)?;
+    if let Some(made) = &emergency {
+        made.write(&mut directory)?;
+    }
     directory.write("root.pem", 0o644, &certificate_pem(root.certificate())?)?;
     directory.write("intermediate-key.pem", 0o600, &key.to_pem()?)?;
     directory.write("intermediate.pem", 0o644, &certificate_pem(&intermediate)?)?;
@@ -167,13 +218,55 @@ pub fn make(args: &InitArgs) -> Result<Made, CliError> {
     // Last: with it the directory is a CA's.
     directory.write("ca.toml", 0o644, &ca_toml)?;
     directory.keep();
-    Ok(Made { root: root.certificate().clone(), intermediate, bundle_key: bundle_key.public_key()? })
+    let (root, bundle_key) = (root.certificate().clone(), bundle_key.public_key()?);
+    Ok(Made { root, intermediate, bundle_key, status_url, emergency: emergency.is_some() })
+}
+
+/// The signer of lists, and its key in PEM.
+fn emergency(
+    args: &InitArgs,
+    config: &CaConfig,
+    root: &Root,
+    urls: ListUrls,
+    now: UnixMillis,
+) -> Result<Emergency, CliError> {
+    let key = PrivateKey::generate(args.algorithm)?;
+    let file = args.emergency_passphrase_file.as_ref().or(args.passphrase.passphrase_file.as_ref());
+    let passphrase = PassphraseArgs { passphrase_file: file.cloned() };
+    let pem = match args.insecure_dev {
+        true => key.to_pem()?,
+        false => key.to_encrypted_pem(&passphrase.new_one("emergency key")?)?,
+    };
+    let made = NewSigner::new(root, &key, &list_signer_name(&config.organization), urls, now)?;
+    Ok(Emergency { made, key: pem })
+}
+
+struct Emergency {
+    made: NewSigner,
+    key: Zeroizing<String>,
+}
+
+impl Emergency {
+    fn point(&self) -> Result<ListPoint, CliError> {
+        self.made.point()
+    }
+
+    fn write(&self, directory: &mut Directory) -> Result<(), CliError> {
+        let certificate = certificate_pem(self.made.signer.certificate())?;
+        directory.create(EMERGENCY_DIR)?;
+        directory.write(&format!("{EMERGENCY_DIR}/{SIGNER_KEY_FILE}"), 0o600, &self.key)?;
+        directory.write(&format!("{EMERGENCY_DIR}/{SIGNER_FILE}"), 0o644, &certificate)?;
+        directory.write(SIGNER_FILE, 0o644, &certificate)?;
+        directory.octets("root.crl", 0o644, &self.made.list)?;
+        directory.octets(ANCHOR_FILE, 0o644, &self.made.anchor)
+    }
 }
 
 fn configuration(args: &InitArgs) -> Result<CaConfig, CliError> {
     let refused = |e: crate::config::ConfigError| CliError::new(e.to_string());
     let mut config = CaConfig::new(&args.trust_domain, &args.organization).map_err(refused)?;
     config.listen = args.listen;
+    config.status.base_url.clone_from(&args.status_url);
     config.name_constraint = !args.no_name_constraint;
     config.federation.bundle_key = Some(BUNDLE_KEY_FILE.into());
     config.logs.clone_from(&args.logs);

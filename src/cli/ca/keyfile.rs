@@ -17,7 +17,8 @@ use crate::cli::files::pem_blocks;
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::KeyKind;
 use crate::cli::random;
-use crate::keys::PublicKey;
+use crate::cli::server::random_source;
+use crate::keys::{PublicKey, Signer, signer_from_pkcs8_pem};
 
 /// Characters that a passphrase has at least.
 const MIN_PASSPHRASE: usize = 12;
@@ -80,6 +81,11 @@ impl PrivateKey {
         PublicKey::from_spki_der(&spki).context("the private key cannot be used")
     }
 
+    /// The key, ready to sign what is written octet by octet here: revocation lists, certificates of helpers.
+    pub fn list_signer(&self) -> Result<Box<dyn Signer>, CliError> {
+        signer_from_pkcs8_pem(&self.to_pem()?, random_source()).context("the private key cannot be used")
+    }
+
     /// PEM, as PKCS#8 that anybody can read who reads the file.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, CliError> {
         pem::encode_string(PRIVATE_KEY, LineEnding::LF, &self.pkcs8).map(Zeroizing::new).context("the new key")
@@ -119,12 +125,12 @@ pub struct PassphraseArgs {
 }
 
 impl PassphraseArgs {
-    /// The passphrase for a new key, long enough; the terminal is asked twice.
-    pub fn new_one(&self) -> Result<Passphrase, CliError> {
+    /// The passphrase for a new key, which is called so, long enough; the terminal is asked twice.
+    pub fn new_one(&self, of: &str) -> Result<Passphrase, CliError> {
         let passphrase = match &self.passphrase_file {
             Some(file) => Passphrase::first_line(file)?,
             None => {
-                let first = ask("Passphrase for the new root key: ")?;
+                let first = ask(&format!("Passphrase for the new {of}: "))?;
                 if first.as_str() != ask("The same again: ")?.as_str() {
                     return Err(CliError::new("the two passphrases differ; nothing was made"));
                 }
@@ -132,11 +138,11 @@ impl PassphraseArgs {
             }
         };
         if passphrase.0.chars().count() < MIN_PASSPHRASE {
-            let too_short = format!("the root key's passphrase must have {MIN_PASSPHRASE} characters or more");
+            let too_short = format!("the passphrase of the {of} must have {MIN_PASSPHRASE} characters or more");
             return Err(CliError::new(too_short));
         }
         if passphrase.0.len() > MAX_PASSPHRASE {
-            let too_long = format!("the root key's passphrase may have {MAX_PASSPHRASE} octets at most");
+            let too_long = format!("the passphrase of the {of} may have {MAX_PASSPHRASE} octets at most");
             return Err(CliError::new(too_long));
         }
         Ok(passphrase)
@@ -161,7 +167,7 @@ impl Passphrase {
 
 fn ask(prompt: &str) -> Result<Zeroizing<String>, CliError> {
     if !std::io::stdin().is_terminal() {
-        let no_terminal = "there is no terminal to ask for the root key's passphrase; give --passphrase-file";
+        let no_terminal = "there is no terminal to ask for the passphrase; give --passphrase-file";
         return Err(CliError::new(no_terminal));
     }
     rpassword::prompt_password(prompt).map(Zeroizing::new).context("the passphrase")
@@ -189,7 +195,8 @@ mod tests {
         for kind in [KeyKind::P256, KeyKind::Ed25519] {
             let key = PrivateKey::generate(kind).unwrap();
             let plain = file(dir.path(), "plain.pem", &key.to_pem().unwrap());
-            let sealed = file(dir.path(), "sealed.pem", &key.to_encrypted_pem(&right.new_one().unwrap()).unwrap());
+            let sealed =
+                file(dir.path(), "sealed.pem", &key.to_encrypted_pem(&right.new_one("root key").unwrap()).unwrap());
             for (path, passphrase) in [(&plain, &wrong), (&sealed, &right)] {
                 let again = PrivateKey::read(path, passphrase).unwrap();
                 assert_eq!(*again.pkcs8, *key.pkcs8);
@@ -222,7 +229,7 @@ mod tests {
     #[test]
     fn a_new_passphrase_is_long_enough() {
         let dir = tempfile::tempdir().unwrap();
-        let refused = |text: &str| with(file(dir.path(), "p", text)).new_one().err().map(|e| e.to_string());
+        let refused = |text: &str| with(file(dir.path(), "p", text)).new_one("root key").err().map(|e| e.to_string());
         assert!(refused("11 letters!\n").unwrap().contains("12 characters or more"));
         assert!(refused("\nsecond line counts not").unwrap().contains("12 characters or more"));
         assert!(refused(&"x".repeat(1024)).unwrap().contains("1023 octets"));

@@ -7,7 +7,10 @@ use clap::{Args, Subcommand};
 
 use super::authority::{Intermediate, ROOT_KEY_FILE, Root, name_of, new_name};
 use super::certificate::{certificate_pem, read_certificate, rows};
+use super::emergency::{ListFiles, RootLists};
 use super::keyfile::{PassphraseArgs, PrivateKey};
+use super::root_list::{self, CrlArgs, RevokeArgs};
+use super::root_signer::{self, SignerArgs};
 use crate::apki::Certificate;
 use crate::ca::csr::SigningRequest;
 use crate::cli::files::{Staged, keep_copy, write_new};
@@ -22,12 +25,16 @@ use crate::time::{Clock, SystemClock};
 pub enum RootCommand {
     SignIntermediate(SignArgs),
     RenewIntermediate(RenewArgs),
+    RevokeIntermediate(RevokeArgs),
+    Crl(CrlArgs),
+    EmergencySigner(SignerArgs),
 }
 
 /// Sign an intermediate whose key was made elsewhere, from its certification request.
 ///
 /// Of the request only the key counts, once it has proven that its owner asks: the name, the name
-/// constraint and the validity are what is said here.
+/// constraint and the validity are what is said here. Where root.crl and crl-signer.pem lie beside
+/// the root's certificate, the intermediate says that its revocation would stand there.
 ///
 /// Example:
 ///   atl ca root sign-intermediate --root-dir myca/root --root-certificate myca/root.pem \
@@ -68,7 +75,8 @@ pub struct SignArgs {
 ///
 /// The files before stay beside the new ones, with the first digits of the old serial number in
 /// their names. With the same key, certificates issued so far chain to the new intermediate too;
-/// with a new key they need the old one until they end.
+/// with a new key they need the old one until they end. An intermediate that was revoked is replaced
+/// by one with a new key alone, and what it has issued stays worthless: agents enrol anew.
 ///
 /// Example:
 ///   atl ca root renew-intermediate --dir myca --root-dir /media/offline/root
@@ -96,6 +104,9 @@ pub fn run(command: RootCommand) -> Result<(), CliError> {
     match command {
         RootCommand::SignIntermediate(args) => sign(&args),
         RootCommand::RenewIntermediate(args) => renew(&args),
+        RootCommand::RevokeIntermediate(args) => root_list::revoke(&args),
+        RootCommand::Crl(args) => root_list::crl(&args),
+        RootCommand::EmergencySigner(args) => root_signer::run(&args),
     }
 }
 
@@ -109,12 +120,15 @@ fn sign(args: &SignArgs) -> Result<(), CliError> {
     let request = SigningRequest::from_pem(&request).context(args.csr.display())?;
     let key = request.public_key();
     let now = SystemClock.now();
+    let list = args.root_certificate.with_file_name("root.crl");
+    let list = ListFiles::beside(&list).read(&read_certificate(&args.root_certificate)?)?;
     let root = Root::read(&args.root_certificate, &args.root_dir, &args.passphrase, now)?;
     let wanted = Intermediate {
         key,
         subject: new_name(&config.organization, key)?,
         permitted_host: (!args.no_name_constraint).then_some(config.trust_domain.as_str()),
         years: args.years,
+        list: list.as_ref().map(RootLists::point),
     };
     let made = root.sign(wanted, now)?;
     write_new(&args.out, 0o644, &certificate_pem(&made)?)?;
@@ -146,6 +160,14 @@ fn renew(args: &RenewArgs) -> Result<(), CliError> {
         )));
     }
     let now = SystemClock.now();
+    let list = ListFiles::beside(&config.status.root_crl_file).read(&read_certificate(&config.root_certificate)?)?;
+    let revoked = list.as_ref().is_some_and(|known| known.list.entry(&old).is_some());
+    if revoked && !args.new_key {
+        return Err(CliError::new(format!(
+            "{} was revoked, and its key is not certified again: give --new-key",
+            config.issuer_certificate.display()
+        )));
+    }
     let root = Root::read(&config.root_certificate, &args.root_dir, &args.passphrase, now)?;
     let new_key = args.new_key.then(|| PrivateKey::generate(kind_of(&old_key.public_key()?))).transpose()?;
     let key = new_key.as_ref().unwrap_or(&old_key).public_key()?;
@@ -155,7 +177,8 @@ fn renew(args: &RenewArgs) -> Result<(), CliError> {
         None => name_of(&old).context(config.issuer_certificate.display())?,
     };
     let permitted_host = config.name_constraint.then_some(config.trust_domain.as_str());
-    let made = root.sign(Intermediate { key: &key, subject, permitted_host, years: args.years }, now)?;
+    let list = list.as_ref().map(RootLists::point);
+    let made = root.sign(Intermediate { key: &key, subject, permitted_host, years: args.years, list }, now)?;
     replace(&config, &made, new_key.as_ref(), kept)?;
     print_rows(rows(&made)?);
     print_rows([("the one before", kept(&config.issuer_certificate).display().to_string())]);
@@ -163,7 +186,9 @@ fn renew(args: &RenewArgs) -> Result<(), CliError> {
         "\nNext: restart `atl ca serve --config {}`: it reads its intermediate when it starts.",
         config_file.display()
     );
-    if args.new_key {
+    if revoked {
+        println!("      What was issued so far stays worthless: mint tokens that replace (atl ca token mint --help).");
+    } else if args.new_key {
         println!("      Certificates issued so far chain to the intermediate before, until they end.");
     }
     println!("      Lock {} away again.", args.root_dir.join(ROOT_KEY_FILE).display());
@@ -197,7 +222,8 @@ fn kept_name(file: &Path, serial: &str) -> PathBuf {
     file.with_file_name(format!("{stem}-{serial}{extension}"))
 }
 
-const fn kind_of(key: &PublicKey) -> KeyKind {
+/// The kind of a key.
+pub const fn kind_of(key: &PublicKey) -> KeyKind {
     match key.algorithm() {
         SignatureAlgorithm::Ed25519 => KeyKind::Ed25519,
         SignatureAlgorithm::EcdsaP256Sha256 => KeyKind::P256,

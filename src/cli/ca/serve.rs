@@ -15,6 +15,7 @@ use super::certificate::{certificate_pem, read_certificate};
 use super::engine::engine;
 use super::keyfile::PrivateKey;
 use super::policy::{policy, read_registry, read_salt};
+use super::root_keeper::{RootKeeper, former_issuers};
 use super::service_tls::OwnCertificate;
 use super::status;
 use super::submitter::HttpLog;
@@ -171,6 +172,7 @@ impl RunningCa {
         let status_address = status_listener.as_ref().map(|listener| listener.local_addr().context("its listener"));
         let status_address = status_address.transpose()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let root = issuing.chain().last().unwrap_or(issuing.certificate()).clone();
         let issuers = accepted_issuers(&issuing).context("the issuing certificate")?;
         let descriptor = descriptor(&config, &issuing)?;
         let metrics = Arc::new(CaMetrics::new().context("the metrics")?);
@@ -181,6 +183,7 @@ impl RunningCa {
             store: Arc::clone(&store) as Arc<dyn CaStore>,
             kept_head: Some(Arc::new(journal.clone())),
             kept_list: Some(Arc::new(CrlFile::beside(&config.data_dir))),
+            former_issuers: former_issuers(&config.issuer_certificate, &root),
             logs: logs(&config)?,
             trust: trust_engine(&config)?,
             ca: issuing,
@@ -194,6 +197,9 @@ impl RunningCa {
             .map_err(|e| CliError::new(e.to_string()))?;
         let (stop, stopping) = watch::channel(false);
         let mut servers = Vec::new();
+        // Before anybody can ask for a certificate.
+        let keeper = RootKeeper::start(Arc::clone(&service), root, &config, Arc::clone(&clock))?;
+        servers.push(tokio::spawn(keeper.keep(stopping.clone())));
         let certificate: Arc<dyn rustls::server::ResolvesServerCert> = match &config.tls {
             Some(files) => read_tls_files(files)?,
             None => {
@@ -233,8 +239,6 @@ impl RunningCa {
             let router = Arc::clone(&status_api).router();
             servers.push(tokio::spawn(serve(listener, room, None, router, stopping.clone())));
         }
-        let root_list = config.status.root_crl_file.clone();
-        servers.push(tokio::spawn(status::keep_root_list(Arc::clone(&service), root_list, stopping.clone())));
         if let Some(listener) = metrics_listener {
             let router = Arc::clone(&api).metrics_router();
             servers.push(tokio::spawn(serve(listener, MIN_CONNECTIONS, None, router, stopping.clone())));

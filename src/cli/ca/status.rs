@@ -1,19 +1,10 @@
 //! Revocation lists and OCSP, as `atl ca serve` puts them together.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
-
-use crate::ca::service::{CaService, StatusSettings};
+use crate::ca::service::StatusSettings;
 use crate::config::CaConfig;
 use crate::config::ca::PublicName;
-use crate::http::serve::stopped;
-
-/// How often the root's list is looked for.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// What the service is to know: where certificates say that it is, the CA being at `https`, and lists and OCSP
 /// over plain HTTP at `http` where that is so.
@@ -34,27 +25,13 @@ pub fn settings(config: &CaConfig, https: SocketAddr, http: Option<SocketAddr>) 
     }
 }
 
-/// Publishes what the root's signer of lists has written into this file, within seconds of every change.
-pub async fn keep_root_list(service: Arc<CaService>, file: PathBuf, mut stop: watch::Receiver<bool>) {
-    let mut seen: Option<SystemTime> = None;
-    loop {
-        match tokio::fs::metadata(&file).await.and_then(|found| found.modified()) {
-            Ok(modified) if seen != Some(modified) => match tokio::fs::read(&file).await {
-                Ok(der) => {
-                    seen = Some(modified);
-                    service.set_root_crl(Some(der));
-                }
-                Err(error) => tracing::warn!(file = %file.display(), %error, "the root's list cannot be read"),
-            },
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(file = %file.display(), %error, "the root's list cannot be looked at"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            () = stopped(&mut stop) => return,
-        }
-    }
+/// What stands in front of `/crl` in the certificates of root, intermediates and signer, which are made while
+/// nothing serves: `None` where the configuration leaves the port to the system.
+pub fn base_url(config: &CaConfig) -> Option<String> {
+    let (https, http) = (config.listen, config.status.listen);
+    let port = http.unwrap_or(https).port();
+    let known = config.status.base_url.is_some() || port != 0;
+    known.then(|| settings(config, https, http).base_url).flatten()
 }
 
 #[cfg(test)]
@@ -72,5 +49,18 @@ mod tests {
         assert_eq!(base(&config, Some(http)), "http://[::1]:8080");
         config.status.base_url = Some("http://status.example.com".into());
         assert_eq!(base(&config, Some(http)), "http://status.example.com");
+    }
+
+    #[test]
+    fn no_certificate_names_a_port_that_nobody_knows_yet() {
+        let mut config = CaConfig::new("agents.example.com", "Example").unwrap();
+        assert_eq!(base_url(&config).as_deref(), Some("https://localhost:8443"));
+        config.status.listen = Some("127.0.0.1:0".parse().unwrap());
+        assert_eq!(base_url(&config), None);
+        config.status.base_url = Some("http://status.example.com".into());
+        assert_eq!(base_url(&config).as_deref(), Some("http://status.example.com"));
+        config.status = CaConfig::new("agents.example.com", "Example").unwrap().status;
+        config.listen = "127.0.0.1:0".parse().unwrap();
+        assert_eq!(base_url(&config), None);
     }
 }

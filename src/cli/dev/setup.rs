@@ -84,7 +84,15 @@ impl Home {
             self.make_load()?;
         }
         if !self.join("ca").exists() {
-            let words = ["--trust-domain", TRUST_DOMAIN, "--organization", "Demo Ltd", "--insecure-dev"];
+            let words = [
+                "--trust-domain",
+                TRUST_DOMAIN,
+                "--organization",
+                "Demo Ltd",
+                "--listen",
+                "127.0.0.1:0",
+                "--insecure-dev",
+            ];
             ca_init::make(&parsed(&[("--dir", self.join("ca"))], &words)?)?;
         }
         Ok(())

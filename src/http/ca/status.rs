@@ -44,12 +44,13 @@ pub struct StatusApi {
 type Api = State<Arc<StatusApi>>;
 
 /// Every path, and what answers there.
-fn routes() -> [(&'static str, MethodRouter<Arc<StatusApi>>); 5] {
+fn routes() -> [(&'static str, MethodRouter<Arc<StatusApi>>); 6] {
     [
         ("/ocsp", post(posted)),
         ("/ocsp/{*request}", get(asked)),
         ("/crl", get(complete)),
         ("/crl/root", get(root)),
+        ("/crl/anchor", get(anchor)),
         ("/crl/{shard}", get(shard)),
     ]
 }
@@ -131,8 +132,16 @@ async fn shard(State(api): Api, ConnectInfo(peer): ConnectInfo<SocketAddr>, uri:
 /// `GET /crl/root`
 async fn root(State(api): Api, ConnectInfo(peer): ConnectInfo<SocketAddr>) -> Result<Response, Failure> {
     api.enter(peer.ip())?;
-    let detail = "nobody gave this CA a list of the root's: atl ca root crl --help says how";
+    let detail =
+        "this CA has no list of the root's that holds: atl ca root emergency-signer --help says how to get one";
     api.service.root_crl().map(list).ok_or_else(|| Failure::new(Token::NotFound, detail))
+}
+
+/// `GET /crl/anchor`
+async fn anchor(State(api): Api, ConnectInfo(peer): ConnectInfo<SocketAddr>) -> Result<Response, Failure> {
+    api.enter(peer.ip())?;
+    let detail = "the root has no signer of lists that this CA knows of: atl ca root emergency-signer --help";
+    api.service.anchor_crl().map(list).ok_or_else(|| Failure::new(Token::NotFound, detail))
 }
 
 fn list(der: Arc<[u8]>) -> Response {

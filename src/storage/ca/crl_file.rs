@@ -25,8 +25,17 @@ pub struct CrlFile {
 impl CrlFile {
     /// The file that belongs to the database in this directory: beside it, with `.crl` behind the name.
     pub fn beside(data_dir: &Path) -> Self {
+        Self::ending(data_dir, ".crl")
+    }
+
+    /// The file for what the root's signer of lists said last of intermediates: the same with `.root-crl`.
+    pub fn of_root(data_dir: &Path) -> Self {
+        Self::ending(data_dir, ".root-crl")
+    }
+
+    fn ending(data_dir: &Path, ending: &str) -> Self {
         let mut path = data_dir.to_owned().into_os_string();
-        path.push(".crl");
+        path.push(ending);
         Self { file: KeptFile::new(PathBuf::from(path)) }
     }
 

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use tokio::sync::oneshot;
 
 use super::settings::StatusSettings;
+use crate::apki::Certificate;
 use crate::apki::status::RevocationReason;
 use crate::apki::status::crl::{Crl, CrlError};
 use crate::ca::command::Command;
@@ -35,7 +36,7 @@ pub(in crate::ca::service) struct Remembered {
 
 /// Reads the list that was kept last.
 ///
-/// One of another issuer is refused: it belongs to another database. One of ours that another key signed is
+/// One of another issuer is refused, unless it issued for this CA before: it belongs to another database. One of ours that another key signed is
 /// believed, as the intermediate's key may have been renewed since; the file says itself whether it is what was
 /// written, and whoever can write another one beside the database could write to the database as well. All that
 /// such a list could do is to revoke.
@@ -45,12 +46,17 @@ pub(in crate::ca::service) struct Remembered {
 pub(in crate::ca::service) fn remembered(
     kept: &dyn KeptList,
     ca: &IssuingCa,
+    former: &[Certificate],
 ) -> Result<Option<Remembered>, StartError> {
     let refused = |why: String| StartError::KeptList(why);
     let Some(der) = kept.load().map_err(|e| refused(e.to_string()))? else { return Ok(None) };
     let list = Crl::parse(der).map_err(|e| refused(e.to_string()))?;
-    if list.issuer_der() != ca.certificate().subject_der() {
-        return Err(refused("it is of another issuer than this CA: it does not belong to this database".into()));
+    if !former.iter().chain([ca.certificate()]).any(|issuer| list.issuer_der() == issuer.subject_der()) {
+        return Err(refused(
+            "it is of another issuer than this CA: it does not belong to this database, or the intermediate before is \
+             not beside the new one, where a renewal leaves it"
+                .into(),
+        ));
     }
     match list.verify(ca.key()) {
         Ok(()) => {}

@@ -9,6 +9,7 @@
 //! - `lists`: what a round of lists says, and the newest round; `publishing`: when there is another one
 //! - `kept`: what the list that was kept knows and the database does not
 //! - `responder`, `answers`, `cache`: OCSP
+//! - `root`: what the root says of the CA itself
 
 mod answers;
 mod board;
@@ -17,6 +18,7 @@ mod kept;
 mod lists;
 mod publishing;
 mod responder;
+mod root;
 mod settings;
 
 pub(super) use self::answers::Ocsp;
@@ -25,4 +27,5 @@ pub(super) use self::board::StatusBoard;
 pub(super) use self::kept::{remembered, restore, unended};
 pub(super) use self::lists::Lists;
 pub(super) use self::publishing::keep_listed;
+pub(super) use self::root::RootLists;
 pub use self::settings::StatusSettings;

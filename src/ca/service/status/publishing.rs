@@ -48,16 +48,6 @@ impl CaService {
     pub fn crl_shard(&self, shard: u64) -> Option<Arc<[u8]>> {
         self.core.lists.newest().shards.get(&shard).cloned()
     }
-
-    /// What the root's signer of lists says of intermediates, in DER, where somebody gave it to us.
-    pub fn root_crl(&self) -> Option<Arc<[u8]>> {
-        self.core.root_crl.read().clone()
-    }
-
-    /// Takes in what the root's signer of lists says of intermediates; whoever gives it has verified it.
-    pub fn set_root_crl(&self, der: Option<Vec<u8>>) {
-        *self.core.root_crl.write() = der.map(Arc::from);
-    }
 }
 
 impl Core {

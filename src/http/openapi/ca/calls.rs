@@ -58,7 +58,7 @@ pub(super) fn apply(path: &'static str, id: &'static str, about: &'static str, c
         .refuses(BODY)
         .refuses([Token::Unauthorized, Token::RateLimited])
         .refuses([Token::BadCsr, Token::BadPublicKey, Token::RejectedIdentifier, Token::Policy, Token::Conflict])
-        .refuses([Token::LogsUnavailable, Token::TrustUnavailable, Token::ReadOnly])
+        .refuses([Token::LogsUnavailable, Token::TrustUnavailable, Token::ReadOnly, Token::IssuerRevoked])
         .refuses(SERVICE)
 }
 
