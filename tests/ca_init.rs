@@ -406,7 +406,7 @@ fn a_renewal_with_the_same_key_keeps_name_and_chains() {
     assert_eq!(subject("ca/intermediate.pem"), subject(&format!("ca/intermediate-{serial8}.pem")));
     // What was issued before the renewal verifies below the new intermediate.
     place.openssl(&["verify", "-CAfile", "ca/root.pem", "-untrusted", "ca/intermediate.pem", "agent.pem"]);
-    assert_eq!(files(&place.path("ca")).len(), 9);
+    assert_eq!(files(&place.path("ca")).len(), 13);
 }
 
 #[test]

@@ -30,11 +30,13 @@ pub struct CaOptions {
     pub domain: &'static str,
     /// How many logs it has, each of an operator of its own: `Log 0`, `Log 1`, ...
     pub logs: usize,
+    /// What certificates say in front of /crl and /ocsp; without one there is no emergency key.
+    pub status_url: Option<&'static str>,
 }
 
 impl Default for CaOptions {
     fn default() -> Self {
-        Self { algorithm: "p256", name_constraint: true, domain: DOMAIN, logs: 2 }
+        Self { algorithm: "p256", name_constraint: true, domain: DOMAIN, logs: 2, status_url: None }
     }
 }
 
@@ -63,6 +65,7 @@ impl CaRig {
         if !options.name_constraint {
             init.arg("--no-name-constraint");
         }
+        init.args(options.status_url.iter().flat_map(|url| ["--status-url", url]));
         good(init.output().unwrap());
         let (mut logs, mut log_keys) = (Vec::new(), Vec::new());
         for number in 0..options.logs {
