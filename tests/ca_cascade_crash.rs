@@ -67,7 +67,7 @@ impl Tree {
         let issuer = certificates(&a.dir.join("cert.pem")).remove(1);
         let mut tree = Self { root: a.uri.clone(), issuer, agents: BTreeMap::new() };
         tree.agents.insert(a.certificate().serial().to_vec(), a.uri.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut parents = vec![a.identity()];
         for (generation, (children, capabilities)) in GENERATIONS.into_iter().enumerate() {
             let (mut at_once, places) = (JoinSet::new(), Arc::new(Semaphore::new(12)));
@@ -97,7 +97,7 @@ impl Tree {
         tree
     }
 
-    fn serials(&self) -> impl Iterator<Item = &[u8]> {
+    fn serials(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.agents.keys().map(Vec::as_slice)
     }
 }

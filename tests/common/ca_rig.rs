@@ -108,7 +108,8 @@ impl CaRig {
             fs::copy(ca.join("root.pem"), log.dir.path("anchors/root.pem")).unwrap();
             log.start();
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // With a thread of its own: nobody else would notice that the CA says goodbye, which it waits for.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { home, logs, url: format!("https://{listen}"), runs: AtomicUsize::new(0), runtime }
     }
 
