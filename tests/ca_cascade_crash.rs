@@ -39,6 +39,7 @@ use tokio::task::JoinSet;
 
 use self::ca_rig::*;
 use self::log_process::Signal;
+use self::log_proxy::Fault;
 use self::party::{delegation, root};
 use self::status_asker::{Asker, certificates, is_revoked};
 
@@ -49,9 +50,12 @@ const GENERATIONS: [(usize, &[(&str, &str)]); 3] = [
     (6, &[("mcp://files", "docs")]),
 ];
 
+/// Kills so near to each other are near enough.
+const NEAR: Duration = Duration::from_millis(1);
+
 /// `ATL_CRASH_ROUNDS` makes the run longer.
 fn rounds() -> u32 {
-    std::env::var("ATL_CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(10)
+    std::env::var("ATL_CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(14)
 }
 
 /// A root and all below it, by serial number.
@@ -276,14 +280,72 @@ fn a_cascade_happens_as_one_whenever_the_ca_is_killed() {
     snapshot.put_back();
     let (heard, took) = round(&rig, &tree, Kill::Answered);
     assert!(heard.answered && all_or_nothing(&rig, &tree, &heard));
+    // Ever nearer to the moment at which it is on the disk, from either side.
+    let (mut before, mut after) = (Duration::ZERO, took);
     let (mut whole, mut answered) = (0, 0);
-    for number in 0..rounds() {
+    for _ in 0..rounds() {
         snapshot.put_back();
-        // More often early: the answer waits for the list, and the commit is well before that.
-        let pause = took * number / rounds() * (number + 1) / rounds();
+        if after.saturating_sub(before) < NEAR {
+            (before, after) = (before.saturating_sub(4 * NEAR), after + 4 * NEAR);
+        }
+        let pause = (before + after) / 2;
         let (heard, _) = round(&rig, &tree, Kill::After(pause));
+        let happened = all_or_nothing(&rig, &tree, &heard);
+        (before, after) = if happened { (before, pause) } else { (pause, after) };
         answered += u32::from(heard.answered);
-        whole += u32::from(all_or_nothing(&rig, &tree, &heard));
+        whole += u32::from(happened);
     }
-    println!("of {} killed within {took:?}, {whole} had happened, {answered} were answered", rounds());
+    println!("of {} killed until {after:?}, {whole} had happened, {answered} were answered", rounds());
+}
+
+/// Certificates that were on their way when their parent was revoked and the CA was killed are not issued by the
+/// next start.
+#[test]
+fn nobody_finishes_what_was_interrupted_below_whoever_is_revoked() {
+    let rig = CaRig::new(|config| {
+        with_registry(config);
+        config.issuance.log_timeout_ms = 10_000;
+    });
+    let ca = rig.start();
+    let a = root(&rig, "payments/bot/a");
+    // It brings A's certificate into the logs.
+    let first = a.child("payments/bot/first", &["mcp://mail send"], &[]);
+    rig.logs.iter().for_each(|log| log.proxy.set(Fault::Hangs));
+    let client = rig.client(Some(&a.identity()));
+    let names: Vec<String> = (0..12).map(|n| format!("payments/bot/{n}")).collect();
+    let requests: Vec<_> = names.iter().map(|name| delegation(name, &[("mcp://mail", "send")]).0).collect();
+    std::thread::scope(|scope| {
+        for request in &requests {
+            // It is never answered.
+            scope.spawn(|| rig.ask(client.delegate(request)).unwrap_err());
+        }
+        let under_way = || rig.open().iter().filter(|request| request.request.status == "processing").count();
+        let deadline = Instant::now() + Duration::from_secs(8);
+        while under_way() < names.len() {
+            assert!(Instant::now() < deadline, "{} of {} are under way", under_way(), names.len());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let revoked = rig.ca(&["revoke"], &["--agent", &a.uri, "--reason", "keyCompromise"]);
+        assert!(revoked.status.success(), "{}", text(&revoked));
+        ca.signal(Signal::KILL);
+    });
+    ca.wait().is_orderly();
+    rig.logs.iter().for_each(|log| log.proxy.set(Fault::None));
+    let ca = rig.start();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !rig.open().is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", rig.open());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for name in &names {
+        let certificates = rig.certificates(Some(&uri(name)));
+        assert!(!certificates.is_empty() && certificates.iter().all(|c| c.status == "abandoned"), "{certificates:?}");
+    }
+    let asker = Asker::new(&rig.url, certificates(&a.dir.join("cert.pem")).remove(1));
+    for party in [&a, &first] {
+        assert!(is_revoked(&asker.status(party.certificate().serial()).unwrap()));
+    }
+    ca.stop();
+    let verified = rig.verify_database(&[]);
+    assert!(verified.status.success(), "{}", text(&verified));
 }

@@ -171,6 +171,7 @@ fn openssl_sees_a_revocation(algorithm: &str) {
     let desk = Desk::new(&rig, ca.status_url(), &[("a", &a), ("b", &b), ("c", &c)]);
     all_is_good(&desk);
     whoever_asks_wrong_is_told(&desk, &a, &rig);
+    nothing_else_is_open(&desk, &rig);
     let numbers = lists_are_empty(&desk);
     revoke(&rig, &a, "keyCompromise");
     all_is_revoked(&desk);
@@ -227,7 +228,7 @@ fn asked_by_get(desk: &Desk, name: &str) -> String {
 }
 
 fn whoever_asks_wrong_is_told(desk: &Desk, a: &Party, rig: &CaRig) {
-    // Another root does not vouch for the answer, and without the intermediate there is no way to ours.
+    // Another root does not vouch for the answer.
     let other = Command::new(env!("CARGO_BIN_EXE_atl"))
         .args(["ca", "init", "--insecure-dev", "--trust-domain", DOMAIN, "--organization", "Other", "--dir"])
         .arg(rig.path("other"))
@@ -258,6 +259,23 @@ fn whoever_asks_wrong_is_told(desk: &Desk, a: &Party, rig: &CaRig) {
     }
 }
 
+/// What is served without encryption is what is signed, and nothing else.
+fn nothing_else_is_open(desk: &Desk, rig: &CaRig) {
+    for path in ["ca/v1/enroll", "ca/v1/revoke", "ca/v1/certificates", "readyz", "metrics"] {
+        let code = format!("--silent --output /dev/null --write-out %{{http_code}} {}/{path}", desk.url);
+        assert_eq!(desk.good("curl", &code), "404", "{path}");
+    }
+    let post = "--silent --output /dev/null --write-out %{http_code} --data-binary x --header Content-Type:text/plain";
+    assert_eq!(desk.good("curl", &format!("{post} {}/ocsp", desk.url)), "415");
+    // And over HTTPS there is the same.
+    let get = "--silent --show-error --fail --cacert root.pem --output list.der";
+    desk.good("curl", &format!("{get} {}/crl", rig.url));
+    assert!(desk.good("openssl", "crl -inform DER -in list.der -noout -CAfile issuer.pem").contains("verify OK"));
+    let trust = "-CAfile root.pem -verify_other issuer.pem";
+    let said = desk.good("openssl", &format!("ocsp -issuer issuer.pem -cert a.pem -url {}/ocsp {trust}", rig.url));
+    assert!(said.contains("Response verify OK") && said.contains("a.pem: good"), "{said}");
+}
+
 /// What the numbers of the lists are before anything is revoked.
 fn lists_are_empty(desk: &Desk) -> [u128; 2] {
     let complete = format!("{}/crl", desk.url);
@@ -274,7 +292,9 @@ fn all_is_revoked(desk: &Desk) {
     for (name, reason) in [("a", "keyCompromise"), ("b", "privilegeWithdrawn"), ("c", "privilegeWithdrawn")] {
         for said in [desk.ocsp(&format!("-cert {name}.pem")), asked_by_get(desk, name)] {
             assert!(said.contains(&format!("{name}.pem: revoked")), "{said}");
-            assert!(said.contains(&format!("Reason: {reason}")), "{said}");
+            // OpenSSL knows the word for this reason from 3.2 on; the list below says it in any case.
+            let unknown = reason == "privilegeWithdrawn" && said.contains("Reason: (UNKNOWN)");
+            assert!(unknown || said.contains(&format!("Reason: {reason}")), "{said}");
         }
         let (good, said) = desk.verify(name);
         assert!(!good && said.contains("certificate revoked"), "{said}");
@@ -379,6 +399,11 @@ fn a_server_has_something_to_staple() {
     // Half of ten seconds later there is another one.
     let second = changed(&out, &first);
     assert_ne!(first, second);
+    assert!(desk.good("openssl", check).contains("b.pem: good"));
+    // A renewed certificate has an answer of its own.
+    assert!(b.run("renew", &[]).status.success());
+    changed(&out, &second);
+    let desk = Desk::new(&rig, ca.status_url(), &[("b", &b)]);
     assert!(desk.good("openssl", check).contains("b.pem: good"));
     revoke(&rig, &a, "cessationOfOperation");
     let ended = watch.wait_with_output().unwrap();
