@@ -10,106 +10,27 @@ mod ca_rig;
 mod log_process;
 #[path = "common/log_proxy.rs"]
 mod log_proxy;
+#[path = "common/party.rs"]
+mod party;
 #[path = "common/pki.rs"]
 mod pki;
 #[path = "common/raw_http.rs"]
 mod raw_http;
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use atl::api::CertHashQuery;
-use atl::api::ca::{RevokeRequest, StandingAnswer};
+use atl::api::ca::RevokeRequest;
 use atl::apki::Certificate;
 use atl::apki::status::RevocationReason;
-use atl::client::{ClientError, LogClient};
+use atl::client::LogClient;
 use atl::log::entry::EntryType;
 use atl::merkle::Hash;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
 use self::ca_rig::*;
 use self::log_proxy::Fault;
-
-/// What A may do beside the one capability that every agent of the rig has.
-const MORE: [&str; 8] = [
-    "--capability",
-    "mcp://ledger/all write",
-    "--capability",
-    "mcp://mail send",
-    "--capability",
-    "mcp://files docs",
-    "--human",
-    "Ann",
-];
-
-/// An agent by its directory.
-#[derive(Clone)]
-struct Party {
-    uri: String,
-    dir: PathBuf,
-}
-
-impl Party {
-    fn certificate(&self) -> Certificate {
-        let der = CertificateDer::from_pem_file(self.dir.join("cert.pem")).unwrap();
-        Certificate::parse(der.as_ref()).unwrap()
-    }
-
-    fn identity(&self) -> String {
-        ["key.pem", "cert.pem"].map(|name| fs::read_to_string(self.dir.join(name)).unwrap()).concat()
-    }
-
-    /// `atl agent delegate` to a child of this name, with these capabilities.
-    fn delegate(&self, name: &str, capabilities: &[&str], more: &[&str]) -> (Party, Output) {
-        let child = Party { uri: uri(name), dir: self.dir.with_file_name(name.replace('/', "-")) };
-        let mut command = self.command("delegate");
-        command.arg("--child-dir").arg(&child.dir).args(["--agent", &child.uri]).args(REGISTERED);
-        command.args(capabilities.iter().flat_map(|capability| ["--capability", capability])).args(more);
-        let output = command.output().unwrap();
-        (child, output)
-    }
-
-    #[track_caller]
-    fn child(&self, name: &str, capabilities: &[&str], more: &[&str]) -> Party {
-        let (child, output) = self.delegate(name, capabilities, more);
-        assert!(output.status.success(), "{}", text(&output));
-        child
-    }
-
-    fn command(&self, word: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_atl"));
-        command.args(["agent", word, "--dir"]).arg(&self.dir).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, word: &str, more: &[&str]) -> Output {
-        self.command(word).args(more).output().unwrap()
-    }
-
-    fn standing(&self, rig: &CaRig) -> Result<StandingAnswer, ClientError> {
-        let client = rig.client(Some(&self.identity()));
-        rig.ask(client.certificate_standing())
-    }
-
-    /// That the parent that this certificate names is `parent`'s.
-    #[track_caller]
-    fn is_below(&self, parent: &Certificate) {
-        let certificate = self.certificate();
-        let delegation = certificate.delegation().unwrap().unwrap();
-        assert_eq!(delegation.parent_cert_hash, parent.fingerprint());
-        assert!(certificate.not_after() <= parent.not_after());
-    }
-}
-
-fn root(rig: &CaRig, name: &str) -> Party {
-    let agent = rig.agent(name, &[&MORE[..], &REGISTERED].concat());
-    let output = agent.enrol();
-    assert!(output.status.success(), "{}", text(&output));
-    Party { uri: agent.uri, dir: agent.dir }
-}
+use self::party::{Party, delegation, root};
 
 /// That both logs have this final certificate, as one.
 #[track_caller]
@@ -288,4 +209,67 @@ fn a_watch_ends_when_the_line_is_cut(rig: &CaRig, a: &Party, b: &Party, c: &Part
     assert!(again.status.success() && text(&again).contains("revoked before"), "{}", text(&again));
     let drawn = text(&rig.ca(&["lineage"], &[&a.uri]));
     assert!(drawn.contains("REVOKED at") && drawn.contains("(keyCompromise)"), "{drawn}");
+}
+
+/// Nobody has seen the parent in the logs yet: one child's delegation brings it there, the other's waits for that.
+#[test]
+fn two_children_come_at_once_below_a_parent_that_is_not_published() {
+    let rig = CaRig::new(with_registry);
+    let ca = rig.start();
+    let a = root(&rig, "payments/bot/a");
+    rig.logs.iter().for_each(|log| log.proxy.set(Fault::Slow));
+    let children = std::thread::scope(|scope| {
+        let at_once = ["payments/bot/b", "payments/bot/c"].map(|name| {
+            let a = &a;
+            scope.spawn(move || a.child(name, &["mcp://mail send"], &[]))
+        });
+        at_once.map(|child| child.join().unwrap())
+    });
+    is_logged(&rig, &a.certificate());
+    for child in &children {
+        child.is_below(&a.certificate());
+        assert_eq!(rig.issued(Some(&child.uri)).len(), 1);
+    }
+    let (_, rows) = rows(&rig.export().0);
+    let published = rows.iter().filter(|row| row.event.name() == "certificate_published").count();
+    assert_eq!(published, 1, "the parent, and nobody else, once");
+    ca.stop();
+}
+
+/// A log fails while the parent's certificate is on its way there: nothing is signed below it, and the same request
+/// succeeds once the log is back.
+#[test]
+fn nothing_is_issued_below_a_parent_that_a_log_did_not_take() {
+    let rig = CaRig::new(with_registry);
+    let ca = rig.start();
+    let a = root(&rig, "payments/bot/a");
+    for (number, fault) in [Fault::Busy, Fault::Hangs, Fault::OtherKey, Fault::Cuts].into_iter().enumerate() {
+        let name = format!("payments/bot/{number}");
+        let (request, _) = delegation(&name, &[("mcp://mail", "send")]);
+        let client = rig.client(Some(&a.identity()));
+        // The score asks for two logs.
+        rig.logs[1].proxy.set(fault);
+        let failed = rig.ask(client.delegate(&request)).unwrap_err();
+        assert_eq!(failed.status(), Some(503), "{fault:?}: {failed}");
+        assert!(failed.retry_after().is_some(), "{fault:?}: {failed}");
+        assert!(rig.certificates(Some(&uri(&name))).is_empty(), "{fault:?}: not even a precertificate");
+        rig.logs[1].proxy.set(Fault::None);
+        // The CA asks no log that failed a moment ago.
+        let deadline = Instant::now() + Duration::from_secs(15);
+        let issued = loop {
+            match rig.ask(client.delegate(&request)) {
+                Ok(standing) if standing.answer.certificate.is_some() => break standing.answer,
+                Ok(standing) => assert!(Instant::now() < deadline, "{:?}", standing.answer),
+                Err(error) => assert!(error.status() == Some(503) && Instant::now() < deadline, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        assert_eq!(issued.status, "valid");
+        assert_eq!(rig.issued(Some(&uri(&name))).len(), 1);
+        is_logged(&rig, &a.certificate());
+        // The next one finds a parent that is not published.
+        let renewed = a.run("renew", &[]);
+        assert!(renewed.status.success(), "{}", text(&renewed));
+    }
+    ca.stop();
 }

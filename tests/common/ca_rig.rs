@@ -84,6 +84,11 @@ pub struct CaRig {
 impl CaRig {
     /// A CA that `change` had a hand in, with two logs that run. The CA itself is yet to be started.
     pub fn new(change: impl FnOnce(&mut CaConfig)) -> Self {
+        Self::of("p256", change)
+    }
+
+    /// The same with keys of this kind: `p256` or `ed25519`.
+    pub fn of(algorithm: &str, change: impl FnOnce(&mut CaConfig)) -> Self {
         let home = tempfile::tempdir().unwrap();
         let listen = free_address();
         let logs: Vec<TestLog> =
@@ -91,7 +96,7 @@ impl CaRig {
         let ca = home.path().join("ca");
         let mut init = Command::new(env!("CARGO_BIN_EXE_atl"));
         init.args(["ca", "init", "--insecure-dev", "--trust-domain", DOMAIN, "--organization", "Bank", "--dir"]);
-        init.arg(&ca).args(["--listen", &listen.to_string()]);
+        init.arg(&ca).args(["--listen", &listen.to_string(), "--algorithm", algorithm]);
         init.args(logs.iter().flat_map(|log| ["--log", &log.argument]));
         good(&mut init);
         let mut config = CaConfig::load(&ca.join("ca.toml")).unwrap();
@@ -103,7 +108,8 @@ impl CaRig {
             fs::copy(ca.join("root.pem"), log.dir.path("anchors/root.pem")).unwrap();
             log.start();
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // With a thread of its own: nobody else would notice that the CA says goodbye, which it waits for.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { home, logs, url: format!("https://{listen}"), runs: AtomicUsize::new(0), runtime }
     }
 
@@ -416,6 +422,13 @@ impl CaProcess {
     /// What it has said so far.
     pub fn stderr(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap()
+    }
+
+    /// Where it serves revocation lists and OCSP over plain HTTP, where it does.
+    pub fn status_url(&self) -> String {
+        let said = self.stderr();
+        let (_, address) = said.split_once("status=Some(").expect("it has a listener for the status");
+        format!("http://{}", address.split_once(')').unwrap().0)
     }
 
     /// Sends a signal, without waiting.

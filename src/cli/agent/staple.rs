@@ -12,6 +12,7 @@ use super::watch::Stop;
 use super::{Roots, certificates_of, require_valid, tls};
 use crate::api::ca::Hex32;
 use crate::apki::Certificate;
+use crate::apki::status::RevocationReason;
 use crate::apki::status::ocsp::{CertId, CertIdHash, CertStatus, OcspRequest, OcspResponse};
 use crate::cli::files::Staged;
 use crate::cli::output::{CliError, print_rows};
@@ -29,8 +30,8 @@ const LONGEST_PAUSE_MS: u64 = 60_000;
 /// Fetch what the CA says of the agent's certificate by OCSP, and write it where a server staples it from.
 ///
 /// The answer is verified before it is written: its signature, whoever signed, and its times. It is
-/// replaced in one step, so that a server never reads half of one. An answer of `revoked` is not
-/// written: the command ends with 1.
+/// replaced in one step, so that a server never reads half of one. An answer of `revoked` is written as
+/// well, so that nobody goes on showing the one before; then the command ends with 1.
 ///
 /// With --watch it fetches the next answer at half of the time that this one holds, and at once where the
 /// certificate was renewed.
@@ -55,7 +56,7 @@ pub struct StapleArgs {
     watch: bool,
 }
 
-/// Why there is no staple.
+/// Why there is no staple that says that the certificate is good.
 #[derive(Debug, Error)]
 enum NoStaple {
     /// The certificate holds no more.
@@ -66,9 +67,11 @@ enum NoStaple {
     Failed(String),
 }
 
-/// A staple that was written.
+/// An answer that is the issuer's.
 struct Staple {
     sha256: Hex32,
+    /// Since when the certificate is revoked and why, if it is.
+    revoked: Option<(UnixMillis, RevocationReason)>,
     this_update: UnixMillis,
     next_update: UnixMillis,
 }
@@ -149,9 +152,17 @@ async fn fetch(args: &StapleArgs, current: &Generation) -> Result<Staple, NoStap
     let url = url(args, certificate)?;
     let octets = ask(current, &args.dir, &url, certificate, issuer).await?;
     let staple = read(&octets, certificate, issuer, &url, current, SystemClock.now())?;
-    let staged = Staged::octets(&args.out, 0o644, &octets).map_err(|e| failed(e.to_string()))?;
-    staged.commit().map_err(|e| failed(e.to_string()))?;
-    Ok(staple)
+    // Whatever it says: a server that went on showing the answer before would deceive its peers until that ends.
+    let written = Staged::octets(&args.out, 0o644, &octets).and_then(Staged::commit);
+    let Some((at, reason)) = staple.revoked else {
+        return written.map(|()| staple).map_err(|e| failed(e.to_string()));
+    };
+    let shown = match written {
+        Ok(()) => format!("{} says so", args.out.display()),
+        Err(e) => format!("this could not be written, so a server may still show an earlier answer: {e}"),
+    };
+    let agent = &current.settings.agent;
+    Err(NoStaple::Revoked(format!("the certificate of {agent} is revoked since {at} ({reason}); {shown}")))
 }
 
 fn url(args: &StapleArgs, certificate: &Certificate) -> Result<String, NoStaple> {
@@ -198,20 +209,15 @@ fn read(
     let response = OcspResponse::parse(octets).map_err(|e| failed(&e))?;
     let id = CertId::of(issuer, certificate.serial(), CertIdHash::Sha1).map_err(|e| failed(&e))?;
     let answer = response.verify(&id, issuer, now, None).map_err(|e| failed(&e))?;
-    match answer.status {
-        CertStatus::Good => {}
-        CertStatus::Revoked { at, reason } => {
-            return Err(NoStaple::Revoked(format!(
-                "the certificate of {} is revoked since {} ({reason}): nothing was written",
-                current.settings.agent,
-                at.millis()
-            )));
-        }
+    let revoked = match answer.status {
+        CertStatus::Good => None,
+        CertStatus::Revoked { at, reason } => Some((at.millis(), reason)),
         CertStatus::Unknown => return Err(failed(&"the responder does not know the certificate")),
-    }
+    };
     let next_update = answer.next_update.ok_or_else(|| failed(&"the answer does not say until when it holds"))?;
     Ok(Staple {
         sha256: current.settings.sha256,
+        revoked,
         this_update: answer.this_update.millis(),
         next_update: next_update.millis(),
     })

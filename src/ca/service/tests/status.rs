@@ -390,6 +390,10 @@ async fn questions_of_every_kind_are_answered() {
         assert_eq!(*answer.der, [0x30, 0x03, 0x0a, 0x01, 6]);
     }
     assert_eq!(*service.ocsp(b"?").await.der, [0x30, 0x03, 0x0a, 0x01, 1]);
+    // What has ended is answered as before.
+    world.clock.advance(30 * HOUR);
+    assert_eq!(status(&service, serial(1)).await, CertStatus::Good);
+    assert_eq!(status(&service, serial(3)).await, revoked());
     // A store that does not answer is no reason to say anything.
     world.store.fail(crate::storage::ca::memory::Call::Load, 0, crate::storage::ca::memory::Fault::Unavailable);
     assert_eq!(*service.ocsp(&request(&[serial(8)], None)).await.der, [0x30, 0x03, 0x0a, 0x01, 3]);
