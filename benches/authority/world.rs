@@ -20,7 +20,7 @@ use atl::cli::pki::{DemoPki, KeyKind};
 use atl::http::ca::metrics::CaMetrics;
 use atl::http::ca::status::StatusApi;
 use atl::http::serve::serve;
-use atl::keys::{Ed25519Signer, Signer};
+use atl::keys::{Ed25519Signer, PublicKey, Signer};
 use atl::log::entry::CertHash;
 use atl::log::sat::SignedAgentTimestamp;
 use atl::storage::ca::crl_file::CrlFile;
@@ -46,6 +46,7 @@ pub struct World {
     pub kind: KeyKind,
     pub service: Arc<CaService>,
     pub issuer: Certificate,
+    pub issuing_key: PublicKey,
     /// The key of every agent: making one is no part of what is measured.
     pub key: KeyPair,
     ids: IssuerIds,
@@ -64,6 +65,8 @@ impl World {
         let data = dir.path().join("ca");
         let store = Arc::new(RocksCaStore::open(&data).unwrap());
         keep(store.as_ref(), found);
+        let ca = IssuingCa::new(issuer.clone(), vec![root], signer(&pki.org.key_pem)).unwrap();
+        let issuing_key = ca.key().clone();
         let throw_away = signer(&new_key(kind).serialize_pem());
         let parts = Parts {
             store,
@@ -72,7 +75,7 @@ impl World {
             trust: None,
             kept_head: Some(Arc::new(JournalFile::beside(&data))),
             kept_list: Some(Arc::new(CrlFile::beside(&data))),
-            ca: IssuingCa::new(issuer.clone(), vec![root], signer(&pki.org.key_pem)).unwrap(),
+            ca,
             policy: open_policy(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
@@ -83,7 +86,7 @@ impl World {
         service.prepare_ocsp().await.unwrap();
         let (address, stop) = listen(&service).await;
         let ids = IssuerIds::of(&issuer).unwrap();
-        Self { kind, service, issuer, key: new_key(kind), ids, dir, address, stop }
+        Self { kind, service, issuer, issuing_key, key: new_key(kind), ids, dir, address, stop }
     }
 
     /// An agent that may hand rights on.
