@@ -8,15 +8,19 @@ use std::time::Duration;
 use atl::apki::status::RevocationReason;
 use atl::apki::status::ocsp::{CertStatus, OcspResponse};
 use atl::ca::application::DelegationTerms;
+use atl::ca::authority::decide;
+use atl::ca::command::{Command, RevocationTarget, Revoker};
+use atl::ca::ports::{CaStore, Entity, Key};
 use atl::ca::serial::Serial;
 use atl::ca::service::{DelegateForm, Form, RevokedBy, RevokedView, Target};
+use atl::ca::state::State;
 use atl::cli::pki::KeyKind;
 use atl::time::{Clock, Stopwatch, SystemClock};
 use tokio::task::JoinSet;
 
-use crate::common::ca::{LOOPBACK, form_with};
+use crate::common::ca::{LOOPBACK, form_with, threads};
 use crate::load::{Connection, post};
-use crate::world::World;
+use crate::world::{World, open_policy};
 use crate::{at, ms, number};
 
 /// Delegations at a time, while a tree grows.
@@ -52,6 +56,8 @@ pub async fn measure(kind: KeyKind) {
         let begin = Stopwatch::start();
         revoke(&world, alone.serial).await;
         let alone = begin.elapsed();
+        let steps = steps(&world, tree[0]);
+        let before = writer();
         let (answer, said, meanwhile) = cut(&world, &tree, first + below + 100).await;
         println!(
             "  {:<7} {:>5} {:>8.0} {:>14.0} {:>7.0} {:>12.1} {:>7.1} {:>20.0} {:>12.1}",
@@ -65,6 +71,9 @@ pub async fn measure(kind: KeyKind) {
             ms(at(&meanwhile, 1.0)),
             grown.as_secs_f64()
         );
+        print!("          the writer's processor time {:.0}, of which", ms(writer().saturating_sub(before)));
+        steps.iter().for_each(|(name, took)| print!("  {name} {:.0}", ms(*took)));
+        println!();
     }
     Arc::into_inner(world).unwrap().stop().await;
 }
@@ -97,6 +106,71 @@ async fn cut(world: &Arc<World>, tree: &[Serial], first: usize) -> (Duration, Du
         assert!(is_revoked(world, &mut connection, serial).await);
     }
     (answer, said, meanwhile.await.unwrap())
+}
+
+/// The steps of the writer before it writes, once by themselves and without any consequence: processor time.
+fn steps(world: &World, root: Serial) -> Vec<(&'static str, Duration)> {
+    let command = Command::Revoke {
+        target: RevocationTarget::Certificate(root),
+        reason: RevocationReason::KeyCompromise,
+        comment: String::new(),
+        by: Revoker::Operator("bench".into()),
+    };
+    let (mut state, policy, now) = (State::default(), open_policy(), SystemClock.now());
+    let mut last = spent();
+    let mut lap = || {
+        let took = spent().saturating_sub(last);
+        last += took;
+        took
+    };
+    let [mut find, mut load, mut insert] = [Duration::ZERO; 3];
+    loop {
+        let keys = command.needs(&state);
+        find += lap();
+        if keys.is_empty() {
+            break;
+        }
+        let found = world.store.load(&keys).unwrap();
+        load += lap();
+        keys.into_iter().zip(found).for_each(|(key, entity)| state.insert(key, entity));
+        insert += lap();
+    }
+    let decision = decide(&state, &command, &policy, now);
+    let decided = lap();
+    let mut head = world.store.head().unwrap();
+    for event in &decision.events {
+        head.append(now, decision.by.clone(), event.clone()).unwrap();
+    }
+    let rows = lap();
+    decision.events.iter().for_each(|event| state.apply(now, event));
+    let apply = lap();
+    let changed = state.changed();
+    let copy = lap();
+    // The store looks at what it has of them before it writes.
+    let keys: Vec<Key> = changed.iter().map(Entity::key).collect();
+    drop(world.store.load(&keys).unwrap());
+    let places = lap();
+    vec![
+        ("find", find),
+        ("load", load),
+        ("insert", insert),
+        ("decide", decided),
+        ("rows", rows),
+        ("apply", apply),
+        ("copy", copy),
+        ("places", places),
+    ]
+}
+
+/// Processor time of this thread so far (Linux).
+fn spent() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split_ascii_whitespace().next().unwrap().parse().unwrap())
+}
+
+/// Processor time of the writer so far.
+fn writer() -> Duration {
+    threads().get("ca-writer").copied().unwrap_or_default()
 }
 
 async fn revoke(world: &World, serial: Serial) -> RevokedView {

@@ -45,6 +45,7 @@ const AT_ONCE: usize = 5_000;
 pub struct World {
     pub kind: KeyKind,
     pub service: Arc<CaService>,
+    pub store: Arc<RocksCaStore>,
     pub issuer: Certificate,
     pub issuing_key: PublicKey,
     /// The key of every agent: making one is no part of what is measured.
@@ -69,7 +70,7 @@ impl World {
         let issuing_key = ca.key().clone();
         let throw_away = signer(&new_key(kind).serialize_pem());
         let parts = Parts {
-            store,
+            store: Arc::clone(&store) as _,
             logs: (0..2).map(NearLog::reached).collect(),
             linter: Linter::new(issuer.clone(), throw_away, TRUST_DOMAIN, false).unwrap(),
             trust: None,
@@ -86,7 +87,7 @@ impl World {
         service.prepare_ocsp().await.unwrap();
         let (address, stop) = listen(&service).await;
         let ids = IssuerIds::of(&issuer).unwrap();
-        Self { kind, service, issuer, issuing_key, key: new_key(kind), ids, dir, address, stop }
+        Self { kind, service, store, issuer, issuing_key, key: new_key(kind), ids, dir, address, stop }
     }
 
     /// An agent that may hand rights on.
@@ -136,7 +137,7 @@ async fn listen(service: &Arc<CaService>) -> (SocketAddr, watch::Sender<bool>) {
 
 /// What an operator gets who sets nothing, but that an agent may have any number of children with as much as it
 /// has itself.
-fn open_policy() -> Policy {
+pub fn open_policy() -> Policy {
     let delegation = DelegationRule {
         min_score: Score::new(1).unwrap(),
         mode: Mode::Subset,
