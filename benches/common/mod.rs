@@ -1,6 +1,8 @@
 //! What the benchmarks share: short runs, and input that looks like the real thing.
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
+pub mod ca;
+
 use std::time::Duration;
 
 use atl::apki::AgentUri;

@@ -9,7 +9,8 @@ use atl::log::entry::CertHash;
 use atl::log::sat::SignedAgentTimestamp;
 use atl::time::{Stopwatch, UnixMillis};
 
-use crate::world::{World, new_key, signer};
+use crate::common::ca::{new_key, signer};
+use crate::world::World;
 
 /// The length of a TBSCertificate with all five extensions.
 const TBS: usize = 1024;

@@ -1,24 +1,20 @@
 //! Enrolments that are prepared, then brought to the CA so many at a time; and over TLS, one by one.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use atl::api::B64;
 use atl::api::ca::{CaDescriptor, EnrolRequest, EvidenceForm, Hex32, PrincipalForm};
-use atl::apki::capabilities::Capabilities;
-use atl::apki::extension::Text;
 use atl::ca::profile::HostName;
-use atl::ca::service::{Evidence, Form, Principal, TokenScope, TokenSecret, UriPattern};
+use atl::ca::service::{Form, TokenSecret};
 use atl::client::{CaClient, builder};
 use atl::http::ca::metrics::CaMetrics;
 use atl::http::ca::{CaApi, CaParts};
 use atl::http::serve::serve;
 use atl::http::tls::{acceptor, client_verifier, provider};
 use atl::time::Stopwatch;
-use rcgen::{CertificateParams, SanType};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -26,7 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::world::{LOOPBACK, TRUST_DOMAIN, UNLIMITED, World, new_key};
+use crate::common::ca::{LOOPBACK, TRUST_DOMAIN, UNLIMITED, form, new_key, scope, signer, threads};
+use crate::world::World;
 
 /// What one agent asks with.
 pub type Enrolment = (TokenSecret, Form);
@@ -45,7 +42,7 @@ pub struct Outcome {
 pub async fn prepare(world: &World, first: usize, count: usize) -> Vec<Enrolment> {
     let (scope, mut minting) = (scope(), JoinSet::new());
     let mut enrolments = Vec::with_capacity(count);
-    let mut made = (first..first + count).map(|n| form(world, n));
+    let mut made = (first..first + count).map(|n| form(world.kind, n));
     loop {
         // As many at once as the CA lets wait.
         for form in made.by_ref().take(512) {
@@ -59,40 +56,6 @@ pub async fn prepare(world: &World, first: usize, count: usize) -> Vec<Enrolment
             enrolments.push(enrolment.unwrap());
         }
     }
-}
-
-fn scope() -> TokenScope {
-    let agents = UriPattern::parse(&format!("agent://{TRUST_DOMAIN}/*/*/*")).unwrap();
-    TokenScope { agents, capabilities: Some(capabilities()), max_validity_seconds: None, replaces: false }
-}
-
-fn capabilities() -> Capabilities {
-    serde_json::from_value(serde_json::json!([
-        {"tool_uri": "mcp://ledger.bank.example.com/read", "scope": "accounts/retail"},
-        {"tool_uri": "mcp://ledger.bank.example.com/post", "scope": "accounts/retail/fees"},
-    ]))
-    .unwrap()
-}
-
-/// With evidence and a principal: all five extensions are in the certificate.
-fn form(world: &World, n: usize) -> Form {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    let agent = format!("agent://{TRUST_DOMAIN}/retail/teller/{n}");
-    params.subject_alt_names = vec![SanType::URI(agent.try_into().unwrap())];
-    let csr = params.serialize_request(&new_key(world.kind)).unwrap().der().to_vec();
-    let text = |text: &str| Text::new(text).unwrap();
-    let evidence = Evidence {
-        model_family: text("large"),
-        model_version: text("7.1"),
-        framework: text("loom"),
-        organization: text("Bank"),
-        build_hash: Some([7; 32]),
-        attestation: None,
-        evidence_uri: None,
-    };
-    let principal = Principal { human: text("alice@bank.example.com"), max_depth: None, rules: Default::default() };
-    Form { csr, evidence: Some(evidence), capabilities: None, validity_seconds: None, principal: Some(principal) }
 }
 
 /// Brings enrolments to the CA, `concurrency` at a time, until there are none or the time is over.
@@ -144,20 +107,6 @@ pub async fn paced(world: &World, enrolments: Vec<Enrolment>, per_second: u32) -
     latencies
 }
 
-/// Processor time so far by the names of threads (Linux).
-fn threads() -> BTreeMap<String, Duration> {
-    let mut used = BTreeMap::new();
-    for task in fs::read_dir("/proc/self/task").unwrap() {
-        let task = task.unwrap().path();
-        // A thread may have ended meanwhile.
-        let read = |file| fs::read_to_string(task.join(file)).ok();
-        let Some((name, stat)) = read("comm").zip(read("schedstat")) else { continue };
-        let nanoseconds = stat.split_ascii_whitespace().next().unwrap().parse().unwrap();
-        *used.entry(name.trim_end().to_owned()).or_default() += Duration::from_nanos(nanoseconds);
-    }
-    used
-}
-
 /// Agents that each connect to the CA over TLS and enrol, one by one with a pause in between; how long
 /// each took, in order of length, from before the connection to the certificate.
 pub async fn over_tls(world: &World, enrolments: Vec<Enrolment>, pause: Duration) -> Vec<Duration> {
@@ -194,7 +143,7 @@ pub async fn over_tls(world: &World, enrolments: Vec<Enrolment>, pause: Duration
 
 async fn server_certificate(world: &World) -> Arc<SingleCertAndKey> {
     let key = new_key(atl::cli::pki::KeyKind::P256).serialize_pem();
-    let public = crate::world::signer(&key).public_key().clone();
+    let public = signer(&key).public_key().clone();
     let chain = world.service.certify_service(&[HostName::Ip(LOOPBACK)], &public, 86_400_000).await.unwrap();
     let chain = chain.into_iter().map(CertificateDer::from).collect();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();

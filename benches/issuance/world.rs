@@ -2,32 +2,24 @@
 //! that submits to them: the parts that `atl log serve` and `atl ca serve` put together.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use atl::api::{B64, LogDescriptor, SubmitEntryRequest};
 use atl::apki::Certificate;
 use atl::apki::chain::Anchors;
-use atl::apki::extension::Text;
-use atl::apki::trust_score::{DecayRate, Score};
 use atl::ca::issuance::{IssuingCa, KnownLog, SatRule};
 use atl::ca::lint::Linter;
-use atl::ca::policy::{
-    ApprovalRule, DEFAULT_MAX_LIVE, DelegationRule, Policy, PrincipalRule, ProvenanceRule, RenewalKeyRule, TrustRule,
-    ValidityRule,
-};
 use atl::ca::ports::{Answer, LogSubmitter, SubmitError};
-use atl::ca::registry::Registry;
 use atl::ca::service::{CaService, Observer, Parts, Settings, SystemRandom};
 use atl::cli::pki::{DemoPki, KeyKind};
 use atl::client::LogClient;
-use atl::http::limits::Rate;
 use atl::http::log::{LogParts, LogService};
 use atl::http::metrics::Metrics;
 use atl::http::serve::serve;
-use atl::keys::{Ed25519Signer, PublicKey, Signer, signer_from_pkcs8_pem};
+use atl::keys::{Ed25519Signer, PublicKey, Signer};
 use atl::log::checkpoint::Origin;
 use atl::log::entry::EntryType;
 use atl::log::store::LogStore;
@@ -37,18 +29,12 @@ use atl::storage::head_file::HeadFile;
 use atl::storage::rocks::RocksStore;
 use atl::time::{Clock, SystemClock, UnixMillis, WatchedClock};
 use parking_lot::Mutex;
-use rcgen::KeyPair;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::common::ca::{LOOPBACK, TRUST_DOMAIN, UNLIMITED, new_key, policy, signer};
 use crate::common::rules;
-
-pub const TRUST_DOMAIN: &str = "bank.example.com";
-pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Nobody is turned away.
-pub const UNLIMITED: Rate =
-    Rate { per_second: NonZeroU32::new(1_000_000).unwrap(), burst: NonZeroU32::new(1_000_000).unwrap() };
 
 /// A CA that runs, its logs, and what they tell of themselves.
 pub struct World {
@@ -97,47 +83,6 @@ impl World {
         for log in self.logs {
             log.stop().await;
         }
-    }
-}
-
-/// A new key of this kind.
-pub fn new_key(kind: KeyKind) -> KeyPair {
-    let algorithm = match kind {
-        KeyKind::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-        KeyKind::Ed25519 => &rcgen::PKCS_ED25519,
-    };
-    KeyPair::generate_for(algorithm).unwrap()
-}
-
-/// What signs with the key in this PEM.
-pub fn signer(pem: &str) -> Arc<dyn Signer> {
-    Arc::from(signer_from_pkcs8_pem(pem, Arc::new(aws_lc_rs::rand::SystemRandom::new())).unwrap())
-}
-
-/// What an operator gets who sets nothing but the trust domain.
-fn policy() -> Policy {
-    let text = |text: &str| Text::new(text).unwrap();
-    Policy {
-        trust_domain: TRUST_DOMAIN.into(),
-        attestor: text("Bank"),
-        validity: ValidityRule { min: 300, default: 3600, max: 86_400 },
-        decay_rate: DecayRate::new(1).unwrap(),
-        computation_method: text("initial"),
-        principal: PrincipalRule::Hashed { salt: [9; 32] },
-        max_delegation_depth: 5,
-        renewal_key: RenewalKeyRule::Any,
-        spiffe: false,
-        approval: ApprovalRule::Never,
-        pending_ttl_ms: 3_600_000,
-        min_score: Score::new(20).unwrap(),
-        default_reputation: 10,
-        reputations: Default::default(),
-        provenance: ProvenanceRule::default(),
-        registry: Registry::default(),
-        delegation: DelegationRule::default(),
-        trust: TrustRule::default(),
-        max_live: DEFAULT_MAX_LIVE,
-        ceiling: None,
     }
 }
 
