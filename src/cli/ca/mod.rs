@@ -8,7 +8,7 @@ pub mod certificates;
 pub mod engine;
 pub mod init;
 pub mod keyfile;
-mod lineage;
+pub mod lineage;
 pub mod operator;
 pub mod policy;
 pub mod registry;
