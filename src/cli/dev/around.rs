@@ -59,11 +59,13 @@ fn ca(around: &Around<'_>) -> String {
 fn authority(around: &Around<'_>, told: &Told) -> String {
     let (dir, root) = (shown(around, "ca"), shown(around, "ca/root.pem"));
     let (shopper, issuer) = (shown(around, "agents/shopper"), shown(around, "ca/intermediate.pem"));
+    let build = around.home.build_file().display().to_string();
     let (fallen, agent, status) = (&told.fallen, &told.fallen_agent, around.status);
     format!(
         "Hand authority on, ask what became of it, and take it back:
   atl agent delegate --dir {shopper} --child-dir {shopper}-reader \\
-    --agent agent://{TRUST_DOMAIN}/demo/shopper/reader --capability 'https://shop.example/catalogue catalogue/read'
+    --agent agent://{TRUST_DOMAIN}/demo/shopper/reader --capability 'https://shop.example/catalogue catalogue/read' \\
+    --model-family demo-model --model-version 1 --framework demo-framework --organization demo --build {build}
   atl ca lineage --dir {dir} agent://{TRUST_DOMAIN}/demo/shopper/s-1
   atl ca lineage --dir {dir} {agent}
   openssl ocsp -CAfile {root} -issuer {issuer} -cert {shopper}/cert.pem -url {status}/ocsp

@@ -37,16 +37,22 @@ impl Story<'_> {
         let enrolled = self.admit(&role).await?;
         let a = Member::of('A', role.dir(self.home), &enrolled.generation)?;
         introduce(&a)?;
-        println!("   A makes B its child, and at first asks for more than it has itself. The CA refuses:");
+        println!(
+            "   A is another shopper, of the same build. It makes B its child, and at first wants more for B than it\n   has itself. The CA refuses:"
+        );
         refused(a.delegate(self.home, 'B', TOO_MUCH, &[]).await)?;
-        println!("   Then for less, with terms for whoever is below B. And B makes C its child:");
+        println!(
+            "   Then it asks for less, on terms: the line ends at depth 2, and nobody below B spends more than 25.00\n   \
+             EUR. And B makes C its child:"
+        );
         let b = a.delegate(self.home, 'B', OF_B, &TERMS_OF_B).await?;
         introduce(&b)?;
         let c = b.delegate(self.home, 'C', OF_C, &[]).await?;
         introduce(&c)?;
         println!(
             "   A child names its parent's certificate by its hash (parentCertHash), and the CA logged that\n   \
-             certificate before it issued the child's. So whoever has C's certificate finds the line in the log:"
+             certificate before it issued the child's. It ends before the parent's does, and has at most the score\n   \
+             that the parent has by then. Whoever has C's certificate finds the line above it in the log:"
         );
         for (child, parent) in [(&b, &a), (&c, &b)] {
             self.resolve(log, child, parent).await?;

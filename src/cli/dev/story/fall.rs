@@ -26,16 +26,17 @@ impl Story<'_> {
             let parts = [outcome.requested, outcome.applied, outcome.withheld];
             sum.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part.unwrap_or(0));
         }
-        said("shop", &format!("{SUCCESSES} orders went well"), sum);
+        said("shop", &format!("{SUCCESSES} orders went well"), sum, &score(&engine, a).await?);
         let paid = ["--kind", "policy-violation", "--points", "20", "--detail", "paid twice"];
-        self.one("bank", a, "it broke a rule: paid twice", &paid).await?;
+        self.one(&engine, a, "paid twice, which is against a rule", &paid).await?;
         let stolen = ["--kind", "security-incident", "--detail", "its key is offered for sale"];
-        let outcome = self.one("bank", a, "its key is offered for sale", &stolen).await?;
-        row("score of A", score(&engine, a).await?);
+        let outcome = self.one(&engine, a, "its key is offered for sale", &stolen).await?;
         println!(
             "   Each signal is signed, and comes over mutual TLS. One reporter alone moves a score by 15 points a\n   \
              day at most, up or down; what is beyond that waits until another one says the same. Whether there is\n   \
-             a security incident no reporter decides: it waits for an operator."
+             a security incident no reporter decides: it waits for an operator. (In this engine nothing decays;
+   \
+             others take points off by the hour where nothing good is heard of an agent.)"
         );
         outcome.row.ok_or_else(|| CliError::new("the engine gave the incident no number"))
     }
@@ -74,7 +75,7 @@ impl Story<'_> {
         );
         let lists = responder.listed(&all).await?;
         row("CRL", format_args!("number {lists} lists A, B and C, signature verified"));
-        row("C renews", format_args!("refused: {}", self.no_renewal(c).await?));
+        row("C renews", format_args!("refused: {}", self.no_renewal(c, &all).await?));
         println!("   Why all this, line by line (atl trust explain):");
         let query = AgentQuery { agent: a.agent.clone() };
         let answer = engine.client.explain(engine.token(), &query).await.map_err(failed)?;
@@ -90,38 +91,42 @@ impl Story<'_> {
         }
     }
 
+    /// A signal of the bank's.
     async fn one(
         &self,
-        reporter: &str,
+        engine: &Engine,
         about: &Member,
         what: &str,
         arguments: &[&str],
     ) -> Result<SignalOutcome, CliError> {
-        let outcome = self.signal(reporter, about, arguments).await?;
-        said(reporter, what, [outcome.requested, outcome.applied, outcome.withheld].map(|part| part.unwrap_or(0)));
+        let outcome = self.signal("bank", about, arguments).await?;
+        let parts = [outcome.requested, outcome.applied, outcome.withheld].map(|part| part.unwrap_or(0));
+        said("bank", what, parts, &score(engine, about).await?);
         Ok(outcome)
     }
 
     /// Why a member of the line gets no other certificate.
-    async fn no_renewal(&self, member: &Member) -> Result<String, CliError> {
+    async fn no_renewal(&self, member: &Member, line: &[&Member]) -> Result<String, CliError> {
         match renewed(&member.dir, self.ca).await {
             Ok(_) => Err(CliError::negative("a revoked agent was given another certificate")),
             Err(refusal) if refusal.code() == 1 => {
                 let text = refusal.to_string();
-                // What the CA said, without where it was asked.
-                let said = text.split_once("status ").map_or(text.as_str(), |(_, said)| said);
-                Ok(words::clean(said.lines().next().unwrap_or(said)))
+                // What the CA said, without where it was asked, and with the names that the agents have here.
+                let said = text.split_once("unauthorized: ").map_or(text.as_str(), |(_, said)| said);
+                let short = |said: String, one: &&Member| said.replace(one.agent.as_str(), &one.letter.to_string());
+                Ok(words::clean(&line.iter().fold(said.to_owned(), short)))
             }
             Err(failure) => Err(failure),
         }
     }
 }
 
-/// What a reporter said, and what came of it, in half-points: asked for, given at once, waiting.
-fn said(reporter: &str, what: &str, [asked, given, waits]: [i32; 3]) {
-    let waits = if waits == 0 { String::new() } else { format!(", {} waits for another reporter", change(waits)) };
+/// What a reporter said, and what came of it, in half-points (asked for, given at once, waiting), and the score
+/// then.
+fn said(reporter: &str, what: &str, [asked, given, waits]: [i32; 3], score: &str) {
+    let waits = if waits == 0 { String::new() } else { format!(", {} until another reporter agrees", change(waits)) };
     let given = if given == 0 { "nothing".to_owned() } else { change(given) };
-    row(reporter, format_args!("{what}: {} asked, {given} given{waits}", change(asked)));
+    row(reporter, format_args!("{what}: {} asked, {given} given{waits}; score {score}", change(asked)));
 }
 
 async fn score(engine: &Engine, member: &Member) -> Result<String, CliError> {
