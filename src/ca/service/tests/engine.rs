@@ -6,7 +6,6 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::apki::AgentUri;
-use crate::ca::application::DelegationTerms;
 use crate::ca::ports::{Answer, EngineError, EngineScore, ScoreChange, ScoreChanges, TrustScores};
 
 /// An engine with these scores and this ledger.
