@@ -56,16 +56,53 @@ fn check(text: &str, leaves: [u64; 2]) {
     assert!(!text.contains('\x1b'), "no colours where nobody looks");
 }
 
+/// What every telling says of authority handed on and taken back.
+#[track_caller]
+fn falls(text: &str, run: u32) {
+    for letter in ["A", "B", "C"] {
+        let name = value(text, &format!("agent {letter} "));
+        let agent = format!("agent://agents.dev.example/demo/shopper/run-{run}-{}", letter.to_lowercase());
+        assert_eq!(name, [agent], "{text}");
+        let fallen = value(text, &format!("OCSP on {letter} "));
+        assert_eq!(fallen.len(), 1, "{text}");
+        let after = fallen[0].strip_prefix("revoked, ").and_then(|rest| rest.split_once(" ms after the decision"));
+        let (millis, _) = after.expect("how long it took");
+        assert!(millis.parse::<u64>().expect("milliseconds") < 10_000, "{text}");
+    }
+    let refused = value(text, "refused ");
+    assert_eq!(refused.len(), 2, "{text}");
+    assert!(refused.iter().any(|rule| rule.starts_with("attenuation (toolUri): ")), "{text}");
+    assert!(refused.iter().any(|rule| rule.starts_with("attenuation (perTransaction): ")), "{text}");
+    let depths: Vec<_> = text.lines().map(str::trim).filter(|line| line.starts_with("depth ")).collect();
+    assert!(depths[0].starts_with("depth 0 of at most 5") && depths[2].starts_with("depth 2 of at most 2"), "{text}");
+    assert_eq!((value(text, "parent of B ").len(), value(text, "parent of C ").len()), (1, 1), "{text}");
+    assert!(text.contains(&format!("+- agent://agents.dev.example/demo/shopper/run-{run}-c ")), "{text}");
+    assert!(
+        value(text, "shop ")[0].ends_with("+16 asked, +15 given, +1 until another reporter agrees; score 80"),
+        "{text}"
+    );
+    let [rule, key] = value(text, "bank ")[..] else { panic!("{text}") };
+    assert!(rule.ends_with("-20 asked, -15 given, -5 until another reporter agrees; score 65"), "{text}");
+    assert!(key.ends_with("-25 asked, nothing given, -25 until another reporter agrees; score 65"), "{text}");
+    assert!(value(text, "confirmed ")[0].ends_with("the score of A is 0"), "{text}");
+    assert!(value(text, "CRL ")[0].ends_with(" lists A, B and C, signature verified"), "{text}");
+    assert!(value(text, "C renews ")[0].starts_with("refused: C was revoked at 2"), "{text}");
+    assert!(text.contains("confirmed: reset to 0") && text.contains("policyViolation: paid twice"), "{text}");
+}
+
 #[test]
 fn tells_the_story_to_its_end() {
-    let text = story(&dev(&["--ports", "0,0,0"]));
+    let text = story(&dev(&["--ports", "0,0,0,0,0"]));
     check(&text, [3, 4]);
+    falls(&text, 1);
     let uses = value(&text, "https://shop.example/orders ");
-    assert_eq!(uses.len(), 1, "{text}");
+    assert_eq!(uses.len(), 4, "the shopper's, and those of A, B and C: {text}");
     assert!(
         uses[0].starts_with("orders/create") && uses[0].contains("50.00 EUR at once, 500.00 EUR per day"),
         "{text}"
     );
+    assert!(uses[2].contains("20.00 EUR at once, 100.00 EUR per day  3 calls per minute"), "{text}");
+    assert!(uses[3].contains("5.00 EUR at once, 25.00 EUR per day  1 call per minute"), "{text}");
     assert!(value(&text, "token ")[0].starts_with("atl-enrol-"), "{text}");
     assert!(value(&text, "build ")[0].ends_with("in the CA's signed registry"), "{text}");
     assert_eq!(text.matches(" is pending: ").count(), 2, "{text}");
@@ -81,14 +118,17 @@ fn a_directory_is_gone_on_with() {
     let home = tempfile::tempdir().expect("a directory");
     let dir = home.path().join("demo");
     let name = dir.to_str().expect("a name in UTF-8");
-    story(&dev(&["--ports", "0,0,0", "--dir", name]));
+    story(&dev(&["--ports", "0,0,0,0,0", "--dir", name]));
     let first = std::fs::read(dir.join("agents/shopper/cert.pem")).expect("a certificate");
     let (ca, root) = (dir.join("ca").display().to_string(), dir.join("ca/root").display().to_string());
     let renewed = ["ca", "root", "renew-intermediate", "--dir", &ca, "--root-dir", &root];
     atl(&renewed);
     // Every server is somewhere else the second time.
-    let text = story(&dev(&["--ports", "0,0,0", "--dir", name]));
-    check(&text, [7, 8]);
+    let text = story(&dev(&["--ports", "0,0,0,0,0", "--dir", name]));
+    // In between: an agent and two below it, and the certificates of the two that are above another.
+    check(&text, [12, 13]);
+    falls(&text, 2);
+
     assert!(text.contains("The agent is here from before"), "{text}");
     assert_eq!(text.matches("renews by itself").count(), 2, "{text}");
     assert_eq!(value(&text, "approved ").len(), 0, "{text}");
@@ -105,8 +145,9 @@ fn a_directory_is_gone_on_with() {
     // Agents go on where the intermediate has another key. One whose directory was lost has to come with a new key: somebody has to look at that.
     atl(&[&renewed[..], &["--new-key"]].concat());
     std::fs::remove_dir_all(dir.join("agents/shopper")).expect("it goes");
-    let text = story(&dev(&["--ports", "0,0,0", "--dir", name]));
-    check(&text, [11, 12]);
+    let text = story(&dev(&["--ports", "0,0,0,0,0", "--dir", name]));
+    check(&text, [21, 22]);
+    falls(&text, 3);
     assert_eq!(value(&text, "approved ").len(), 1, "{text}");
     assert_eq!(text.matches("renews by itself").count(), 2, "{text}");
 }
@@ -115,7 +156,7 @@ fn a_directory_is_gone_on_with() {
 fn wrong_ports_are_explained() {
     let output = dev(&["--ports", "80"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("two or three ports with commas between"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("two to five ports with commas between"));
 }
 
 /// Reads the child's output up to the line that it ends its invitation with.
@@ -124,7 +165,7 @@ fn invitation(child: &mut Child) -> String {
     let output = BufReader::new(child.stdout.take().expect("a pipe"));
     for line in output.lines() {
         text += &(line.expect("the story is text") + "\n");
-        if text.ends_with("Ctrl-C stops the CA and both logs.\n") {
+        if text.ends_with("Ctrl-C stops all of it.\n") {
             return text;
         }
     }
@@ -133,11 +174,29 @@ fn invitation(child: &mut Child) -> String {
 
 /// Runs the commands that the invitation prints for its CA, as they stand, in one shell.
 fn try_the_ca(text: &str, dir: &Path) {
-    let starts =
-        ["atl agent show", "openssl", "curl -s --cacert", "atl ca token", "atl ca requests list", "atl ca audit"];
+    let starts = [
+        "atl agent show",
+        "atl agent delegate",
+        "openssl",
+        "curl -s --cacert",
+        "atl ca token",
+        "atl ca requests list",
+        "atl ca audit",
+        "atl ca lineage",
+        "atl ca revoke",
+        "curl -s http",
+        "atl trust agents",
+        "atl trust explain",
+        "atl trust report",
+        "atl trust incidents list",
+    ];
+    // Some go on in the next line.
+    let text = text.replace("\\\n", " ");
+    // The first commands are the CA's and the engine's; what follows is the log's.
+    let (text, _) = text.split_once("Look around in log").expect("the log's commands");
     let commands: Vec<_> =
         text.lines().map(str::trim).filter(|line| starts.iter().any(|start| line.starts_with(start))).collect();
-    assert_eq!(commands.len(), 8, "{text}");
+    assert_eq!(commands.len(), 19, "{text}");
     let bin = Path::new(ATL).parent().expect("a directory").display().to_string();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &commands.join("\n")])
@@ -157,6 +216,15 @@ fn try_the_ca(text: &str, dir: &Path) {
         "atl-enrol-",
         "Nothing waits.",
         "The journal holds",
+        "agent://agents.dev.example/demo/shopper/reader",
+        "REVOKED at",
+        "shopper/cert.pem: good",
+        "run-1-a/cert.pem: revoked",
+        "Response verify OK",
+        "X509v3 CRL Number",
+        "1 agent and 1 certificate revoked at",
+        "reset to 0",
+        "securityIncident",
     ] {
         assert!(out.contains(part), "{part}: {out}\n{error}");
     }
@@ -167,7 +235,7 @@ fn what_keeps_running_can_be_asked_loaded_and_stopped() {
     let home = tempfile::tempdir().expect("a directory");
     let dir = home.path().to_str().expect("a name in UTF-8");
     let mut child = Command::new(ATL)
-        .args(["dev", "--sth-interval-seconds", "1", "--ports", "0,0,0", "--dir", dir])
+        .args(["dev", "--sth-interval-seconds", "1", "--ports", "0,0,0,0,0", "--dir", dir])
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program starts");

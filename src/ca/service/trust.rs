@@ -93,7 +93,9 @@ impl Core {
         if !near || known.is_some_and(|known| known.parent.as_ref() != Some(parent)) {
             return Ok((None, None));
         }
-        let of_parent = self.score_of(parent, record.score).await?;
+        // The parent's evidence, not the score in its certificate: that one is what is left of it, and less evidence
+        // than before would lower the account by as much once more.
+        let of_parent = self.assessed(&self.find(record.request).await?.application).await?;
         Ok((self.assessed(application).await?, of_parent))
     }
 

@@ -96,13 +96,18 @@ pub fn told(answer: &RevokeAnswer, took: std::time::Duration) -> Vec<String> {
         if answer.listed { ", and the revocation list says so" } else { "; the next revocation list will say so" };
     lines.push(String::new());
     lines.push(format!(
-        "{} agents and {} certificates revoked at {}, in {} ms{list}.",
-        answer.agents_total,
-        answer.certificates_total,
+        "{} and {} revoked at {}, in {} ms{list}.",
+        counted(answer.agents_total, "agent"),
+        counted(answer.certificates_total, "certificate"),
         answer.at,
         took.as_millis()
     ));
     lines
+}
+
+/// `1 agent`, `2 agents`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -132,6 +137,7 @@ mod tests {
         assert!(few[2].ends_with("agent://bank.example.com/a/b/0"), "{few:?}");
         assert!(few[4].starts_with("2 agents and 4 certificates revoked at 2026-07-01T09:30:00"), "{few:?}");
         assert!(few[4].ends_with("in 7 ms, and the revocation list says so."), "{few:?}");
+        assert!(told(&answer(1), Duration::ZERO)[3].starts_with("1 agent and 2 certificates"), "one");
         let many = told(&answer(5000), Duration::ZERO);
         assert!(many.len() < 60 && many.contains(&"... and 4950 agents more".to_owned()), "{many:?}");
         assert!(told(&answer(0), Duration::ZERO)[0].contains("before"));

@@ -43,7 +43,7 @@ pub fn run(args: &LineageArgs) -> Result<(), CliError> {
 }
 
 /// A line for each agent, below its parent.
-fn drawing(lineage: &LineageAnswer, now: UnixMillis) -> Vec<String> {
+pub fn drawing(lineage: &LineageAnswer, now: UnixMillis) -> Vec<String> {
     let mut below: HashMap<&AgentUri, Vec<&LineageEntry>> = HashMap::new();
     for entry in lineage.tree.iter().skip(1) {
         if let Some(parent) = &entry.parent {

@@ -9,7 +9,7 @@ mod emergency;
 pub mod engine;
 pub mod init;
 pub mod keyfile;
-mod lineage;
+pub mod lineage;
 pub mod operator;
 pub mod policy;
 pub mod registry;

@@ -1,17 +1,20 @@
-//! The three agents of the demo, and how they come by their certificates: through the code of
+//! The agents of the demo, and how they come by their certificates: through the code of
 //! `atl agent` and `atl ca`.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use super::setup::{Home, TRUST_DOMAIN, parsed};
 use crate::api::ca::{MintTokenAnswer, MintTokenRequest};
 use crate::apki::capabilities::Capabilities;
 use crate::apki::{AgentUri, Certificate, precertificate};
+use crate::cli::agent::delegate::delegate;
 use crate::cli::agent::enroll::{Enrolment, enroll};
 use crate::cli::agent::files::{AgentDir, Generation};
 use crate::cli::agent::inspect::certificates_of;
 use crate::cli::agent::renew;
 use crate::cli::ca::operator::{Operator, failed};
+use crate::cli::files::Staged;
 use crate::cli::output::{CliError, Context};
 use crate::log::entry::CertHash;
 use crate::log::sat::{SatList, SignedAgentTimestamp};
@@ -20,13 +23,20 @@ use crate::time::{Clock, SystemClock};
 /// Seconds that a token of the demo is good.
 const TOKEN_SECONDS: u32 = 600;
 
-/// One of the three.
+/// What shoppers say of how they were built.
+const BUILT: [&str; 8] =
+    ["--model-family", "demo-model", "--model-version", "1", "--framework", "demo-framework", "--organization", "demo"];
+
+/// One who enrols.
 pub struct Role {
     /// What it is called here.
     pub name: &'static str,
     /// In words, what speaks for it.
     pub about: &'static str,
-    instance: &'static str,
+    /// The last part of its name in certificates.
+    instance: Cow<'static, str>,
+    /// The directory of its own.
+    place: Cow<'static, str>,
     /// The most that it may do, as JSON.
     capabilities: &'static str,
     /// What it says of itself, as arguments of `atl agent enroll`.
@@ -39,7 +49,8 @@ pub struct Role {
 pub const SHOPPER: Role = Role {
     name: "shopper",
     about: "says how it was built, and the registry knows that build",
-    instance: "s-1",
+    instance: Cow::Borrowed("s-1"),
+    place: Cow::Borrowed("shopper"),
     capabilities: r#"[{"tool_uri": "https://shop.example/orders", "scope": "orders/create",
         "spend_limit": {"max_per_transaction": 5000, "max_per_period": 50000, "period_seconds": 86400, "currency": "EUR"},
         "rate_limit": {"max_requests": 6, "period_seconds": 60}},
@@ -64,7 +75,8 @@ pub const OTHERS: [Role; 2] = [
     Role {
         name: "courier",
         about: "says how it was built, and nobody vouches for that",
-        instance: "c-1",
+        instance: Cow::Borrowed("c-1"),
+        place: Cow::Borrowed("courier"),
         capabilities: r#"[{"tool_uri": "https://parcels.example/labels", "scope": "labels/print"}]"#,
         says: &[
             "--model-family",
@@ -83,7 +95,8 @@ pub const OTHERS: [Role; 2] = [
     Role {
         name: "notes",
         about: "says nothing of how it was built",
-        instance: "n-1",
+        instance: Cow::Borrowed("n-1"),
+        place: Cow::Borrowed("notes"),
         capabilities: r#"[{"tool_uri": "https://notes.example", "scope": "notes/read"}]"#,
         says: &["--algorithm", "ed25519"],
         registered: false,
@@ -97,9 +110,14 @@ impl Role {
         AgentUri::parse(&text).context("an agent's name")
     }
 
+    /// Another shopper, which hands on what it may do. It ends badly, so each run has one of its own.
+    pub fn delegating(run: u32) -> Self {
+        Self { instance: format!("run-{run}-a").into(), place: format!("run-{run}-a").into(), ..SHOPPER }
+    }
+
     /// Its directory.
     pub fn dir(&self, home: &Home) -> PathBuf {
-        home.join(&format!("agents/{}", self.name))
+        home.join(&format!("agents/{}", self.place))
     }
 
     /// The certificate from a run before, where it is still good.
@@ -147,9 +165,63 @@ impl Role {
 
     /// What `atl agent renew` does.
     pub async fn renew(&self, home: &Home, ca: &str) -> Result<Generation, CliError> {
-        let dir = self.dir(home);
-        let args = parsed(&[("--dir", dir.clone())], &["--ca", ca])?;
-        renew::once(&args, &AgentDir::open(&dir)?).await
+        renewed(&self.dir(home), ca).await
+    }
+}
+
+/// What `atl agent renew` does in an agent's directory.
+pub async fn renewed(dir: &Path, ca: &str) -> Result<Generation, CliError> {
+    let args = parsed(&[("--dir", dir.to_owned())], &["--ca", ca])?;
+    renew::once(&args, &AgentDir::open(dir)?).await
+}
+
+/// An agent of a line of delegation.
+pub struct Member {
+    /// A, B or C.
+    pub letter: char,
+    /// Its name in certificates.
+    pub agent: AgentUri,
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// The certificate that issued that.
+    pub issuer: Certificate,
+}
+
+impl Member {
+    /// Who holds this generation, in this directory.
+    pub fn of(letter: char, dir: PathBuf, generation: &Generation) -> Result<Self, CliError> {
+        let mut chain = certificates_of(&generation.chain_pem).context("the chain")?.into_iter();
+        let (Some(certificate), Some(issuer)) = (chain.next(), chain.next()) else {
+            return Err(CliError::new("the chain has no issuer"));
+        };
+        Ok(Self { letter, agent: generation.settings.agent.clone(), dir, certificate, issuer })
+    }
+
+    /// What `atl agent delegate` does: a child of this name, with these capabilities as JSON, on these terms.
+    pub async fn delegate(
+        &self,
+        home: &Home,
+        letter: char,
+        capabilities: &str,
+        terms: &[&str],
+    ) -> Result<Self, CliError> {
+        let name = self.agent.instance();
+        let name = format!("{}{}", name.trim_end_matches(|c: char| c != '-'), letter.to_ascii_lowercase());
+        let agent = format!("agent://{TRUST_DOMAIN}/demo/{}/{name}", SHOPPER.name);
+        let dir = home.join(&format!("agents/{name}"));
+        let file = home.join(&format!("agents/{name}.capabilities.json"));
+        Staged::write(&file, 0o644, &format!("{}\n", capabilities.trim()))?.commit()?;
+        let paths = [
+            ("--dir", self.dir.clone()),
+            ("--child-dir", dir.clone()),
+            ("--capabilities", file),
+            ("--build", home.build_file()),
+        ];
+        let words = [&["--agent", &agent], &BUILT[..], terms].concat();
+        let (_, generation) = delegate(&parsed(&paths, &words)?, |_| {}).await?;
+        Self::of(letter, dir, &generation)
     }
 }
 

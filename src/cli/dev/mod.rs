@@ -1,6 +1,9 @@
-//! `atl dev`: a CA and two logs on this machine, and an agent's way to its certificate told step by step.
+//! `atl dev`: a CA, two logs and a trust engine on this machine, an agent's way to its certificate told step by
+//! step, and how an agent loses what it was given.
 
+mod around;
 mod cast;
+mod engine;
 mod setup;
 mod story;
 mod view;
@@ -12,38 +15,43 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::around::{Around, try_it};
+use self::engine::TrustSide;
 use self::setup::{Home, LOW_WATERMARK_OCTETS, parsed};
-use self::story::{Story, Told};
+use self::story::Story;
 use self::view::{Log, Unserved};
 use super::ca::operator::{Operator, OperatorArgs};
 use super::ca::serve::{OpenedCa, RunningCa};
 use super::log::serve::RunningLog;
 use super::output::{CliError, Context};
+use super::server::Running;
 use super::{runtime, start_tracing};
 
-/// Where the two logs and the CA listen unless told otherwise.
-const PORTS: [u16; 3] = [8080, 8081, 8443];
+/// Where the two logs, the CA, the trust engine, and revocation lists and OCSP listen unless told otherwise.
+const PORTS: [u16; 5] = [8080, 8081, 8443, 8444, 8445];
 
-/// See the whole of it work: a CA, two logs, three agents, and one certificate's way told step by step.
+/// See the whole of it work: a CA, two logs, a trust engine and some agents, told step by step.
 ///
-/// It starts two logs with different keys and operators, and a CA whose certificates both record. Three
-/// agents enrol, and what comes back is verified in front of your eyes. Then it keeps serving, so that you
-/// can look around with atl, curl and openssl, until you press Ctrl-C.
+/// It starts two logs with different keys and operators, a CA whose certificates both record, and a trust
+/// engine whose scores the CA follows. Three agents enrol, and what comes back is verified in front of your
+/// eyes. Then an agent hands on a part of its rights, is accused, and falls, with everybody below it. After
+/// that it all keeps serving, so that you can look around with atl, curl and openssl, until you press Ctrl-C.
 ///
 /// Nothing is kept: it all lives in a temporary directory, unless you name one with --dir, which the
 /// next `atl dev --dir` goes on with.
 ///
 /// Examples:
 ///   atl dev
-///   atl dev --dir /tmp/atl --ports 9000,9001,9443
+///   atl dev --dir /tmp/atl --ports 9000,9001,9443,9444,9445
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct DevArgs {
-    /// Keep CA, logs, keys and certificates in this directory, and go on with what is in it
+    /// Keep CA, logs, trust engine, keys and certificates in this directory, and go on with what is in it
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Where the logs listen, and the CA; 8080,8081,8443 or free ports without it
-    #[arg(long, value_name = "A,B[,C]", value_parser = ports)]
+    /// Where the logs listen, the CA, the trust engine, and revocation lists and OCSP (plain HTTP);
+    /// 8080,8081,8443,8444,8445 or free ports without it
+    #[arg(long, value_name = "A,B[,C[,T[,S]]]", value_parser = ports)]
     ports: Option<Ports>,
     /// Seconds between signed tree heads
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
@@ -53,23 +61,23 @@ pub struct DevArgs {
     once: bool,
 }
 
-/// Two logs' ports, and the CA's where it was given.
+/// Two logs' ports, and those of CA, trust engine and status where they were given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ports([Option<u16>; 3]);
+struct Ports([Option<u16>; 5]);
 
 fn ports(text: &str) -> Result<Ports, String> {
     let parts: Vec<&str> = text.split(',').collect();
-    if !(2..=3).contains(&parts.len()) {
-        return Err("two or three ports with commas between, such as 9000,9001,9443".into());
+    if !(2..=5).contains(&parts.len()) {
+        return Err("two to five ports with commas between, such as 9000,9001,9443,9444,9445".into());
     }
-    let mut ports = [None; 3];
+    let mut ports = [None; 5];
     for (port, text) in ports.iter_mut().zip(&parts) {
         let read = text.trim().parse::<u16>();
         *port = Some(read.map_err(|_| format!("{text:?} is no port (0 takes a free one)"))?);
     }
     for (n, port) in ports.iter().enumerate() {
         if port.is_some_and(|port| port != 0) && ports[..n].contains(port) {
-            return Err("logs and CA need different ports".into());
+            return Err("each server needs a port of its own".into());
         }
     }
     Ok(Ports(ports))
@@ -96,91 +104,69 @@ async fn dev(args: &DevArgs, home: &Home) -> Result<(), CliError> {
         logs.push(log.at(server.address)?);
         running.push(server);
     }
-    let (ca, operator) = start_ca(args, home, &logs).await?;
+    let engine = TrustSide::start(home, listen(args.ports, 3)).await?;
+    let (ca, operator) = start_ca(args, home, &logs, &engine).await?;
     let url = format!("https://{}", ca.address);
+    // Where a listener for it alone is missing, the CA's own serves it too.
+    let status = ca.status_address.map_or_else(|| url.clone(), |address| format!("http://{address}"));
+    let bold = std::io::stdout().is_terminal();
+    let interval_seconds = args.sth_interval_seconds;
+    let (engine_url, status) = (&engine.url, &status);
+    let story =
+        Story { home, logs: &logs, ca: &url, engine: engine_url, status, operator: &operator, bold, interval_seconds };
     let told = tokio::select! {
-        told = tell(args, home, &logs, &url, &operator) => told,
+        told = tell(args, &story) => told,
         stopped = stopped() => stopped,
         failure = ended(&running) => Err(failure),
+        failure = engine.running.ended() => Err(failure),
         failure = ca.ended() => Err(failure),
     };
     // First whoever asks, then whoever is asked.
     ca.stop().await?;
+    engine.running.stop().await?;
     for server in running {
         server.stop().await?;
     }
     told
 }
 
-/// The CA, told of the logs where they are now, and its operator. Its configuration says where it is, so
+/// The CA, told of logs and trust engine where they are now, and its operator. Its configuration says where it is, so
 /// that `atl ca ...` finds it.
-async fn start_ca(args: &DevArgs, home: &Home, logs: &[Log]) -> Result<(RunningCa, Operator), CliError> {
+async fn start_ca(
+    args: &DevArgs,
+    home: &Home,
+    logs: &[Log],
+    engine: &TrustSide,
+) -> Result<(RunningCa, Operator), CliError> {
     home.name_registry()?;
     let address = listen(args.ports, 2);
     home.configure(|config| {
         config.logs = logs.iter().map(Log::trusted).collect();
         config.disk_low_watermark_bytes = LOW_WATERMARK_OCTETS;
+        config.trust.engine = Some(engine.trusted());
     })?;
     let mut opened = OpenedCa::read(&home.join("ca/ca.toml"))?;
     opened.config.listen = address;
+    opened.config.status.listen = Some(listen(args.ports, 4));
     let running = RunningCa::start(opened).await?;
-    home.configure(|config| config.listen = running.address)?;
+    home.configure(|config| {
+        config.listen = running.address;
+        config.status.listen = running.status_address;
+    })?;
     let operator = parsed::<OperatorArgs>(&[("--dir", home.join("ca"))], &[])?.open()?;
     Ok((running, operator))
 }
 
-async fn tell(args: &DevArgs, home: &Home, logs: &[Log], ca: &str, operator: &Operator) -> Result<(), CliError> {
-    let bold = std::io::stdout().is_terminal();
-    let story = Story { home, logs, ca, operator, bold, interval_seconds: args.sth_interval_seconds };
+async fn tell(args: &DevArgs, story: &Story<'_>) -> Result<(), CliError> {
     let told = story.tell().await?;
     if args.once {
         return Ok(());
     }
-    if let [log, ..] = logs {
-        try_it(home, log, ca, &told);
+    if let [log, ..] = story.logs {
+        let Story { home, ca, engine, status, .. } = *story;
+        try_it(&Around { home, log, ca, engine, status }, &told);
     }
     std::future::pending().await
-}
-
-fn try_it(home: &Home, log: &Log, ca: &str, told: &Told) {
-    let shown = |name: &str| home.join(name).display().to_string();
-    let (agents, dir, root) = (shown("agents"), shown("ca"), shown("ca/root.pem"));
-    println!(
-        "\nCA and logs keep running. Look at an agent's certificate:
-  atl agent show --dir {agents}/shopper
-  openssl x509 -noout -text -in {agents}/shopper/cert.pem
-  openssl verify -CAfile {root} -untrusted {agents}/shopper/cert.pem {agents}/shopper/cert.pem
-  atl agent renew --watch --dir {agents}/shopper
-
-Ask the CA, and operate it:
-  curl -s --cacert {root} {ca}/ca/v1/ca
-  curl -s --cacert {root} {ca}/metrics
-  atl ca token mint --dir {dir} --agents 'agent://{domain}/demo/mine/1'
-  ATL_ENROL_TOKEN=... atl agent enroll --ca {ca} --root {root} --dir mine --wait \\
-    --agent agent://{domain}/demo/mine/1 --capability 'https://tools.example tools/use'
-  atl ca requests list --dir {dir}
-  atl ca requests approve --dir {dir} ID
-  atl ca audit export --dir {dir} > journal.jsonl && atl ca audit verify --file journal.jsonl
-
-Look around in log {name}:
-  curl -s {url}/atl/v1/get-sth
-  curl -s {url}/checkpoint
-  curl -s '{url}/atl/v1/get-proof-by-hash?{proof}'
-  curl -s '{url}/atl/v1/get-entries?start=0&end=0'
-  curl -s {url}/{tile} | xxd -c 32 -p
-  curl -s {url}/openapi.json
-
-Load it with certificates of a CA that is there for that only:
-  atl log hammer --url {url} --ca-key {load}/org-ca-key.pem --ca-cert {load}/org-ca.pem --seconds 5
-
-Ctrl-C stops the CA and both logs.",
-        domain = setup::TRUST_DOMAIN,
-        url = log.url,
-        name = log.name,
-        proof = told.proof_query,
-        tile = told.tile_path,
-        load = shown("load"),
-    );
 }
 
 /// Resolves on Ctrl-C or SIGTERM.
@@ -215,11 +201,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_two_or_three_and_differ() {
-        assert_eq!(ports("9000, 9001").unwrap().0, [Some(9000), Some(9001), None]);
-        assert_eq!(ports("0,0,0").unwrap().0, [Some(0); 3]);
-        assert_eq!(ports("1,2,3").unwrap().0, [Some(1), Some(2), Some(3)]);
-        for wrong in ["", "9000", "9000,9000", "1,2,1", "1,2,3,4", "a,b", "1,65536", "1,2,"] {
+    fn ports_are_two_to_five_and_differ() {
+        assert_eq!(ports("9000, 9001").unwrap().0, [Some(9000), Some(9001), None, None, None]);
+        assert_eq!(ports("0,0,0,0,0").unwrap().0, [Some(0); 5]);
+        assert_eq!(ports("1,2,3").unwrap().0, [Some(1), Some(2), Some(3), None, None]);
+        for wrong in ["", "9000", "9000,9000", "1,2,1", "1,2,3,4,3", "1,2,3,4,5,6", "a,b", "1,65536", "1,2,"] {
             assert!(ports(wrong).is_err(), "{wrong}");
         }
     }

@@ -7,6 +7,7 @@
 //! DIR/registry/   registry.json, the key that signs it, and a build that is in it
 //! DIR/agents/     a directory for each agent, as `atl agent enroll` makes it
 //! DIR/load/       the CA of `atl log hammer`
+//! DIR/runs        how often the story was told
 //! ```
 
 use std::ffi::OsString;
@@ -142,6 +143,19 @@ impl Home {
         opened.config.sth_interval_seconds = sth_interval_seconds;
         opened.config.disk_low_watermark_bytes = LOW_WATERMARK_OCTETS;
         Ok(opened)
+    }
+
+    /// Which time this is that the story is told here, the first being 1.
+    pub fn count_run(&self) -> Result<u32, CliError> {
+        let file = self.join("runs");
+        let before: u32 = match fs::read_to_string(&file) {
+            Ok(text) => text.trim().parse().context(file.display())?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error).context(file.display()),
+        };
+        let run = before.saturating_add(1);
+        Staged::write(&file, 0o644, &format!("{run}\n"))?.commit()?;
+        Ok(run)
     }
 
     /// Changes the CA's configuration, where it is not so already.

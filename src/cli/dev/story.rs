@@ -1,6 +1,10 @@
-//! The story: an agent's way to a certificate that two logs vouch for, everything verified on the way.
+//! The story: an agent's way to a certificate that two logs vouch for, and an agent's fall that takes along
+//! whom it gave rights to; everything verified on the way.
 
+mod authority;
+mod fall;
 mod proof;
+mod status;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -15,6 +19,8 @@ use super::setup::Home;
 use super::view::Log;
 use crate::api::ca::RequestsAnswer;
 use crate::api::{ConsistencyQuery, ProofQuery};
+use crate::apki::AgentUri;
+use crate::apki::capabilities::Capabilities;
 use crate::ca::journal::{JournalHead, Row};
 use crate::cli::agent::enroll::{Enrolled, Enrolment};
 use crate::cli::agent::exchange::Waiting;
@@ -35,6 +41,10 @@ pub struct Story<'a> {
     pub logs: &'a [Log],
     /// The CA's base URL.
     pub ca: &'a str,
+    /// The trust engine's base URL.
+    pub engine: &'a str,
+    /// Where revocation lists and OCSP are.
+    pub status: &'a str,
     /// Who operates the CA.
     pub operator: &'a Operator,
     /// Whether headings are bold.
@@ -49,6 +59,10 @@ pub struct Told {
     pub proof_query: String,
     /// The path of a tile that exists.
     pub tile_path: String,
+    /// The directory of the agent that fell.
+    pub fallen: String,
+    /// Its name.
+    pub fallen_agent: AgentUri,
 }
 
 impl Story<'_> {
@@ -67,10 +81,17 @@ impl Story<'_> {
         let second = self.grow(log, &first, &renewed).await?;
         self.checkpoint(log, &second).await?;
         self.journal().await?;
+        let run = self.home.count_run()?;
+        let line = self.hand_on(log, run).await?;
+        let incident = self.report(&line[0]).await?;
+        self.fall(&line, incident).await?;
+        let [fallen, ..] = line;
         let size = second.size.get();
         Ok(Told {
             proof_query: ProofQuery { hash: apart.hash.leaf_hash(), tree_size: None }.to_query(),
             tile_path: if size < 256 { format!("tile/0/000.p/{size}") } else { "tile/0/000".into() },
+            fallen: fallen.dir.display().to_string(),
+            fallen_agent: fallen.agent,
         })
     }
 
@@ -84,6 +105,8 @@ impl Story<'_> {
             "And a CA, whose root both logs accept:\n  {:?}  {}  for the agents of {}",
             ca.organization, self.ca, ca.trust_domain
         );
+        println!("  what became of its certificates (revocation lists, OCSP): {}", self.status);
+        println!("And a trust engine, which keeps the agents' scores; the CA reads them:\n  {}", self.engine);
         Ok(())
     }
 
@@ -93,11 +116,7 @@ impl Story<'_> {
         let minted = SHOPPER.token(self.operator).await?;
         row("agent", SHOPPER.agent()?);
         row("token", format_args!("atl-enrol-{}-..., good until {}", minted.id, minted.expires_at));
-        for (line, name) in
-            table(SHOPPER.ceiling()?.as_slice()).iter().zip(std::iter::once("may use").chain(repeat("")))
-        {
-            row(name, line);
-        }
+        capabilities("may use", &SHOPPER.ceiling()?);
 
         let enrolment = SHOPPER.enrol(self.home, self.ca, &minted.token, false).await?;
         let enrolled = match enrolment {
@@ -261,7 +280,9 @@ impl Story<'_> {
     }
 
     async fn renew(&self, before: &Apart) -> Result<Apart, CliError> {
-        self.heading("6. At half of its life a certificate is renewed: new key, fresh evidence, a score computed anew");
+        self.heading(
+            "6. At half of its life a certificate is renewed: new key, fresh evidence, the score as it is now",
+        );
         let generation = SHOPPER.renew(self.home, self.ca).await?;
         let apart = Apart::of(&generation)?;
         if apart.certificate.spki_der() == before.certificate.spki_der() {
@@ -347,6 +368,13 @@ impl Story<'_> {
 
     fn heading(&self, text: &str) {
         if self.bold { println!("\n\x1b[1m{text}\x1b[0m") } else { println!("\n{text}") }
+    }
+}
+
+/// A table of what may be used and how much.
+fn capabilities(name: &str, all: &Capabilities) {
+    for (line, name) in table(all.as_slice()).iter().zip(std::iter::once(name).chain(repeat(""))) {
+        row(name, line);
     }
 }
 

@@ -123,10 +123,12 @@ pub fn make(args: &InitArgs) -> Result<Made, CliError> {
     Ok(made)
 }
 
-fn token() -> Result<Zeroizing<String>, CliError> {
+/// A new token.
+pub fn token() -> Result<Zeroizing<String>, CliError> {
     Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(random::<32>()?)))
 }
 
-fn hash(token: &str) -> [u8; 32] {
+/// What an engine keeps of a token.
+pub fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }

@@ -61,14 +61,14 @@ pub fn run(command: TrustCommand) -> Result<(), CliError> {
 }
 
 /// Half-points as people read them: `12.5`.
-fn points(half_points: i32) -> String {
+pub fn points(half_points: i32) -> String {
     let sign = if half_points < 0 { "-" } else { "" };
     let half = half_points.unsigned_abs();
     format!("{sign}{}{}", half / 2, if half % 2 == 1 { ".5" } else { "" })
 }
 
 /// A change with its sign; nothing where there is none.
-fn change(half_points: i32) -> String {
+pub fn change(half_points: i32) -> String {
     match half_points {
         0 => "-".to_owned(),
         1.. => format!("+{}", points(half_points)),

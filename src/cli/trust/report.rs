@@ -104,6 +104,20 @@ impl KindArg {
 
 /// Runs it.
 pub fn run(args: &ReportArgs) -> Result<(), CliError> {
+    let outcome = runtime()?.block_on(report(args))?;
+    if args.json {
+        print_json(&outcome)?;
+    } else if outcome.outcome != OutcomeKind::Refused {
+        say(&outcome);
+    }
+    match &outcome.problem {
+        None => Ok(()),
+        Some(problem) => Err(CliError::negative(format!("refused, {}: {}", problem.kind, problem.detail))),
+    }
+}
+
+/// Makes the signal, signs it and sends it; what the engine made of it.
+pub async fn report(args: &ReportArgs) -> Result<SignalOutcome, CliError> {
     let signal = signal(args, SystemClock.now())?;
     let pem = Zeroizing::new(fs::read_to_string(&args.key).context(args.key.display())?);
     let signer = signer_from_pkcs8_pem(&pem, random_source()).context(args.key.display())?;
@@ -114,17 +128,8 @@ pub fn run(args: &ReportArgs) -> Result<(), CliError> {
     let request = SignalsRequest { signals: vec![jws] };
     let id = signal.id;
     let lost = |e| CliError::new(format!("{}\nTo send it again: --id {id}", failed(e)));
-    let answer = runtime()?.block_on(client.signals(&request)).map_err(lost)?;
-    let outcome = answer.outcomes.first().ok_or_else(|| CliError::new("the engine said nothing of the signal"))?;
-    if args.json {
-        print_json(outcome)?;
-    } else if outcome.outcome != OutcomeKind::Refused {
-        say(outcome);
-    }
-    match &outcome.problem {
-        None => Ok(()),
-        Some(problem) => Err(CliError::negative(format!("refused, {}: {}", problem.kind, problem.detail))),
-    }
+    let answer = client.signals(&request).await.map_err(lost)?;
+    answer.outcomes.into_iter().next().ok_or_else(|| CliError::new("the engine said nothing of the signal"))
 }
 
 fn say(outcome: &SignalOutcome) {

@@ -11,6 +11,7 @@ use crate::cli::ca::keyfile::PrivateKey;
 use crate::cli::files::write_new;
 use crate::cli::output::{CliError, Context};
 use crate::cli::pki::KeyKind;
+use crate::keys::PublicKey;
 use crate::time::{Clock, SystemClock};
 use crate::trust::service::ReporterId;
 
@@ -37,8 +38,29 @@ pub struct ReporterKeyArgs {
     algorithm: KeyKind,
 }
 
+/// What was made.
+pub struct Made {
+    key_file: PathBuf,
+    certificate_file: PathBuf,
+    /// The key to register.
+    pub public_key: PublicKey,
+}
+
 /// Runs it.
 pub fn run(args: &ReporterKeyArgs) -> Result<(), CliError> {
+    let made = make(args)?;
+    let public = STANDARD.encode(made.public_key.spki_der());
+    println!("[[reporters]]\nname = \"{}\"\npublic_key = \"{public}\"", args.name);
+    eprintln!(
+        "key {}\ncertificate {}\nThe table above goes into the engine's trust.toml; then it is started anew.",
+        made.key_file.display(),
+        made.certificate_file.display()
+    );
+    Ok(())
+}
+
+/// Makes key and certificate; nothing that exists is overwritten.
+pub fn make(args: &ReporterKeyArgs) -> Result<Made, CliError> {
     let key = PrivateKey::generate(args.algorithm)?;
     let usage = ExtendedKeyUsagePurpose::ClientAuth;
     let certificate = self_signed(&key, args.name.as_str(), Vec::new(), usage, SystemClock.now())?;
@@ -47,12 +69,5 @@ pub fn run(args: &ReporterKeyArgs) -> Result<(), CliError> {
     std::fs::create_dir_all(&args.dir).context(args.dir.display())?;
     write_new(&key_file, 0o600, &key.to_pem()?)?;
     write_new(&certificate_file, 0o644, &certificate)?;
-    let public = STANDARD.encode(key.public_key()?.spki_der());
-    println!("[[reporters]]\nname = \"{}\"\npublic_key = \"{public}\"", args.name);
-    eprintln!(
-        "key {}\ncertificate {}\nThe table above goes into the engine's trust.toml; then it is started anew.",
-        key_file.display(),
-        certificate_file.display()
-    );
-    Ok(())
+    Ok(Made { key_file, certificate_file, public_key: key.public_key()? })
 }

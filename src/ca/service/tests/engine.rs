@@ -148,3 +148,19 @@ async fn what_fell_while_the_ca_was_down_is_revoked_at_its_start() {
     }
     panic!("it is not revoked");
 }
+
+#[tokio::test]
+async fn who_hands_on_has_lost_no_evidence() {
+    let (world, engine) = (World::new(), Arc::new(FakeEngine::default()));
+    engine.scores.lock().insert(SHOPPER.into(), 33);
+    let service = with(&world, &engine);
+    let parent = enrolled(&service).await.certificate.unwrap().chain[0].clone();
+    // What the CA makes of it does not matter here: it asked for both scores first.
+    let child = DelegateForm { form: form(2), terms: DelegationTerms::default() };
+    let _ = service.delegate(&parent, child, SOURCE).await;
+    let asked = engine.asked.lock().clone();
+    let bases: Vec<_> = asked.iter().filter(|(agent, _)| agent == SHOPPER).map(|(_, base)| *base).collect();
+    assert_eq!(bases.len(), 2, "{asked:?}");
+    assert!(bases[0] == bases[1] && bases[0] > 33, "{asked:?}");
+    service.stop().await;
+}
