@@ -33,6 +33,9 @@ const AGAIN: &str = "The child's key and the request are kept: the same command 
 /// What binds the child's own children too is set with --max-depth, --max-score, --max-spend and --scope;
 /// whatever binds this agent binds them besides.
 ///
+/// It needs a parent that a human answers for (atl agent enroll --human), with a score of 40 at least. Where the
+/// child would have more than it may, the CA names every rule that is broken, and nothing is issued.
+///
 /// Examples:
 ///   atl agent delegate --dir teller7 --child-dir clerk1 \
 ///     --agent agent://bank.example.com/retail/clerk/1 --capability 'https://api.bank.example.com/accounts accounts/read'

@@ -19,6 +19,9 @@ use crate::verify::federation::{Federated, Reason, Refused, judge};
 /// say that the certificate is logged and not revoked: that is a relying party's further work.
 ///
 /// It ends with 0 where the agent is taken and with 1 where it is not, with all the reasons.
+///
+/// Example (cert.pem as atl agent enroll writes it, and as an agent shows it in TLS):
+///   atl federation check --dir myca/federation cert.pem
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct CheckArgs {
