@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::enroll::{KeyArgs, capability, prepare, read_capabilities};
 use super::evidence::EvidenceArgs;
@@ -42,7 +42,7 @@ const AGAIN: &str = "The child's key and the request are kept: the same command 
 ///   atl agent delegate --dir teller7 --child-dir clerk2 --agent agent://bank.example.com/retail/clerk/2 \
 ///     --capabilities clerk.json --max-depth 0 --max-spend 10000 --validity 30m
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, group = ArgGroup::new("rights").args(["capabilities", "capability"]).required(true).multiple(true))]
 pub struct DelegateArgs {
     /// The directory of the agent that hands on, from atl agent enroll or delegate
     #[arg(long)]
@@ -54,7 +54,7 @@ pub struct DelegateArgs {
     #[arg(long, value_name = "URI")]
     agent: AgentUri,
     /// JSON of the capabilities that the child is to have
-    #[arg(long, value_name = "FILE", required_unless_present = "capability")]
+    #[arg(long, value_name = "FILE")]
     capabilities: Option<PathBuf>,
     /// A capability without limits of money and calls, as 'TOOL SCOPE'; may be repeated
     #[arg(long = "capability", value_name = "TOOL SCOPE", value_parser = capability)]

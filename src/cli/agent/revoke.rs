@@ -95,10 +95,11 @@ pub fn told(answer: &RevokeAnswer, took: std::time::Duration) -> Vec<String> {
     let list =
         if answer.listed { ", and the revocation list says so" } else { "; the next revocation list will say so" };
     lines.push(String::new());
+    let count = |number, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
     lines.push(format!(
-        "{} agents and {} certificates revoked at {}, in {} ms{list}.",
-        answer.agents_total,
-        answer.certificates_total,
+        "{} and {} revoked at {}, in {} ms{list}.",
+        count(answer.agents_total, "agent"),
+        count(answer.certificates_total, "certificate"),
         answer.at,
         took.as_millis()
     ));

@@ -43,7 +43,8 @@ pub fn run(args: &CheckArgs) -> Result<(), CliError> {
     let domain = TrustDomain::parse(name.trust_domain()).context(file)?;
     let pinned = args.dir.state().get(&domain)?;
     let Some(bundle) = &pinned.bundle else {
-        let nothing = format!("there is no bundle of {domain} yet: atl federation refresh {domain}");
+        let dir = args.dir.dir.display();
+        let nothing = format!("there is no bundle of {domain} yet: atl federation refresh {domain} --dir {dir}");
         return Err(CliError::new(nothing));
     };
     let (mapping, minimum) = (&pinned.pin.mapping, pinned.pin.minimum_score);
