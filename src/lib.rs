@@ -33,13 +33,16 @@
 //! **[`apki`]** is X.509 for agents: agent URIs, the extensions, certificates, the way from a final
 //! certificate back to its precertificate, and chains to an anchor. It reads strict DER and nothing
 //! else, so that one certificate has one encoding and one hash; and it verifies no more signatures
-//! than an anchor stands behind.
+//! than an anchor stands behind. It says in which ways a child would have more than its parent
+//! ([`apki::attenuation`]), reads and writes revocation lists and OCSP ([`apki::status`]), and has the
+//! trust bundles by which domains know each other ([`apki::federation`]) with their signatures ([`apki::jws`]).
 //!
 //! **[`log`]** is what a log says and means: entries, signed agent timestamps, tree heads,
 //! checkpoints, who is admitted, and what a reader may see under a head. It also draws the port that
 //! a store must fill ([`log::store`]): five calls, of which one writes, as a whole or not at all.
 //!
-//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow.
+//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow; and judges
+//! an agent of another domain by that domain's bundle ([`verify::federation`]).
 //!
 //! **[`api`]** is the JSON, the queries and the problem documents on the wire, for servers and
 //! clients alike. A request that was read is within its bounds; what status an error has is decided
@@ -55,8 +58,10 @@
 //! pure, and may refuse) and becomes events, from which all that the CA keeps follows (`apply`, which
 //! cannot fail); each event is a row of a journal chained by hashes. The registration authority judges
 //! and never signs; what is to be signed is read back with other eyes first; and logs are known by
-//! their promises only, behind a port. All of it is pure but `ca::service`, which has the clock, the
-//! randomness, the one writer and the issuances under way.
+//! their promises only, behind a port. Whoever is revoked is revoked with all that stands below it, in one
+//! write, and no certificate that was under way meanwhile gets past it. All of it is pure but `ca::service`,
+//! which has the clock, the randomness, the one writer, the issuances under way, and what is told of
+//! revocations (`ca::service::status`: lists, and answers by OCSP that a revocation makes void).
 //!
 //! **`trust`** is the trust engine: what registered reporters say of an agent becomes its score, within
 //! caps that no order of their signals beats. It is built as the CA is, with a journal of its own in which
@@ -64,21 +69,22 @@
 //! and cannot raise one. All of it is pure but `trust::service`.
 //!
 //! **`storage`** fills the ports of log, CA and trust engine with RocksDB, and with memory that fails on demand for
-//! tests. A log's last signed head is kept a second time, in a file apart from the database, so that a
-//! database put back from an older copy is seen.
+//! tests. How far a log, a journal or the numbers of revocation lists had come is kept a second time, in a
+//! file apart from the database, so that a database put back from an older copy is seen.
 //!
 //! **`client`** (feature `client`) calls log, CA and trust engine over the network, bounded in size and time.
 //!
 //! **`http`** is the HTTP API of the log, that of the CA and that of the trust engine: bounded before it is
 //! parsed, limited per source and per anchor, token or reporter, described for machines (`/openapi.json`)
 //! and held to that description. It sees ports, never a database, and shows a log's readers no more than a signed head
-//! covers. CA and trust engine end TLS themselves, since the client's certificate is a credential.
+//! covers. CA and trust engine end TLS themselves, since the client's certificate is a credential; what a CA
+//! tells of revocations is signed, and is served over plain HTTP as well.
 //!
 //! **`config`** is what an operator may set. An unknown key is refused, and a complaint names the
 //! file, the key and what may stand there.
 //!
 //! **`cli`** is the program `atl`: the servers of log, CA and trust engine, their operators' commands, the
-//! agent's side, and the demo, which is made of these. One file per subcommand, and the one place where the parts are
+//! agent's side, the pins of other domains, and the demo, which is made of these. One file per subcommand, and the one place where the parts are
 //! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -28,14 +28,17 @@ fn the_blocks_run_as_they_stand() {
     let names: Vec<_> = blocks.iter().map(|(name, _)| *name).collect();
     let of_the_ca = ["ca", "enrol", "check", "renew", "journal"];
     let of_the_log = ["certificates", "serve", "submit", "tour", "leaf", "sat", "head", "inclusion"];
-    assert_eq!(names, [&of_the_ca[..], &of_the_log].concat());
+    let of_authority = ["authority", "delegate", "refused", "ocsp", "revoke", "crl", "staple"];
+    let of_trust = ["engine", "report", "fall", "bundle", "federate"];
+    assert_eq!(names, [&of_the_ca[..], &of_authority, &of_trust, &of_the_log].concat());
     // The only thing that is not as it stands: ports that are free here, all found before one is given back.
-    let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let usual = ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8443", "127.0.0.1:8444"];
+    let free = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let free = free.map(|listener| listener.local_addr().unwrap().to_string());
     let mut script = String::from("trap 'kill $(jobs -p)' EXIT\n");
     for (name, block) in blocks {
         let mut block = block.to_owned();
-        for (usual, free) in ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8443"].iter().zip(&free) {
+        for (usual, free) in usual.iter().zip(&free) {
             block = block.replace(usual, free);
         }
         script += &format!("echo; echo '== {name}' >&2\n{block}\n");
@@ -44,10 +47,10 @@ fn the_blocks_run_as_they_stand() {
     let bin = Path::new(ATL).parent().unwrap().display().to_string();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
     let output = Command::new("timeout")
-        .args(["180", "bash", "-euo", "pipefail", "-c", &script])
+        .args(["300", "bash", "-euo", "pipefail", "-c", &script])
         .current_dir(dir.path())
         .env("PATH", path)
-        .env("no_proxy", "127.0.0.1")
+        .env("no_proxy", "127.0.0.1,localhost")
         .output()
         .unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -57,15 +60,39 @@ fn the_blocks_run_as_they_stand() {
     for part in ["teller7/cert.pem: OK", "verified with a pinned key", "/teller/7 renewed: ", "The journal holds"] {
         assert!(out.contains(part), "{part}: {out}\n{err}");
     }
+    for part in ["depth 2 of at most 2", "reader/cert.pem: revoked", "lead/cert.pem: OK", "Cessation Of Operation"] {
+        assert!(out.contains(part), "{part}: {out}\n{err}");
+    }
+    for part in ["-5 wait for a second reporter", "a second reporter agrees", "reset to 0", "42 here, 44 in its own"] {
+        assert!(out.contains(part), "{part}: {out}\n{err}");
+    }
+    // A `!` in front of a command does not end the shell where the command goes well: so what was refused is read.
+    for part in ["attenuation (scope)", "(maxDepthRaised)", "(notAfter)"] {
+        assert!(out.contains(part), "{part}: {out}\n{err}");
+    }
+    for part in [
+        "may revoke itself and those below it, and this is neither",
+        "it has to be enrolled or delegated to anew",
+        "reader/cert.pem: verification failed",
+        "nothing was written",
+        "retail/reader/1 is not taken",
+    ] {
+        assert!(err.contains(part), "{part}: {out}\n{err}");
+    }
 }
 
 #[test]
 fn the_metrics_that_it_names_exist() {
     let (log, ca) = (include_str!("../src/http/metrics.rs"), include_str!("../src/http/ca/metrics.rs"));
+    let trust = include_str!("../src/http/trust/metrics.rs");
     let names = README.split("`atl_").skip(1).map(|rest| rest.split(['`', '{']).next().unwrap());
     let mut seen = 0;
     for name in names {
-        let (source, name) = name.strip_prefix("ca_").map_or((log, name), |name| (ca, name));
+        let (source, name) = match name.split_once('_') {
+            Some(("ca", name)) => (ca, name),
+            Some(("trust", name)) => (trust, name),
+            _ => (log, name),
+        };
         assert!(source.contains(&format!("\"{name}\"")), "{name}");
         seen += 1;
     }
@@ -87,6 +114,7 @@ const CONNECTIONS: u64 = 4096;
 fn the_units_start_the_program_and_let_it_finish() {
     unit(include_str!("../config/atl-log@.service"), "log.toml");
     unit(include_str!("../config/atl-ca@.service"), "ca.toml");
+    unit(include_str!("../config/atl-trust@.service"), "trust.toml");
 }
 
 fn unit(unit: &str, config: &str) {

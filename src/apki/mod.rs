@@ -6,6 +6,7 @@
 //! - [`extension`]: what the five extensions share; [`trust_score`], [`capabilities`],
 //!   [`delegation`], [`provenance`], [`attestation`]: one each
 //! - [`attenuation`]: what an agent may hand on to another
+//! - [`status`]: what became of a certificate: revocation lists and OCSP
 //! - [`federation`]: what trust domains tell each other, in JSON; [`jws`]: signed
 //! - [`uri`], [`oid`], [`moment`]: names, identifiers, times
 //!

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::enroll::{KeyArgs, capability, prepare, read_capabilities};
 use super::evidence::EvidenceArgs;
@@ -33,13 +33,16 @@ const AGAIN: &str = "The child's key and the request are kept: the same command 
 /// What binds the child's own children too is set with --max-depth, --max-score, --max-spend and --scope;
 /// whatever binds this agent binds them besides.
 ///
+/// It needs a parent that a human answers for (atl agent enroll --human), with a score of 40 at least. Where the
+/// child would have more than it may, the CA names every rule that is broken, and nothing is issued.
+///
 /// Examples:
 ///   atl agent delegate --dir teller7 --child-dir clerk1 \
 ///     --agent agent://bank.example.com/retail/clerk/1 --capability 'https://api.bank.example.com/accounts accounts/read'
 ///   atl agent delegate --dir teller7 --child-dir clerk2 --agent agent://bank.example.com/retail/clerk/2 \
 ///     --capabilities clerk.json --max-depth 0 --max-spend 10000 --validity 30m
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, group = ArgGroup::new("rights").args(["capabilities", "capability"]).required(true).multiple(true))]
 pub struct DelegateArgs {
     /// The directory of the agent that hands on, from atl agent enroll or delegate
     #[arg(long)]
@@ -51,7 +54,7 @@ pub struct DelegateArgs {
     #[arg(long, value_name = "URI")]
     agent: AgentUri,
     /// JSON of the capabilities that the child is to have
-    #[arg(long, value_name = "FILE", required_unless_present = "capability")]
+    #[arg(long, value_name = "FILE")]
     capabilities: Option<PathBuf>,
     /// A capability without limits of money and calls, as 'TOOL SCOPE'; may be repeated
     #[arg(long = "capability", value_name = "TOOL SCOPE", value_parser = capability)]

@@ -26,6 +26,9 @@ use crate::keys::PublicKey;
 /// way that you trust (they have it from `atl federation key`), never from the network alone: whoever
 /// holds it says which CAs the domain has. Nothing is ever discovered by itself.
 ///
+/// A score is mapped by the steps (or as it is), then the offset, then the cap. Next: atl federation refresh,
+/// which fetches the bundle.
+///
 /// Example:
 ///   atl federation add agents.example.com --key MFkwEwYH... --offset -10 --minimum-score 50
 #[derive(Args)]

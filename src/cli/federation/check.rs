@@ -19,6 +19,9 @@ use crate::verify::federation::{Federated, Reason, Refused, judge};
 /// say that the certificate is logged and not revoked: that is a relying party's further work.
 ///
 /// It ends with 0 where the agent is taken and with 1 where it is not, with all the reasons.
+///
+/// Example (cert.pem as atl agent enroll writes it, and as an agent shows it in TLS):
+///   atl federation check --dir myca/federation cert.pem
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct CheckArgs {
@@ -40,7 +43,8 @@ pub fn run(args: &CheckArgs) -> Result<(), CliError> {
     let domain = TrustDomain::parse(name.trust_domain()).context(file)?;
     let pinned = args.dir.state().get(&domain)?;
     let Some(bundle) = &pinned.bundle else {
-        let nothing = format!("there is no bundle of {domain} yet: atl federation refresh {domain}");
+        let dir = args.dir.dir.display();
+        let nothing = format!("there is no bundle of {domain} yet: atl federation refresh {domain} --dir {dir}");
         return Err(CliError::new(nothing));
     };
     let (mapping, minimum) = (&pinned.pin.mapping, pinned.pin.minimum_score);

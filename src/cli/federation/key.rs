@@ -14,7 +14,11 @@ use crate::config::CaConfig;
 /// Print the public key that signs this CA's trust bundle, for the people of other domains to pin.
 ///
 /// Hand it to them by a way that they trust: a meeting, a signed letter.
+///
+/// Example:
+///   atl federation key --config myca/ca.toml
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct KeyArgs {
     /// The configuration that `atl ca init` wrote
     #[arg(long, value_name = "FILE")]

@@ -61,7 +61,13 @@ impl DirArgs {
 }
 
 /// End the federation with a domain: its pin and its cached bundle go away.
+///
+/// From then on no agent of the domain is taken. A server that keeps the directory fresh sees it by itself.
+///
+/// Example:
+///   atl federation remove --dir myca/federation agents.example.com
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct RemoveArgs {
     /// The trust domain
     #[arg(value_parser = domain)]

@@ -31,7 +31,12 @@ use crate::time::{Clock, SystemClock, UnixMillis};
 /// than the one at hand. Where there is none to take, the one at hand stays for as long as it holds.
 ///
 /// It ends with 0 where all is as before (or known for the first time), with 1 where CA certificates
-/// changed, and with 2 where a bundle could not be had.
+/// changed, and with 2 where a bundle could not be had. A CA does this by itself where `federation.dir` is
+/// set in its ca.toml.
+///
+/// Examples:
+///   atl federation refresh agents.example.com
+///   atl federation refresh --watch --dir myca/federation
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct RefreshArgs {

@@ -12,15 +12,23 @@ use crate::cli::output::{CliError, print_json, print_rows};
 use crate::cli::words;
 use crate::time::{Clock, SystemClock, UnixMillis};
 
-/// List the domains that are federated with.
+/// List the domains that are federated with, and how their bundles stand.
+///
+/// Example:
+///   atl federation list --dir myca/federation
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ListArgs {
     #[command(flatten)]
     dir: DirArgs,
 }
 
 /// Show a domain: its pin, its bundle, and what changed last.
+///
+/// Example:
+///   atl federation show --dir myca/federation agents.example.com
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ShowArgs {
     /// The trust domain
     #[arg(value_parser = domain)]

@@ -95,14 +95,21 @@ pub fn http_client(ca_file: Option<&Path>, identity: Option<Identity<'_>>) -> Re
         }
         builder = builder.tls_certs_only(trusted);
     }
+    let own = identity.map(|own| format!("{} and {}", own.certificate.display(), own.key.display()));
     if let Some(Identity { certificate, key }) = identity {
         let mut pem = Zeroizing::new(fs::read_to_string(key).context(key.display())?);
         pem.push('\n');
         pem.push_str(&fs::read_to_string(certificate).context(certificate.display())?);
-        let files = format!("{} and {}", certificate.display(), key.display());
-        builder = builder.identity(reqwest::Identity::from_pem(pem.as_bytes()).context(files)?);
+        let identity = reqwest::Identity::from_pem(pem.as_bytes());
+        builder = builder.identity(identity.context(own.as_deref().unwrap_or_default())?);
     }
-    builder.build().context("the HTTP client does not start")
+    builder.build().map_err(|error| match own {
+        // What reqwest says of these two is no more than that there is something.
+        Some(files) => {
+            CliError::new(format!("{files}: TLS does not start with them: is the certificate for that key?"))
+        }
+        None => CliError::new(format!("the HTTP client does not start: {error}")),
+    })
 }
 
 /// A call that failed, with what to look at where the answer does not say.
@@ -118,6 +125,9 @@ pub fn failed(error: ClientError) -> CliError {
         }
         ClientError::Status { .. } | ClientError::Unparsable { .. } | ClientError::BaseUrl { .. } => {
             "Is that a trust engine? --engine says where it is"
+        }
+        ClientError::Problem { status: 404, .. } => {
+            "What there is, with names and numbers: atl trust agents, incidents list, reviews list, reporters list"
         }
         ClientError::Problem { .. } | ClientError::TooLong { .. } => return CliError::new(error.to_string()),
     };

@@ -9,7 +9,14 @@ use crate::cli::output::{CliError, print_json};
 use crate::cli::{runtime, words};
 
 /// List the agents that the engine keeps accounts of, with their scores as they are now.
+///
+/// WAITING is what was reported and not given: withheld until a second reporter agrees, or held for
+/// `atl trust reviews`. An agent is here from the CA's first question about it on.
+///
+/// Example:
+///   atl trust agents --dir mytrust
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct AgentsArgs {
     #[command(flatten)]
     engine: EngineArgs,

@@ -12,8 +12,14 @@ use crate::cli::{runtime, words};
 /// Say why an agent's score is what it is: every row of the ledger about it, and what each came to.
 ///
 /// BALANCE is the sum of what was given, DECAY what time took of it, CAP the highest score to be had (peak
-/// less penalties), SCORE what was left behind the row. The last line is the present.
+/// less penalties), SCORE what was left behind the row. The last line is the present. Where GIVEN is less
+/// than ASKED, WHY says which rule held the rest back.
+///
+/// Examples:
+///   atl trust explain --dir mytrust agent://agents.example.com/payments/bot/7
+///   atl trust explain --engine https://trust.example.com --token reader-ca.token --json AGENT
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ExplainArgs {
     #[command(flatten)]
     engine: EngineArgs,

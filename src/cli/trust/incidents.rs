@@ -17,7 +17,13 @@ pub enum IncidentsCommand {
 }
 
 /// List the incidents that nobody has decided, oldest first.
+///
+/// Until somebody decides, an incident counts as a signal of 25 points down, within the caps.
+///
+/// Example:
+///   atl trust incidents list --dir mytrust
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ListArgs {
     #[command(flatten)]
     engine: EngineArgs,
@@ -27,14 +33,26 @@ pub struct ListArgs {
 }
 
 /// Confirm an incident: the agent's score is 0 from now on, whatever the caps say.
+///
+/// It is final. The CA hears of it within a second and revokes the agent, with all that it has handed on.
+/// Operators of the engine decide, and those of the CA (role "ca"), but no reporter.
+///
+/// Examples:
+///   atl trust incidents confirm --dir mytrust 17
+///   atl trust incidents confirm --engine https://trust.example.com --token alice.token 17
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ConfirmArgs {
     #[command(flatten)]
     decision: DecisionArgs,
 }
 
-/// Dismiss an incident: what it took is given back.
+/// Dismiss an incident: what it took is given back, its penalty with it. Decay goes on.
+///
+/// Example:
+///   atl trust incidents dismiss --dir mytrust 17
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct DismissArgs {
     #[command(flatten)]
     decision: DecisionArgs,

@@ -14,7 +14,12 @@ use crate::cli::runtime;
 ///
 /// A CA lowers a base by what it finds, and never raises one: that is for a person, who says why. A rise of
 /// more than 20 points in a day waits for another operator (`atl trust reviews`).
+///
+/// Example:
+///   atl trust rebase --dir mytrust --base 65 --reason 'build reviewed, ticket 4711' \
+///     agent://agents.example.com/payments/bot/7
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct RebaseArgs {
     #[command(flatten)]
     engine: EngineArgs,

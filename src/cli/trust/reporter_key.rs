@@ -20,7 +20,7 @@ use crate::trust::service::ReporterId;
 ///
 /// The key signs signals, and is the client's key of the TLS connections that they go over: NAME-key.pem,
 /// which stays with the relying party, and NAME.pem. The operator of the engine registers the public key
-/// under [[reporters]].
+/// under [[reporters]] and starts the engine anew. Next: atl trust report.
 ///
 /// Example:
 ///   atl trust reporter-key --name shop.example >> mytrust/trust.toml

@@ -15,7 +15,14 @@ pub enum ReportersCommand {
 }
 
 /// List the reporters that were heard of, with the flags of those that are unlike the others.
+///
+/// A flagged reporter's positive signals wait for `atl trust reviews`; its negative ones count. Reporters
+/// are registered in trust.toml: atl trust reporter-key.
+///
+/// Example:
+///   atl trust reporters list --dir mytrust
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ListArgs {
     #[command(flatten)]
     engine: EngineArgs,
@@ -25,7 +32,13 @@ pub struct ListArgs {
 }
 
 /// Lift a reporter's flag: its positive signals count again, and it is measured anew.
+///
+/// What was held stays held: decide it with atl trust reviews.
+///
+/// Example:
+///   atl trust reporters clear --dir mytrust shop.example
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ClearArgs {
     #[command(flatten)]
     engine: EngineArgs,

@@ -17,8 +17,12 @@ pub enum ReviewsCommand {
     Deny(DenyArgs),
 }
 
-/// List what is held and not decided, oldest first.
+/// List what is held and not decided, oldest first: rises beyond the limit, and praise by flagged reporters.
+///
+/// Example:
+///   atl trust reviews list --dir mytrust
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ListArgs {
     #[command(flatten)]
     engine: EngineArgs,
@@ -28,14 +32,24 @@ pub struct ListArgs {
 }
 
 /// Apply what a review holds. Whoever changed a base does not approve what that held.
+///
+/// Look first why the score would rise: atl trust explain.
+///
+/// Example:
+///   atl trust reviews approve --dir mytrust 4
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ApproveArgs {
     #[command(flatten)]
     decision: DecisionArgs,
 }
 
 /// Drop what a review holds.
+///
+/// Example:
+///   atl trust reviews deny --dir mytrust 4
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct DenyArgs {
     #[command(flatten)]
     decision: DecisionArgs,

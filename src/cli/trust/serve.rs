@@ -43,8 +43,12 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 ///
 /// Reporters are known by the key of their TLS client certificate, the CA and operators by a token. It
 /// stops by itself, with the reason, when a write fails; and it does not start on a database that is older
-/// than what it had come to.
+/// than what it had come to. Reporters, readers and operators are read at the start.
+///
+/// Example:
+///   atl trust serve --config mytrust/trust.toml
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct ServeArgs {
     /// The configuration that `atl trust init` wrote
     #[arg(long, value_name = "FILE")]

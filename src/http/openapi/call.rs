@@ -28,7 +28,8 @@ pub(super) struct Call {
     tag: &'static str,
     about: &'static str,
     parameters: Vec<Parameter>,
-    body: Option<&'static str>,
+    /// The media type of the request's body, and what it is.
+    body: Option<(&'static str, RefOr<Schema>)>,
     /// Status, and what it means.
     answers: Vec<(u16, &'static str)>,
     /// What an answer may be; nothing where it has no body.
@@ -73,7 +74,13 @@ impl Call {
 
     /// With this JSON in the request.
     pub(super) fn takes(mut self, schema: &'static str) -> Self {
-        self.body = Some(schema);
+        self.body = Some((JSON, reference(schema).into()));
+        self
+    }
+
+    /// With a file of this type in the request.
+    pub(super) fn takes_file(mut self, media: &'static str) -> Self {
+        self.body = Some((media, Object::with_type(Type::String).into()));
         self
     }
 
@@ -176,9 +183,9 @@ impl Call {
         for (status, tokens) in by_status(&self.refusals) {
             responses = responses.response(status.to_string(), refusal(status, &tokens));
         }
-        let body = self.body.map(|schema| {
-            let content = Content::new(Some(reference(schema)));
-            RequestBody::builder().content(JSON, content).required(Some(Required::True)).build()
+        let body = self.body.map(|(media, schema)| {
+            let content = Content::new(Some(schema));
+            RequestBody::builder().content(media, content).required(Some(Required::True)).build()
         });
         let shown = self.credentials.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
         let shown = (!self.credentials.is_empty()).then(|| shown.collect::<Vec<_>>());

@@ -11,6 +11,7 @@ use crate::http::wellknown::HOLDS_TEXT;
 pub(super) const TAGS: &[(&str, &str)] = &[
     ("agents", "For agents that want a certificate."),
     ("read", "For everybody."),
+    ("revocation", "For relying parties: what is revoked."),
     ("federation", "For other trust domains."),
     ("operators", "For the CA's operators."),
     ("operate", "For whoever runs the CA."),
@@ -36,6 +37,7 @@ pub(super) fn all() -> Vec<Call> {
     calls.extend(tokens());
     calls.extend(requests());
     calls.extend(records());
+    calls.extend(super::status::calls());
     calls.extend(federation());
     calls.extend(operating("Whether the CA could issue a certificate now, part by part."));
     calls

@@ -3,6 +3,7 @@
 mod authority;
 mod calls;
 mod schemas;
+mod status;
 
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -11,7 +12,8 @@ use super::Api;
 
 const ABOUT: &str = "A certification authority for AI agents. An agent enrols with a token and a PKCS#10 request and \
 gets, in the same answer where policy allows it, a short-lived certificate with the signed timestamps (SATs) of \
-transparency logs in it; it renews over mutual TLS with the certificate that it has.\n\n\
+transparency logs in it; it renews over mutual TLS with the certificate that it has, hands a part of its rights on the \
+same way, and loses them when it is revoked. What is revoked is told by OCSP and in lists, over plain HTTP too.\n\n\
 Times are milliseconds since the Unix epoch, unless a name ends in `_seconds`. Octets are base64 with padding \
 (RFC 4648 section 4), hashes, names and serial numbers lower-case hex. A request for a certificate has the states of \
 an ACME order (RFC 8555 section 7.1.6).\n\n\
