@@ -56,8 +56,8 @@ pub(super) fn restore(
     if state.revocation(&revocation.serial).is_some() {
         return (Vec::new(), None);
     }
-    let known = state.certificate(&revocation.serial).map(|certificate| certificate.agent.clone());
-    let agent = known.as_ref().and_then(|uri| state.agent(uri)).filter(|agent| agent.revoked.is_none());
+    let known = state.certificate(&revocation.serial);
+    let agent = known.and_then(|known| state.agent(&known.agent)).filter(|agent| agent.revoked.is_none());
     let mut more = agent.map_or_else(Vec::new, |agent| {
         let comment = "the last published list of revocations has one of its certificates";
         cascade(state, &agent.uri, revocation.reason, comment, now)
@@ -66,7 +66,16 @@ pub(super) fn restore(
     if let Some(Event::AgentRevoked { certificates, .. }) = more.first_mut() {
         certificates.retain(|certificate| certificate.serial != revocation.serial);
     }
-    let revocation = RevocationRecord { agent: known.or_else(|| revocation.agent.clone()), ..revocation.clone() };
+    // The certificate names the shard of its own signature, which no list knows: there it has to be listed.
+    let revocation = known.map_or_else(
+        || revocation.clone(),
+        |known| RevocationRecord {
+            agent: Some(known.agent.clone()),
+            signed_at: known.signed_at,
+            not_after: known.not_after,
+            ..revocation.clone()
+        },
+    );
     more.insert(0, Event::RevocationRestored { revocation });
     (more, None)
 }

@@ -2,6 +2,7 @@
 
 use super::Command;
 use crate::ca::delegation;
+use crate::ca::policy::Policy;
 use crate::ca::ports::Key;
 use crate::ca::request::{Credential, RequestId};
 use crate::ca::revocation::{self, Tree};
@@ -12,7 +13,7 @@ use crate::ca::token::TokenUse;
 impl Command {
     /// What must be loaded to decide this. What is loaded may call for more, so this is to be asked
     /// again until nothing is missing.
-    pub fn needs(&self, state: &State) -> Vec<Key> {
+    pub fn needs(&self, state: &State, policy: &Policy) -> Vec<Key> {
         let keys = match self {
             Self::MintToken { secret, .. } => vec![Key::Token(secret.id)],
             Self::WithdrawToken { token, .. } => vec![Key::Token(*token)],
@@ -57,9 +58,13 @@ impl Command {
                 keys.extend(certificate.into_iter().flat_map(|found| Tree::below(state, &found.agent).missing));
                 keys
             }
+            // Only a fall that revokes takes anybody along: no other change is worth looking at all below.
+            Self::FollowScore { agent, score, .. } if *score < policy.trust.revoke_below => {
+                Tree::below(state, agent).missing
+            }
             Self::FollowScore { agent, .. } => {
                 let current = state.agent(agent).map(|found| Key::Certificate(found.current));
-                Tree::below(state, agent).missing.into_iter().chain(current).collect()
+                [Key::Agent(agent.clone())].into_iter().chain(current).collect()
             }
         };
         keys.into_iter().filter(|key| !state.knows(key)).collect()

@@ -183,7 +183,7 @@ impl Writer {
     /// Takes all that the command needs into the state.
     fn load(&self, command: &Command, state: &mut State) -> Result<(), StoreError> {
         loop {
-            let keys = command.needs(state);
+            let keys = command.needs(state, &self.policy);
             if keys.is_empty() {
                 return Ok(());
             }

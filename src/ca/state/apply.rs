@@ -194,7 +194,7 @@ impl State {
         let left = earlier.and_then(|agent| agent.parent.clone());
         let agent = match earlier {
             None => first(certificate),
-            Some(earlier) => next(earlier, certificate, at),
+            Some(earlier) => next(earlier, certificate, self.request(&certificate.request), at),
         };
         self.put(Entity::Agent(Agent { parent: parent.clone(), ..agent }));
         if left != parent {
@@ -225,7 +225,7 @@ fn first(certificate: &CertificateRecord) -> Agent {
 }
 
 /// An agent with one certificate more.
-fn next(earlier: &Agent, certificate: &CertificateRecord, at: UnixMillis) -> Agent {
+fn next(earlier: &Agent, certificate: &CertificateRecord, answered: Option<&Request>, at: UnixMillis) -> Agent {
     let mut agent = Agent {
         certificates: earlier.certificates.saturating_add(1),
         peak_score: earlier.peak_score.max(certificate.score),
@@ -240,7 +240,8 @@ fn next(earlier: &Agent, certificate: &CertificateRecord, at: UnixMillis) -> Age
     // One of an earlier enrolment, finished late, does not take the new one's place.
     if agent.enrolment == certificate.enrolment {
         (agent.current, agent.current_not_after) = (certificate.serial, certificate.not_after);
-        agent.reissue = None;
+        // A score that moved behind the request is not in what answers it.
+        agent.reissue = agent.reissue.filter(|wanted| answered.is_some_and(|asked| asked.received_at < wanted.at));
     }
     agent
 }

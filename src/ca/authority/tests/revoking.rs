@@ -192,6 +192,32 @@ fn a_score_that_fell_too_far_revokes() {
 }
 
 #[test]
+fn a_score_that_does_not_revoke_needs_nobody_below() {
+    let (ca, mut state) = (family(), State::default());
+    let needs = |state: &State, score| follow(2, score).needs(state, &ca.policy);
+    assert_eq!(needs(&state, 20), [Key::Agent(uri(&name(2)))]);
+    state.insert(Key::Agent(uri(&name(2))), Some(Entity::Agent(ca.agent(&name(2)).clone())));
+    assert_eq!(needs(&state, 20), [Key::Certificate(serial(2))]);
+    assert_eq!(needs(&state, 19), [Key::Children(uri(&name(2)))]);
+}
+
+#[test]
+fn a_score_that_moves_while_a_renewal_is_under_way_is_not_forgotten() {
+    let mut ca = Ca::with_root();
+    let renewal = ca.renew(1, 2, &root(tools(8)));
+    ca.accepted(&renewal);
+    ca.now = ca.now.saturating_add(1);
+    assert_eq!(ca.run(&follow(1, 30)), "reissue_wanted");
+    // What is issued now still says what the score was before.
+    ca.certified(2);
+    assert_eq!(ca.agent(ROOT).reissue.map(|reissue| reissue.score.get()), Some(30));
+    let renewal = ca.renew(2, 3, &root(tools(8)));
+    ca.accepted(&renewal);
+    ca.certified(3);
+    assert_eq!(ca.agent(ROOT).reissue, None);
+}
+
+#[test]
 fn a_score_that_moved_wants_a_new_certificate_once() {
     let mut ca = Ca::with_root();
     // The certificate says 45.
@@ -220,8 +246,9 @@ fn a_list_remembers_what_a_database_forgot() {
         agent: None,
         at: NOW.saturating_sub(5),
         reason: Why::KeyCompromise,
-        signed_at: NOW,
-        not_after: NOW.saturating_add(HOUR),
+        // A list says neither, so these are no more than guesses.
+        signed_at: NOW.saturating_add(7 * HOUR),
+        not_after: NOW.saturating_add(99 * HOUR),
     };
     let restore = |n| Command::RestoreRevocation { revocation: Box::new(listed(n)) };
     // Of nobody that is known.
@@ -234,6 +261,9 @@ fn a_list_remembers_what_a_database_forgot() {
         ca.revocation(&serial(5)).map(|found| (found.at, found.agent.clone())),
         Some((listed(5).at, Some(uri(&name(5)))))
     );
+    // It is listed where the certificate says: in the shard of its signature.
+    let (found, record) = (ca.revocation(&serial(5)).unwrap(), ca.record(5));
+    assert_eq!((found.signed_at, found.not_after), (record.signed_at, record.not_after));
     assert!(ca.revocation(&serial(6)).is_some() && ca.agent(&name(5)).live.is_empty());
     assert_eq!(ca.run(&restore(5)), "-");
     let (_, replayed) = ca.replay();
@@ -329,7 +359,7 @@ fn ten_thousand_are_revoked_in_one_decision() {
     let (mut state, command) = (State::default(), revoke(crowd[0].uri.as_str()));
     let (mut rounds, watch) = (0, crate::time::Stopwatch::start());
     loop {
-        let missing = command.needs(&state);
+        let missing = command.needs(&state, &policy());
         if missing.is_empty() {
             break;
         }

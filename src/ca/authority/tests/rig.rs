@@ -133,7 +133,7 @@ impl Ca {
     pub(super) fn decide(&mut self, command: &Command) -> Decision {
         let mut state = State::default();
         for round in 0.. {
-            let missing = command.needs(&state);
+            let missing = command.needs(&state, &self.policy);
             if missing.is_empty() {
                 break;
             }
