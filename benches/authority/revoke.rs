@@ -125,7 +125,7 @@ fn steps(world: &World, root: Serial) -> Vec<(&'static str, Duration)> {
     };
     let [mut find, mut load, mut insert] = [Duration::ZERO; 3];
     loop {
-        let keys = command.needs(&state);
+        let keys = command.needs(&state, &policy);
         find += lap();
         if keys.is_empty() {
             break;

@@ -77,6 +77,7 @@ impl World {
             kept_head: Some(Arc::new(JournalFile::beside(&data))),
             kept_list: Some(Arc::new(CrlFile::beside(&data))),
             ca,
+            former_issuers: Vec::new(),
             policy: open_policy(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
