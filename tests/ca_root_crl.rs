@@ -15,6 +15,8 @@ const STATUS: &str = "http://status.bank.example.com";
 const REVOKE: [&str; 8] =
     ["ca", "root", "revoke-intermediate", "--dir", "ca", "--reason", "keyCompromise", "--comment=ticket 4711"];
 
+const CAPABILITY: [&str; 2] = ["--capability", "https://api.bank.example.com read"];
+
 fn rig() -> CaRig {
     let options = CaOptions { status_url: Some(STATUS), name_constraint: false, logs: 1, ..CaOptions::default() };
     CaRig::new(options, |config| config.status.listen = Some("127.0.0.1:0".parse().unwrap()))
@@ -65,7 +67,7 @@ fn verified(rig: &CaRig) -> (bool, String) {
 fn an_intermediate_is_taken_back_and_another_one_takes_its_place() {
     let mut rig = rig();
     fs::copy(rig.path("ca/intermediate.pem"), rig.path("intermediate.pem")).unwrap();
-    good(rig.enroll("payments/bot/1", "a", &[]));
+    good(rig.enroll("payments/bot/1", "a", &CAPABILITY));
     let (believed, said) = verified(&rig);
     assert!(believed, "{said}");
     let empty = fs::read(rig.path("ca/root.crl")).unwrap();
@@ -88,7 +90,7 @@ fn an_intermediate_is_taken_back_and_another_one_takes_its_place() {
     assert_eq!((&shown["number"], &shown["revoked"][0]["reason"]), (&2.into(), &"keyCompromise".into()));
 
     // Nothing is issued any more, whatever becomes of the file; lists go on.
-    let refused = rig.enroll("payments/bot/2", "b", &[]);
+    let refused = rig.enroll("payments/bot/2", "b", &CAPABILITY);
     assert!(!refused.status.success() && ca_process::said(&refused).contains("was revoked at"), "{refused:?}");
     let renewed = rig.atl(["agent", "renew", "--dir", "a"]);
     assert!(!renewed.status.success());
@@ -115,7 +117,7 @@ fn an_intermediate_is_taken_back_and_another_one_takes_its_place() {
     rig.ca.stop(Signal::TERM);
     rig.ca.start();
     let token = rig.token("payments/bot/1", &["--replaces"]);
-    good(rig.enroll_with(&token, "payments/bot/1", "again", &[]));
+    good(rig.enroll_with(&token, "payments/bot/1", "again", &CAPABILITY));
     fs::remove_dir_all(rig.path("a")).unwrap();
     fs::rename(rig.path("again"), rig.path("a")).unwrap();
     fs::copy(rig.path("ca/intermediate.pem"), rig.path("intermediate.pem")).unwrap();

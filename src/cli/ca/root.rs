@@ -120,9 +120,8 @@ fn sign(args: &SignArgs) -> Result<(), CliError> {
     let request = SigningRequest::from_pem(&request).context(args.csr.display())?;
     let key = request.public_key();
     let now = SystemClock.now();
-    let list = args.root_certificate.with_file_name("root.crl");
-    let list = ListFiles::beside(&list).read(&read_certificate(&args.root_certificate)?)?;
     let root = Root::read(&args.root_certificate, &args.root_dir, &args.passphrase, now)?;
+    let list = ListFiles::beside(&args.root_certificate.with_file_name("root.crl")).read(root.certificate())?;
     let wanted = Intermediate {
         key,
         subject: new_name(&config.organization, key)?,

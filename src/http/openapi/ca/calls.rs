@@ -158,7 +158,7 @@ fn requests() -> Vec<Call> {
             "approveRequest",
             "Approve a request that waits. Its certificate is issued at once, or as soon as logs allow it.",
         )
-        .refuses([Token::LogsUnavailable, Token::TrustUnavailable]),
+        .refuses([Token::LogsUnavailable, Token::TrustUnavailable, Token::IssuerRevoked]),
         decide("/ca/v1/requests/{id}/deny", "denyRequest", "Deny a request that is not answered yet.")
             .takes("DenyRequest")
             .refuses(BODY),
