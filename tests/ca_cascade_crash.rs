@@ -1,7 +1,7 @@
 //! `kill -9` of the CA while it takes back the authority of some two hundred agents at once: all of it happened or
 //! nothing, and who was told that it happened was told the truth.
 #![cfg(feature = "server")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
 #[path = "common/ca_rig.rs"]

@@ -1,7 +1,7 @@
 //! Authority handed on and taken back, through the real binary: A delegates to B and B to C, and what becomes of
 //! all three.
 #![cfg(feature = "server")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::disallowed_methods, reason = "deadlines of tests")]
 
 #[path = "common/ca_rig.rs"]

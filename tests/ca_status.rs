@@ -1,7 +1,7 @@
 //! Revocation as others see it: OpenSSL asks over HTTP and reads the lists, servers staple, and many at once work
 //! against a revocation while it happens.
 #![cfg(feature = "server")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::disallowed_methods, reason = "deadlines of tests")]
 
 #[path = "common/ca_rig.rs"]
