@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::common::ca::threads;
+use crate::common::ca::{processor, threads};
 
 /// Requests, one after the other and then from the first again.
 #[derive(Clone)]
@@ -41,18 +41,17 @@ impl Load {
     /// Sends them over so many connections until the time is over; each connection waits `pause` between an
     /// answer and its next request.
     pub async fn run(&self, address: SocketAddr, connections: usize, time: Duration, pause: Duration) -> Outcome {
-        let (load, before) = (self.clone(), threads());
+        let (load, before) = (self.clone(), processor());
         let asking = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let outcome = runtime.block_on(load.ask(address, connections, time, pause));
-            (outcome, threads())
+            (outcome, threads().remove(THREAD).unwrap(), processor())
         });
         let asking = asking.unwrap();
-        let ((took, mut latencies), after) = tokio::task::spawn_blocking(|| asking.join().unwrap()).await.unwrap();
+        let asked = tokio::task::spawn_blocking(|| asking.join().unwrap()).await.unwrap();
+        let ((took, mut latencies), client, after) = asked;
         latencies.sort_unstable();
-        let used = |name: &String, used: &Duration| used.saturating_sub(before.get(name).copied().unwrap_or_default());
-        let client = after.get(THREAD).copied().unwrap_or_default();
-        let server = after.iter().filter(|(name, _)| *name != THREAD).map(|(name, spent)| used(name, spent)).sum();
+        let server = after.saturating_sub(before + client);
         Outcome { took, latencies, server, client }
     }
 

@@ -210,7 +210,7 @@ async fn grow(world: &Arc<World>, shape: &Shape, first: usize) -> Vec<Serial> {
     let mut tree = vec![root.serial];
     let mut certificates = vec![root.chain[0].clone()];
     let depths = shape.depths();
-    for depth in 1..=MAX_DEPTH {
+    for (depth, validity) in VALIDITY.into_iter().enumerate().skip(1) {
         let level = depths.partition_point(|found| *found < depth)..depths.partition_point(|found| *found <= depth);
         let (next, begins) = (Arc::new(AtomicUsize::new(level.start)), level.start);
         let parents: Arc<[(usize, Vec<u8>)]> =
@@ -221,7 +221,7 @@ async fn grow(world: &Arc<World>, shape: &Shape, first: usize) -> Vec<Serial> {
             growing.spawn(async move {
                 let mut grown = Vec::new();
                 while let Some((n, parent)) = parents.get(next.fetch_add(1, Relaxed) - begins) {
-                    grown.push((*n, delegate(&world, parent, first + n, VALIDITY[depth]).await));
+                    grown.push((*n, delegate(&world, parent, first + n, validity).await));
                 }
                 grown
             });
