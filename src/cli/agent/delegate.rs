@@ -42,7 +42,8 @@ const AGAIN: &str = "The child's key and the request are kept: the same command 
 ///   atl agent delegate --dir teller7 --child-dir clerk2 --agent agent://bank.example.com/retail/clerk/2 \
 ///     --capabilities clerk.json --max-depth 0 --max-spend 10000 --validity 30m
 #[derive(Args)]
-#[command(verbatim_doc_comment, group = ArgGroup::new("rights").args(["capabilities", "capability"]).required(true).multiple(true))]
+#[command(verbatim_doc_comment)]
+#[command(group = ArgGroup::new("rights").args(["capabilities", "capability"]).required(true).multiple(true))]
 pub struct DelegateArgs {
     /// The directory of the agent that hands on, from atl agent enroll or delegate
     #[arg(long)]
