@@ -38,7 +38,8 @@ impl Story<'_> {
         let a = Member::of('A', role.dir(self.home), &enrolled.generation)?;
         introduce(&a)?;
         println!(
-            "   A is another shopper, of the same build. It makes B its child, and at first wants more for B than it\n   has itself. The CA refuses:"
+            "   A is another shopper, of the same build. It makes B its child, and at first wants more for B than it\n   \
+             has itself. The CA refuses:"
         );
         refused(a.delegate(self.home, 'B', TOO_MUCH, &[]).await)?;
         println!(
