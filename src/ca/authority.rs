@@ -20,7 +20,7 @@ use crate::time::UnixMillis;
 /// So many applications with one credential are refused and recorded; who is wrong more often hears that
 /// alone, so that nobody fills the journal with what leads to nothing. An agent that asks until its
 /// certificate ends stays below.
-const MAX_REFUSED: u16 = 100;
+pub(super) const MAX_REFUSED: u16 = 100;
 
 /// Why a command does not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -67,7 +67,8 @@ pub struct Held {
 pub struct Provisional {
     /// What was applied: it counts as a penalty.
     pub applied: HalfPoints,
-    /// What the balance really changed by, as it stays in its range.
+    /// What the balance really changed by, as it stays in its range, less what could not be taken since because
+    /// this was gone: what is given back where it is dismissed.
     pub moved: HalfPoints,
     /// The day that the penalty is counted on, in days since 1970.
     pub day: u64,
@@ -278,6 +279,9 @@ impl Account {
     fn move_by(&mut self, applied: HalfPoints, signal: u64, at: UnixMillis) {
         let moved = self.shift(applied);
         let mut day = day_of(at);
+        if applied < HalfPoints::ZERO && !self.incidents.contains_key(&signal) {
+            self.owe(moved.minus(applied));
+        }
         if let Some(incident) = self.incidents.get_mut(&signal) {
             incident.applied = incident.applied.plus(applied);
             incident.moved = incident.moved.plus(moved);
@@ -286,6 +290,16 @@ impl Account {
         if applied < HalfPoints::ZERO {
             let penalty = self.penalties.entry(day).or_default();
             *penalty = penalty.plus(applied.size());
+        }
+    }
+
+    /// What should have lowered the balance and found nothing there is taken from what open incidents may give
+    /// back, the oldest first: had they not been, there would have been enough to take it from.
+    fn owe(&mut self, owed: HalfPoints) {
+        let mut owed = owed.max(HalfPoints::ZERO);
+        for incident in self.incidents.values_mut() {
+            let taken = owed.min(incident.moved.size());
+            (incident.moved, owed) = (incident.moved.plus(taken), owed.minus(taken));
         }
     }
 
@@ -300,9 +314,10 @@ impl Account {
         self.base = self.base.plus(by).clamped();
         self.peak = self.peak.plus(by).clamped();
         let peak = self.peak;
-        self.shift(by);
+        let moved = self.shift(by);
         if by < HalfPoints::ZERO {
             self.peak = peak;
+            self.owe(moved.minus(by));
         }
     }
 

@@ -206,6 +206,10 @@ impl Signal {
     /// # Errors
     /// [`SignalFault::Payload`] and [`SignalFault::Range`].
     pub fn read(payload: &[u8]) -> Result<Self, SignalFault> {
+        // A derived struct would take an array of its members as well.
+        if payload.trim_ascii_start().first() != Some(&b'{') {
+            return Err(SignalFault::Payload("it is no JSON object".into()));
+        }
         let signal: Self = serde_json::from_slice(payload).map_err(|e| SignalFault::Payload(e.to_string()))?;
         if let Some(detail) = signal.detail.as_ref().filter(|detail| detail.len() > MAX_DETAIL) {
             let what = format!("`detail` has at most {MAX_DETAIL} octets, not {}", detail.len());

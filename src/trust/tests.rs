@@ -294,10 +294,11 @@ fn swings_make_a_score_decay_faster_for_a_day() {
     let before = world.score(1);
     world.wait(HOUR);
     assert_eq!(world.score(1), before.minus(half(8)));
-    world.wait(23 * HOUR);
-    let before = world.account(1).decay_at(world.now).half_points();
-    world.wait(0);
-    assert!(before >= half(0));
+    // So it goes on for the rest of the day, as far as there is anything to lose, and then as before.
+    let mut fast = world.account(1).clone();
+    (fast.balance, fast.peak) = (half(1_000), half(200));
+    let lost = |hours| fast.decay_at(NOW.saturating_add(hours * HOUR)).half_points();
+    assert_eq!([1, 23, 24, 25, 26].map(lost), [8, 184, 192, 196, 200].map(half));
     world.check();
 }
 
@@ -365,6 +366,10 @@ fn rows_that_cannot_be_are_found() {
 fn a_payload_has_its_members_once_and_no_others() {
     let text = serde_json::to_string(&signal(agent(1), Success, Some(2), 7, NOW)).unwrap();
     assert!(super::signal::Signal::read(text.as_bytes()).is_ok());
+    let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let names = ["aud", "agent", "kind", "half_points", "observed_at", "issued_at", "id", "detail"];
+    let array = serde_json::to_vec(&names.map(|name| object.get(name))).unwrap();
+    assert!(super::signal::Signal::read(&array).is_err(), "members without their names");
     let cases = [
         text.replacen('{', "{\"more\":1,", 1),
         text.replacen('{', "{\"kind\":\"success\",", 1),
@@ -381,5 +386,39 @@ fn a_payload_has_its_members_once_and_no_others() {
         assert_ne!(case, text);
         let fault = super::signal::Signal::read(case.as_bytes()).unwrap_err();
         assert_eq!(fault.token(), "badSignal", "{case}");
+    }
+}
+
+#[test]
+fn dismissing_an_incident_never_leaves_more_than_there_would_be_without_it() {
+    let lost: fn(&mut World) = |world| {
+        world.assess(1, 0);
+    };
+    let broke: fn(&mut World) = |world| {
+        world.moved(1, 1, PolicyViolation, -20);
+        world.moved(2, 1, PolicyViolation, -20);
+    };
+    for meanwhile in [lost, broke] {
+        let score = |incident: bool| {
+            let mut world = World::new(3);
+            world.assess(1, 30);
+            if incident {
+                world.moved(3, 1, SecurityIncident, 0);
+            }
+            world.moved(2, 1, Failure, -2);
+            let row = world.account(1).incidents.keys().next().copied();
+            meanwhile(&mut world);
+            if let Some(incident) = row {
+                let by = operator("eve", Role::Engine);
+                world.tell(&Command::of(&by, Action::Dismiss { incident })).unwrap();
+            }
+            // What is earned from here on must not lift it either.
+            for _ in 0..5 {
+                world.moved(3, 1, Success, 4);
+            }
+            world.check();
+            world.score(1)
+        };
+        assert_eq!(score(true), score(false));
     }
 }

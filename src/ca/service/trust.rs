@@ -16,7 +16,7 @@ use super::{CaError, Check};
 use crate::apki::AgentUri;
 use crate::apki::trust_score::Score;
 use crate::ca::application::Application;
-use crate::ca::authority::Refusal;
+use crate::ca::authority::{MAX_REFUSED, Refusal};
 use crate::ca::command::Command;
 use crate::ca::enrolment;
 use crate::ca::ports::{EngineScore, Entity, Key, ScoreChange, TrustScores};
@@ -53,6 +53,8 @@ impl Core {
         let good = match self.load(Key::Token(secret.id)).await? {
             Some(Entity::Token(token)) => {
                 token.used == TokenUse::Unused
+                    && self.clock.now() < token.expires_at
+                    && token.refused < MAX_REFUSED
                     && token.secret_hash == secret.secret_hash()
                     && token.scope.agents.matches(&application.agent)
             }
@@ -93,20 +95,27 @@ impl Core {
         if !near || known.is_some_and(|known| known.parent.as_ref() != Some(parent)) {
             return Ok((None, None));
         }
-        // The parent's evidence, not the score in its certificate: that one is what is left of it, and less evidence
-        // than before would lower the account by as much once more.
-        let of_parent = self.assessed(&self.find(record.request).await?.application).await?;
+        // By its evidence, as at its renewal: the score in its certificate has its behaviour in it, which an engine
+        // would take for evidence lost, and count twice.
+        let asked = self.find(record.request).await?;
+        let of_parent = self.assessed(&asked.application).await?;
         Ok((self.assessed(application).await?, of_parent))
     }
 
-    /// The certificate with this number, if it is the one that was shown, and has not ended.
+    /// The certificate with this number, if it is the one that was shown, and its agent may act with it: an engine
+    /// lowers the score of an agent by what is said to be its evidence, so whoever has a key that was revoked or
+    /// replaced has no say.
     async fn held(&self, serial: Serial, fingerprint: [u8; 32]) -> Result<Option<CertificateRecord>, CaError> {
         let found = match self.load(Key::Certificate(serial)).await? {
             Some(Entity::Certificate(record)) => record,
             _ => return Ok(None),
         };
         let shown = found.issued().is_some_and(|issued| issued.fingerprint == fingerprint);
-        Ok(Some(found).filter(|found| shown && self.clock.now() <= found.not_after))
+        let lasts = self.clock.now() <= found.not_after && found.refused < MAX_REFUSED;
+        let agent = self.agent(&found.agent).await?;
+        let stands = agent.is_some_and(|agent| agent.revoked.is_none() && agent.enrolment == found.enrolment);
+        let revoked = self.load(Key::Revocation(serial)).await?.is_some();
+        Ok(Some(found).filter(|_| shown && lasts && stands && !revoked))
     }
 
     async fn assessed(&self, application: &Application) -> Result<Option<EngineScore>, CaError> {
@@ -262,12 +271,16 @@ impl Follower {
 }
 
 impl Core {
-    /// Whether the agent has a certificate that states more than this.
+    /// Whether the agent has a certificate that states more than this, or none may stand at all.
     async fn is_less_than_stated(&self, change: &ScoreChange) -> Result<bool, CaError> {
         let Some(agent) = self.agent(&change.agent).await? else { return Ok(false) };
-        if agent.revoked.is_some() || agent.current_not_after < self.clock.now() {
+        let now = self.clock.now();
+        if agent.revoked.is_some() || !agent.is_live(now) {
             return Ok(false);
         }
-        Ok(self.certificate(agent.current).await?.score > change.score)
+        if change.score < self.policy.trust.revoke_below {
+            return Ok(true);
+        }
+        Ok(agent.current_not_after >= now && self.certificate(agent.current).await?.score > change.score)
     }
 }

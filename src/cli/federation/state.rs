@@ -168,7 +168,15 @@ impl State {
         let file = self.file(&pin.domain);
         let staged = Staged::write(&file, 0o644, &text(pin)?)?;
         match self.read(&pin.domain)? {
-            Some(now) if now.pin.key == pin.key => staged.commit(),
+            Some(now) if now.pin.key == pin.key => {
+                // Of two that refresh at once, the slower one must not put an older bundle back.
+                let put_back = match (&Pinned::new(pin.clone())?.bundle, &now.bundle) {
+                    (Some(bundle), Some(known)) => bundle.may_follow(known).err().map(|error| error.to_string()),
+                    (None, Some(_)) => Some("a bundle came meanwhile".to_owned()),
+                    _ => None,
+                };
+                put_back.map_or_else(|| staged.commit(), |why| Err(CliError::new(why)))
+            }
             _ => Err(CliError::new(format!("{} was removed or pinned anew meanwhile", pin.domain))),
         }
     }
@@ -311,6 +319,10 @@ pub(super) mod tests {
         assert!(state.get(&domain).unwrap().bundle.is_some());
         state.replace(&Pin { refresh_seconds: 60, ..pin.clone() }).unwrap();
         assert_eq!(state.get(&domain).unwrap().pin.refresh_seconds, 60);
+        // Somebody else was faster, and has a newer one.
+        let older = fetched(&publisher("bank.example.com", 9), NOW.saturating_sub(1000));
+        let slower = Pin { cached: self::pin(Some(older)).cached, ..pin.clone() };
+        assert!(state.replace(&slower).unwrap_err().to_string().contains("older than the one at hand"));
         let other_key = Pin { key: B64(key(8).public_key().spki_der().to_vec()), cached: None, ..pin.clone() };
         assert!(state.replace(&other_key).unwrap_err().to_string().contains("pinned anew"));
         let file = state.file(&domain);

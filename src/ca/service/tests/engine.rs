@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::apki::AgentUri;
+use crate::apki::status::RevocationReason;
+use crate::ca::application::DelegationTerms;
 use crate::ca::ports::{Answer, EngineError, EngineScore, ScoreChange, ScoreChanges, TrustScores};
 
 /// An engine with these scores and this ledger.
@@ -150,17 +152,44 @@ async fn what_fell_while_the_ca_was_down_is_revoked_at_its_start() {
 }
 
 #[tokio::test]
-async fn who_hands_on_has_lost_no_evidence() {
+async fn who_may_not_act_has_no_say_in_what_the_evidence_is_worth() {
+    let (world, engine) = (World::new(), Arc::new(FakeEngine::default()));
+    let service = with(&world, &engine);
+    // A token that has expired.
+    let (token, _) = service.mint_token("olga", scope(), 600_000).await.unwrap();
+    world.clock.advance(600_000);
+    assert!(service.enrol(token, form(1), SOURCE).await.is_err());
+    assert!(engine.asked.lock().is_empty());
+    // A certificate that was revoked: its agent, enrolled anew, would pay for what the thief says of its build.
+    let stolen = enrolled(&service).await.certificate.unwrap().chain[0].clone();
+    let target = Target::Agent(AgentUri::parse(SHOPPER).unwrap());
+    let by = RevokedBy::Operator("olga");
+    service.revoke(target, RevocationReason::KeyCompromise, String::new(), by).await.unwrap();
+    let asked = engine.asked.lock().len();
+    let poor = || Form { evidence: None, ..form(1) };
+    assert!(service.renew(&stolen, poor(), SOURCE).await.is_err());
+    let delegation = DelegateForm { form: poor(), terms: DelegationTerms::default() };
+    assert!(service.delegate(&stolen, delegation, SOURCE).await.is_err());
+    assert_eq!(engine.asked.lock().len(), asked);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_parent_is_asked_about_with_its_evidence_and_not_with_its_score() {
     let (world, engine) = (World::new(), Arc::new(FakeEngine::default()));
     engine.scores.lock().insert(SHOPPER.into(), 33);
     let service = with(&world, &engine);
     let parent = enrolled(&service).await.certificate.unwrap().chain[0].clone();
-    // What the CA makes of it does not matter here: it asked for both scores first.
-    let child = DelegateForm { form: form(2), terms: DelegationTerms::default() };
-    let _ = service.delegate(&parent, child, SOURCE).await;
-    let asked = engine.asked.lock().clone();
-    let bases: Vec<_> = asked.iter().filter(|(agent, _)| agent == SHOPPER).map(|(_, base)| *base).collect();
-    assert_eq!(bases.len(), 2, "{asked:?}");
-    assert!(bases[0] == bases[1] && bases[0] > 33, "{asked:?}");
+    let (_, base) = engine.asked.lock().last().cloned().unwrap();
+    assert_ne!(base, 33);
+    let presented = form::presented(&parent).unwrap();
+    let mut child = form(2).into_application().unwrap();
+    child.agent = AgentUri::parse("agent://example.com/sales/shopper/2").unwrap();
+    service.core.assessed_child(presented, &child).await.unwrap();
+    let asked = engine.asked.lock();
+    let of_parent: Vec<u8> = asked.iter().filter(|(agent, _)| agent == SHOPPER).map(|(_, base)| *base).collect();
+    // Its history may have grown since.
+    assert!(of_parent.len() == 2 && of_parent.iter().all(|found| *found >= base), "{of_parent:?}");
+    drop(asked);
     service.stop().await;
 }
