@@ -52,8 +52,8 @@ impl Story<'_> {
         introduce(&c)?;
         println!(
             "   A child names its parent's certificate by its hash (parentCertHash), and the CA logged that\n   \
-             certificate before it issued the child's. It ends before the parent's does, and has at most the score\n   \
-             that the parent has by then. Whoever has C's certificate finds the line above it in the log:"
+             certificate before it issued the child's, which ends no later than the parent's and has at most the\n   \
+             score that the parent has left by then. Whoever has C's certificate finds the line above it in the log:"
         );
         for (child, parent) in [(&b, &a), (&c, &b)] {
             self.resolve(log, child, parent).await?;
