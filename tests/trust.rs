@@ -146,7 +146,8 @@ fn an_incident_is_decided_by_an_operator_and_the_ca_hears_of_it() {
     let change = &page.changes[0];
     assert_eq!((change.agent.clone(), change.score.get(), change.row), (uri("pay/bot/1"), 0, page.next - 1));
     assert_eq!(change.incident.as_ref().unwrap().stage, "confirmed");
-    let dismissed = rig.runtime.block_on(client.dismiss(CA_OPERATOR, second)).unwrap();
+    assert_eq!(status(rig.runtime.block_on(client.dismiss(CA_OPERATOR, second))), 403);
+    let dismissed = rig.runtime.block_on(client.dismiss(SECOND_OPERATOR, second)).unwrap();
     assert_eq!(dismissed.half_points, 160);
     assert_eq!(status(rig.runtime.block_on(client.confirm(CA_OPERATOR, first))), 409);
     assert_eq!(status(rig.runtime.block_on(client.confirm(CA_OPERATOR, 9999))), 404);

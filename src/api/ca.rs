@@ -8,8 +8,8 @@ mod query;
 use serde::{Deserialize, Serialize};
 
 pub use self::authority::{
-    DelegateRequest, LineageAnswer, LineageEntry, LineageQuery, MAX_COMMENT, MAX_REVOKED, RevokeAnswer, RevokeRequest,
-    RevokedAgentAnswer, StandingAnswer,
+    DelegateRequest, LineageAnswer, LineageEntry, LineageQuery, MAX_COMMENT, MAX_REVOKED, RevocationReason,
+    RevokeAnswer, RevokeRequest, RevokedAgentAnswer, StandingAnswer,
 };
 pub use self::query::{AuditQuery, CertificatesQuery, Cursor, MAX_CERTIFICATES, MAX_REQUESTS, MAX_ROWS, RequestsQuery};
 use super::base64::B64;

@@ -306,7 +306,7 @@ mod tests {
     fn statuses_are_those_of_the_protocol() {
         let other = |t: &Token| match t.as_str() {
             "unauthorized" => 401,
-            "rejectedIdentifier" | "policy" | "forbidden" => 403,
+            "rejectedIdentifier" | "policy" | "forbidden" | "issuerRevoked" => 403,
             "hashUnknown" | "notFound" => 404,
             "methodNotAllowed" => 405,
             "conflict" => 409,

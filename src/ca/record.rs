@@ -120,6 +120,10 @@ pub struct Agent {
     /// That its authority was taken back, until it enrols anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<AgentRevocation>,
+    /// When its authority was last taken back, whatever it enrolled for since: what was asked for before does not
+    /// come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_revoked_at: Option<UnixMillis>,
     /// That its score has moved away from the one in its certificate, so that it should renew at once
     /// (draft 6.4); the next certificate clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -54,7 +54,7 @@ pub fn decide(state: &State, command: &Command, policy: &Policy, next: Next) -> 
         (Action::Assess { agent, base }, Actor::Ca) => Ok(court.assess(agent, *base)),
         (Action::Signal(signal), Actor::Reporter(reporter)) if reporter == signal.reporter() => court.signal(signal),
         (Action::Confirm { incident }, Actor::Operator(_)) => court.confirm(*incident),
-        (Action::Dismiss { incident }, Actor::Operator(_)) => court.dismiss(*incident),
+        (Action::Dismiss { incident }, Actor::Operator(operator)) => court.dismiss(operator, *incident),
         (Action::Review { review, approve }, Actor::Operator(operator)) => court.review(operator, *review, *approve),
         (Action::Rebase { agent, base, reason }, Actor::Operator(operator)) => {
             court.rebase(operator, agent, *base, reason)
@@ -74,7 +74,8 @@ impl Action {
         match self {
             Self::Assess { .. } => "only the CA asks for scores to certify",
             Self::Signal(_) => "only the reporter who signed a signal sends it",
-            Self::Confirm { .. } | Self::Dismiss { .. } => "incidents are for operators to decide",
+            Self::Confirm { .. } => "incidents are for operators to confirm",
+            Self::Dismiss { .. } => "incidents are for operators of the trust engine to dismiss",
             Self::Review { .. } => "reviews are for operators of the trust engine to decide",
             Self::Rebase { .. } => "only an operator of the trust engine changes an agent's base",
             Self::ClearFlag { .. } => "only an operator of the trust engine lifts a reporter's flag",
@@ -219,7 +220,9 @@ impl Court<'_> {
         Ok((draft.events, About::Agent(agent)))
     }
 
-    fn dismiss(&self, incident: u64) -> Verdict {
+    fn dismiss(&self, operator: &Operator, incident: u64) -> Verdict {
+        // What is given back raises the score, and that is not for the CA's side to do.
+        engine(operator, "only an operator of the trust engine dismisses incidents: it raises a score")?;
         let (account, agent) = self.open_incident(incident)?;
         let returned = account.incidents.get(&incident).map_or(HalfPoints::ZERO, |taken| taken.moved.size());
         let mut draft = self.draft(account);

@@ -273,7 +273,7 @@ fn everybody_keeps_to_their_part() {
         (Actor::Ca, [true, false, false, false, false, false, false]),
         (Actor::Reporter(reporter(1)), [false, true, false, false, false, false, false]),
         (Actor::Reporter(reporter(2)), [false; 7]),
-        (Actor::Operator(operator("ana", Role::Ca)), [false, false, true, true, false, false, false]),
+        (Actor::Operator(operator("ana", Role::Ca)), [false, false, true, false, false, false, false]),
         (Actor::Operator(operator("eva", Role::Engine)), [false, false, true, true, true, true, true]),
     ];
     for (by, may) in may {

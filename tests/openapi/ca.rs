@@ -283,6 +283,7 @@ fn ca_status(ca: &mut AskedCa) {
     assert_eq!(ca.get("GET /crl/{shard}", "/crl/0", &[]).status, 404);
     assert_eq!(ca.get("GET /crl", "/crl", &[]).status, 200);
     assert_eq!(ca.get("GET /crl/root", "/crl/root", &[]).status, 404);
+    assert_eq!(ca.get("GET /crl/anchor", "/crl/anchor", &[]).status, 404);
 }
 
 fn ca_records(ca: &mut AskedCa, sha256: &str) {

@@ -11,7 +11,7 @@ use crate::apki::AgentUri;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::delegation::AttenuationRules;
 use crate::apki::provenance::MAX_EVIDENCE;
-use crate::apki::status::RevocationReason;
+pub use crate::apki::status::RevocationReason;
 use crate::apki::trust_score::Score;
 use crate::time::UnixMillis;
 

@@ -75,11 +75,18 @@ pub(super) fn delegate(state: &State, command: &Command, policy: &Policy, now: U
         return Err(not_ours());
     };
     let current = InForce::find(state, parent, fingerprint, now)?;
+    if current.agent.current != *parent {
+        let why = format!(
+            "{} has renewed since: it hands on what its newest certificate has, so show that one",
+            current.agent.uri
+        );
+        return Err(Refusal::Unauthorized(why));
+    }
     let child = state.agent(&application.agent);
-    let revoked = child.and_then(|child| child.revoked.as_ref());
+    let revoked = child.and_then(|child| child.last_revoked_at);
     let earlier = current.record.delegation.and_then(|id| state.request(&id));
     // What was asked for before the child was revoked is not what is asked for now.
-    let stands = |earlier: &&Request| revoked.is_none_or(|revoked| earlier.received_at > revoked.at);
+    let stands = |earlier: &&Request| revoked.is_none_or(|at| earlier.received_at > at);
     if let Some(earlier) = earlier.filter(|earlier| is_repeated(earlier, application, now)).filter(stands) {
         return Ok((Vec::new(), Some(earlier.id)));
     }

@@ -108,11 +108,10 @@ pub(super) fn certify_service(state: &State, serial: &Serial, fingerprint: [u8; 
 /// the agent's place is still the one that it was granted.
 fn stands(state: &State, found: &Request, grant: &Grant, policy: &Policy, now: UnixMillis) -> Result<(), Refusal> {
     let agent = state.agent(&found.application.agent);
-    if let Some(revoked) = agent.and_then(|agent| agent.revoked.as_ref())
-        && found.received_at <= revoked.at
-    {
-        let (uri, at, reason) = (&found.application.agent, revoked.at, revoked.reason);
-        return Err(Refusal::Unauthorized(format!("{uri} was revoked at {at} ({reason}), after this was asked for")));
+    // Even where it has come back since: what was asked for before it was revoked is void.
+    if let Some(at) = agent.and_then(|agent| agent.last_revoked_at).filter(|at| found.received_at <= *at) {
+        let uri = &found.application.agent;
+        return Err(Refusal::Unauthorized(format!("{uri} was revoked at {at}, after this was asked for")));
     }
     match &found.credential {
         Credential::Token(token) => takes_no_place(state, found, token, now)?,

@@ -38,6 +38,7 @@ fn agent(ends: UnixMillis) -> Agent {
         children: 0,
         live: Vec::new(),
         revoked: None,
+        last_revoked_at: None,
         reissue: None,
     }
 }

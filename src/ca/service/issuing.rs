@@ -122,7 +122,7 @@ impl Core {
     /// Records a final certificate. Where that does not succeed, nobody has seen it and nobody will: what was
     /// decided against meanwhile, since somebody above was revoked, comes to nothing.
     pub(super) async fn issued(
-        &self,
+        self: &Arc<Self>,
         request: RequestId,
         serial: Serial,
         certificate: &Certificate,
@@ -130,7 +130,11 @@ impl Core {
         let fingerprint = Sha256::digest(certificate.der()).into();
         let certificate = Octets(certificate.der().to_vec());
         match self.record(Command::Issue { request, serial, fingerprint, certificate }).await {
-            Ok(told) => told.request.ok_or_else(|| CaError::Internal(format!("request {request} is gone"))),
+            Ok(told) => {
+                let found = told.request.ok_or_else(|| CaError::Internal(format!("request {request} is gone")))?;
+                self.follow_up(serial, &found);
+                Ok(found)
+            }
             Err(CaError::Refusal(refusal)) => {
                 self.abandon(request, serial, refusal.to_string()).await;
                 Err(refusal.into())

@@ -269,7 +269,7 @@ fn read(answer: Option<Result<Vec<u8>, SubmitError>>) -> Result<SignedAgentTimes
 }
 
 /// A log's words, without those that would go on and on.
-fn shortened(words: &str) -> String {
+pub(super) fn shortened(words: &str) -> String {
     let mut end = words.len().min(MAX_WORDS);
     while !words.is_char_boundary(end) {
         end -= 1;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::core::Core;
+use super::logs::shortened;
 use super::{CaError, Check};
 use crate::apki::AgentUri;
 use crate::apki::trust_score::Score;
@@ -35,8 +36,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// Most octets of the engine's words that the journal gets.
-const MAX_WORDS: usize = 300;
 
 impl Core {
     /// What the engine says of an agent that enrols with this token. Who has no good token for it gets no
@@ -153,6 +152,31 @@ impl Core {
         ))))
     }
 
+    /// Asks the engine once more behind an issuance, and follows what it says: a score that fell while the
+    /// certificate was on its way had no certificate to fall below. Nobody waits for it.
+    pub(super) fn follow_up(self: &Arc<Self>, serial: Serial, request: &Request) {
+        if self.trust.is_none() {
+            return;
+        }
+        let (core, application) = (Arc::clone(self), request.application.clone());
+        tokio::spawn(async move {
+            if let Err(error) = core.follow_fall(serial, &application).await {
+                tracing::warn!(agent = %application.agent, %error, "the score behind an issuance is not known");
+            }
+        });
+    }
+
+    async fn follow_fall(&self, serial: Serial, application: &Application) -> Result<(), CaError> {
+        let Some(EngineScore { score, .. }) = self.assessed(application).await? else { return Ok(()) };
+        // A higher one is no news: a child's is capped by its parent's in every certificate.
+        if self.certificate(serial).await?.score <= score {
+            return Ok(());
+        }
+        let why = "what the trust engine had when the certificate was out".to_owned();
+        let command = Command::FollowScore { agent: application.agent.clone(), score, why };
+        self.queue.record(command).await.map(drop)
+    }
+
     /// What the CA keeps of this agent.
     pub(super) async fn agent(&self, uri: &AgentUri) -> Result<Option<Agent>, CaError> {
         Ok(match self.load(Key::Agent(uri.clone())).await? {
@@ -177,10 +201,6 @@ impl Core {
 
 fn silent(why: &str) -> CaError {
     CaError::Engine { detail: format!("the trust engine gives no score: {}", shortened(why)), retry_after: RETRY_AFTER }
-}
-
-fn shortened(words: &str) -> &str {
-    words.get(..words.floor_char_boundary(MAX_WORDS)).unwrap_or_default()
 }
 
 /// Follows the engine's changes until the service stops.
@@ -251,7 +271,7 @@ impl Follower {
     /// Tells the writer, in the order of the ledger. What it does not hear now it hears next time.
     async fn tell(&mut self, core: &Core) -> Result<(), CaError> {
         while let Some((row, change)) = self.told.first_key_value() {
-            let (row, why) = (*row, shortened(&change.why).to_owned());
+            let (row, why) = (*row, shortened(&change.why));
             let command = Command::FollowScore { agent: change.agent.clone(), score: change.score, why };
             match core.queue.record(command).await {
                 Ok(told) if !told.revoked.is_empty() => {

@@ -172,6 +172,7 @@ impl State {
         self.change_agent(uri, |agent| {
             agent.live.retain(|live| !certificates.contains(live));
             agent.revoked = Some(revoked.clone());
+            agent.last_revoked_at = Some(revoked.at);
             agent.reissue = None;
         });
         for LiveCertificate { serial, signed_at, not_after } in certificates {
@@ -220,6 +221,7 @@ fn first(certificate: &CertificateRecord) -> Agent {
         children: 0,
         live: vec![live(certificate)],
         revoked: None,
+        last_revoked_at: None,
         reissue: None,
     }
 }

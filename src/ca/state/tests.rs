@@ -21,6 +21,7 @@ fn agent(n: u8, parent: Option<u8>) -> Agent {
         children: 0,
         live: Vec::new(),
         revoked: None,
+        last_revoked_at: None,
         reissue: None,
     }
 }

@@ -202,6 +202,7 @@ fn agent(name: &str) -> Agent {
         children: 0,
         live: Vec::new(),
         revoked: None,
+        last_revoked_at: None,
         reissue: None,
     }
 }

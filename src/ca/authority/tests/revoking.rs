@@ -339,6 +339,7 @@ fn crowd() -> Vec<Agent> {
             children: if n < 527 { 20 } else { 0 },
             live: vec![LiveCertificate { serial: current, signed_at: NOW, not_after: current_not_after }],
             revoked: None,
+            last_revoked_at: None,
             reissue: None,
         }
     };

@@ -37,7 +37,7 @@ async fn a_log_that_lies() {
     fails_then_succeeds(Mood::OtherKey, "does not verify").await;
     fails_then_succeeds(Mood::OtherLog, "of log").await;
     fails_then_succeeds(Mood::Future, "after now").await;
-    fails_then_succeeds(Mood::Past, "before the precertificate").await;
+    fails_then_succeeds(Mood::Past, "before what was submitted").await;
 }
 
 #[tokio::test]

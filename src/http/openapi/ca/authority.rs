@@ -5,8 +5,7 @@ use utoipa::openapi::{Required, Schema, Type};
 
 use super::calls::{BODY, CERTIFICATE, OPERATOR, SERVICE, apply};
 use crate::api::Token;
-use crate::api::ca::{MAX_COMMENT, MAX_REVOKED};
-use crate::apki::status::RevocationReason;
+use crate::api::ca::{MAX_COMMENT, MAX_REVOKED, RevocationReason};
 use crate::http::openapi::call::{Call, NEVER};
 use crate::http::openapi::schema::Presence::{Always, Sometimes};
 use crate::http::openapi::schema::{boolean, list, named, object, octets, text, whole};

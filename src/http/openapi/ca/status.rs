@@ -19,6 +19,7 @@ const LIST_HOLDS: &str = "public, max-age=5";
 pub(super) fn calls() -> Vec<Call> {
     let shard = "Revocations of certificates that were issued in one span of time: the list that a certificate names \
         in its cRLDistributionPoints.";
+    let anchor = "What the root itself says of its delegated signer of lists, which some readers check too.";
     let root = "The revoked intermediates, by the root's delegated signer of lists (an indirect CRL).";
     vec![
         asked(Call::post("/ocsp", "askOcsp", "revocation", "Ask how certificates stand (RFC 6960)."))
@@ -31,6 +32,7 @@ pub(super) fn calls() -> Vec<Call> {
         ),
         list("/crl", "getCrl", "Every revocation of this CA, of certificates that have not ended."),
         list("/crl/root", "getRootCrl", root).refuses([Token::NotFound]),
+        list("/crl/anchor", "getAnchorCrl", anchor).refuses([Token::NotFound]),
         list("/crl/{shard}", "getCrlShard", shard)
             .part("shard", digits(), "The number of the span, as the certificate has it.")
             .refuses([Token::NotFound]),
