@@ -582,7 +582,7 @@ fn a_fault_in_a_move_leaves_all_of_it_or_nothing() {
 /// What the audit compares: a store that holds other children or revocations than follow is found out.
 #[test]
 fn what_does_not_follow_from_the_journal_is_found() {
-    let entities = vec![below("2", Some("1")), below("1", None), Entity::Revocation(revocation(1, 9))];
+    let entities = [below("2", Some("1")), below("1", None), Entity::Revocation(revocation(1, 9))];
     let derived = Children { parent: uri("1"), agents: Default::default() };
     let all = || entities.iter().cloned().chain([Entity::Children(derived.clone())]).collect::<Vec<_>>();
     let kept = || {

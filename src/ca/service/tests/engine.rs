@@ -186,10 +186,9 @@ async fn a_parent_is_asked_about_with_its_evidence_and_not_with_its_score() {
     let mut child = form(2).into_application().unwrap();
     child.agent = AgentUri::parse("agent://example.com/sales/shopper/2").unwrap();
     service.core.assessed_child(presented, &child).await.unwrap();
-    let asked = engine.asked.lock();
+    let asked = engine.asked.lock().clone();
     let of_parent: Vec<u8> = asked.iter().filter(|(agent, _)| agent == SHOPPER).map(|(_, base)| *base).collect();
     // Its history may have grown since.
-    assert!(of_parent.len() == 2 && of_parent.iter().all(|found| *found >= base), "{of_parent:?}");
-    drop(asked);
+    assert!(of_parent.len() >= 2 && of_parent.iter().all(|found| *found >= base), "{of_parent:?}");
     service.stop().await;
 }
