@@ -17,7 +17,7 @@ FUZZ_TARGETS ?=
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-demo: deps ## a CA, two logs and three agents on this machine, and what they do told step by step
+demo: deps ## a CA, two logs and a trust engine on this machine, and what agents do told step by step
 	$(CARGO) run --locked -- dev
 
 test: deps ## the whole test suite

@@ -63,8 +63,8 @@
 //! there on it is counted anew.
 //!
 //! **Roles.** Reporters send signals. The CA asks for scores and follows their changes, and does nothing else.
-//! Operators of the CA decide incidents. Operators of the engine do too, and decide reviews, change bases and
-//! lift flags. [`decide`] holds everybody to it, whatever stands in front.
+//! Operators of the CA confirm incidents. Operators of the engine do too, and dismiss them, decide reviews, change
+//! bases and lift flags. [`decide`] holds everybody to it, whatever stands in front.
 
 pub mod account;
 pub mod baseline;

@@ -28,7 +28,7 @@ use crate::keys::{PublicKey, signer_from_pkcs8_pem};
 /// Relying parties that report.
 pub const REPORTERS: [&str; 2] = ["shop", "bank"];
 
-/// The operator of the CA's side, who decides incidents and nothing else.
+/// The operator of the CA's side, who confirms incidents and does nothing else.
 pub const CA_OPERATOR: &str = "ca-desk";
 
 /// The file of that operator's token.

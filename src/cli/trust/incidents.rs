@@ -49,6 +49,8 @@ pub struct ConfirmArgs {
 
 /// Dismiss an incident: what it took is given back, its penalty with it. Decay goes on.
 ///
+/// It raises a score, so it takes an operator with the role "engine".
+///
 /// Example:
 ///   atl trust incidents dismiss --dir mytrust 17
 #[derive(Args)]

@@ -68,7 +68,7 @@ pub fn run(args: &InitArgs) -> Result<(), CliError> {
     print_rows([("reader `ca`", made.reader.to_string()), ("operator `admin`", made.operator.to_string())]);
     println!("\nNext: give the CA its token and tls.pem: [trust] in its ca.toml names them.");
     println!("      Let each relying party run `atl trust reporter-key`, and put what it prints into trust.toml.");
-    println!("      Give an operator of the CA a token under [[operators]] with role = \"ca\": it decides incidents.");
+    println!("      Give an operator of the CA a token under [[operators]] with role = \"ca\": it confirms incidents.");
     println!("      atl trust serve --config {}", shown("trust.toml"));
     Ok(())
 }

@@ -143,7 +143,7 @@ deviations = {}
             format!("\n[[operators]]\nname = {name}\nrole = \"{role}\"\ntoken_sha256 = \"{hash}\"\n")
         });
         let what = "Who may decide: a name for the ledger, a role and the SHA-256 of a token that only this person has.
-# \"ca\" confirms and dismisses incidents; \"engine\" does that too, decides reviews, changes bases and
+# \"ca\" confirms incidents, which only lowers; \"engine\" dismisses them too, decides reviews, changes bases and
 # clears reporters' flags.";
         let example = "# [[operators]]\n# name = \"ana\"\n# role = \"engine\"\n\
             # token_sha256 = \"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752\"\n";
