@@ -443,6 +443,15 @@ fn changed(file: &Path, before: &[u8]) -> Vec<u8> {
 }
 
 /// Everybody below A hands on and renews as fast as it can while A is revoked: whatever any of them got is revoked.
+/// Whether the CA wants to be asked more slowly; if so, a while has passed since.
+fn is_too_fast(output: &Output) -> bool {
+    let slower = text(output).contains("rateLimited");
+    if slower {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    slower
+}
+
 #[test]
 fn nothing_slips_through_while_the_line_is_cut() {
     let rig = rig("p256");
@@ -466,6 +475,9 @@ fn nothing_slips_through_while_the_line_is_cut() {
                 loop {
                     let was_over = over.load(SeqCst);
                     let (child, output) = delegate(parent);
+                    if was_over && is_too_fast(&output) {
+                        continue;
+                    }
                     if was_over {
                         // Asked after the answer.
                         assert_eq!(output.status.code(), Some(1), "{}", text(&output));
@@ -486,6 +498,9 @@ fn nothing_slips_through_while_the_line_is_cut() {
                     let output = party.run("renew", &[]);
                     if output.status.success() {
                         keep(party);
+                    }
+                    if was_over && is_too_fast(&output) {
+                        continue;
                     }
                     if was_over {
                         assert_eq!(output.status.code(), Some(1), "{}", text(&output));

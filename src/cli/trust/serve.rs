@@ -144,6 +144,7 @@ impl Running for RunningTrust {
 
     async fn abandon(self) {
         self.stop.send_replace(true);
+        self.service.let_go();
         let answered = async {
             for server in self.servers {
                 let _ = server.await;
@@ -155,6 +156,7 @@ impl Running for RunningTrust {
 
     async fn stop(self) -> Result<(), CliError> {
         self.stop.send_replace(true);
+        self.service.let_go();
         for server in self.servers {
             server.await.context("a server task")?;
         }

@@ -124,6 +124,8 @@ pub struct TrustService {
     settings: Settings,
     queue: Arc<Queue>,
     rows: watch::Receiver<u64>,
+    /// Nobody is to wait for changes any more.
+    leaving: watch::Sender<bool>,
     /// The disk has too little room left to take anything in.
     disk_low: AtomicBool,
 }

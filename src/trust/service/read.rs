@@ -97,20 +97,29 @@ impl TrustService {
     pub async fn changes(&self, start: u64, limit: usize, wait: Duration) -> Result<ChangesPage, TrustError> {
         let limit = limit.clamp(1, MAX_LISTED);
         let until = Instant::now() + wait.min(self.settings.max_wait);
-        let (mut rows, mut next) = (self.rows.clone(), start);
+        let (mut rows, mut leaving, mut next) = (self.rows.clone(), self.leaving.subscribe(), start);
         loop {
             let total = *rows.borrow_and_update();
             let page = self.read(move |store| look(store, next, total, limit)).await?;
             next = page.next;
-            if !page.changes.is_empty() || next < total || self.queue.is_closed() {
+            if !page.changes.is_empty() || next < total || self.queue.is_closed() || *leaving.borrow_and_update() {
                 return Ok(page);
             }
-            match timeout_at(until, rows.changed()).await {
-                Ok(Ok(())) => {}
-                // The time is up, or the writer is gone.
-                Ok(Err(_)) | Err(_) => return Ok(page),
+            tokio::select! {
+                changed = timeout_at(until, rows.changed()) => match changed {
+                    Ok(Ok(())) => {}
+                    // The time is up, or the writer is gone.
+                    Ok(Err(_)) | Err(_) => return Ok(page),
+                },
+                _ = leaving.changed() => {}
             }
         }
+    }
+
+    /// Whoever waits for changes has the answer that there are none, and nobody waits any more: a server that is
+    /// told to stop has its connections to close.
+    pub fn let_go(&self) {
+        self.leaving.send_replace(true);
     }
 
     /// Rows of the ledger, octet for octet: at most `limit`, and never more than 1000.

@@ -73,8 +73,8 @@ impl TrustService {
             latest,
         };
         let queue = Arc::new(Queue::start(writer, settings.queue_limit)?);
-        let disk_low = AtomicBool::new(false);
-        Ok(Arc::new(Self { store, policy, clock, observer, settings, queue, rows, disk_low }))
+        let (leaving, disk_low) = (watch::Sender::new(false), AtomicBool::new(false));
+        Ok(Arc::new(Self { store, policy, clock, observer, settings, queue, rows, leaving, disk_low }))
     }
 }
 
