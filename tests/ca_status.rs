@@ -442,7 +442,6 @@ fn changed(file: &Path, before: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Everybody below A hands on and renews as fast as it can while A is revoked: whatever any of them got is revoked.
 /// Whether the CA wants to be asked more slowly; if so, a while has passed since.
 fn is_too_fast(output: &Output) -> bool {
     let slower = text(output).contains("rateLimited");
@@ -452,6 +451,7 @@ fn is_too_fast(output: &Output) -> bool {
     slower
 }
 
+/// Everybody below A hands on and renews as fast as it can while A is revoked: whatever any of them got is revoked.
 #[test]
 fn nothing_slips_through_while_the_line_is_cut() {
     let rig = rig("p256");

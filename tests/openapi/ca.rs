@@ -219,7 +219,11 @@ fn ca_renewals(ca: &mut AskedCa) {
     other["csr"] = json!("AA==");
     assert_eq!(ca.post("/ca/v1/renew", "", &long, &IDENTITY).status, 403);
     assert_eq!(ca.post("/ca/v1/renew", "", &other, &IDENTITY).status, 400);
-    assert_eq!(ca.post("/ca/v1/renew", "", &asked, &IDENTITY).status, 201);
+    let renewed = ca.post("/ca/v1/renew", "", &asked, &IDENTITY);
+    assert_eq!(renewed.status, 201);
+    // From now on it acts with its newest certificate.
+    let certificate = &renewed.json::<Value>()["certificate"];
+    std::fs::write(ca.rig.path("agent.pem"), certificate["chain_pem"].as_str().unwrap()).unwrap();
 }
 
 /// Handed on, looked at, and taken back.
