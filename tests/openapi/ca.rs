@@ -222,7 +222,7 @@ fn ca_renewals(ca: &mut AskedCa) {
     let renewed = ca.post("/ca/v1/renew", "", &asked, &IDENTITY);
     assert_eq!(renewed.status, 201);
     // From now on it acts with its newest certificate.
-    let certificate = &renewed.json::<Value>()["certificate"];
+    let certificate = &renewed.json()["certificate"];
     std::fs::write(ca.rig.path("agent.pem"), certificate["chain_pem"].as_str().unwrap()).unwrap();
 }
 
