@@ -101,7 +101,7 @@ struct State {
 impl LogProxy {
     /// In front of a log that has its key in this file, and an address once it runs.
     pub fn start(key_file: &Path) -> Self {
-        let listener = TcpListener::bind(free_address()).unwrap();
+        let listener = free_listener();
         let address = listener.local_addr().unwrap();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
         let state = State { fault: Fault::None, log: nowhere, listening: true, first: None };
@@ -274,13 +274,19 @@ fn message(stream: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
 
 /// An address that nobody listens on, and that the system gives to no connection of its own.
 pub fn free_address() -> SocketAddr {
+    free_listener().local_addr().unwrap()
+}
+
+/// One that listens there. It is not to be let go of and bound again: a process that is being started at that moment
+/// holds on to it until it has become another program.
+fn free_listener() -> TcpListener {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() as u16;
     loop {
         let port = 10_000 + (start.wrapping_mul(37).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))) % 20_000;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
+        if let Ok(listener) = TcpListener::bind(address) {
+            return listener;
         }
     }
 }
