@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use parking_lot::Mutex;
-use rocksdb::{IteratorMode, ReadOptions, SnapshotWithThreadMode, WriteBatch};
+use rocksdb::{DBRawIteratorWithThreadMode, IteratorMode, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -14,8 +14,10 @@ use super::database::{Database, Kind, OpenError, Rocks, store_error};
 use crate::journal::{CommitError, JournalHead};
 use crate::log::store::StoreError;
 
-const FORMAT_KEY: &[u8] = b"format";
-const HEAD_KEY: &[u8] = b"head";
+/// Key of the layout in the family of what changes in place.
+pub(super) const FORMAT_KEY: &[u8] = b"format";
+/// Key of the journal's head there.
+pub(super) const HEAD_KEY: &[u8] = b"head";
 
 /// How a journal lies in a database.
 pub(super) struct Layout {
@@ -27,6 +29,33 @@ pub(super) struct Layout {
     pub(super) state: &'static str,
     /// The family of rows by number.
     pub(super) rows: &'static str,
+}
+
+impl Layout {
+    /// Refuses a database of an earlier layout before anything is added to it, so that the program that wrote it
+    /// can go on with it. A family that is missing tells such a one from ours; but one that was just being made
+    /// has no layout yet.
+    fn refuse_older(&self, path: &Path) -> Result<(), OpenError> {
+        let Ok(found) = Rocks::list_cf(&Options::default(), path) else { return Ok(()) };
+        let has = |name: &str| found.iter().any(|found| found == name);
+        if !has(self.state) || self.kind.families.iter().all(|table| has(table.name)) {
+            return Ok(());
+        }
+        let unread = |e: rocksdb::Error| OpenError::new(path, e.into_string());
+        let families = ["default", self.state];
+        let database = Rocks::open_cf_for_read_only(&Options::default(), path, families, false).map_err(unread)?;
+        let Some(family) = database.cf_handle(self.state) else { return Ok(()) };
+        match database.get_cf(&family, FORMAT_KEY).map_err(unread)? {
+            Some(format) => Err(self.other_format(path, &format)),
+            None => Ok(()),
+        }
+    }
+
+    fn other_format(&self, path: &Path, found: &[u8]) -> OpenError {
+        let (found, ours) = (String::from_utf8_lossy(found), self.format);
+        let reason = format!("its format is `{found}`, and this program reads `{ours}`: use the one that wrote it");
+        OpenError::new(path, reason)
+    }
 }
 
 /// The database.
@@ -43,6 +72,7 @@ impl Journalled {
     pub(super) fn open(path: &Path, layout: &'static Layout) -> Result<Self, OpenError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(|e| OpenError::new(path, e))?;
+        layout.refuse_older(path)?;
         let this = Self::with(Database::open(path, layout.kind)?, path, layout)?;
         this.put_format().map_err(|e| OpenError::new(path, e))?;
         let head = this.checked_head().map_err(|e| OpenError::new(path, e))?;
@@ -53,6 +83,7 @@ impl Journalled {
     /// Opens the database in `path`, which must be there, for reading alone: nothing in it changes, and a
     /// commit fails. Nobody can work on it meanwhile.
     pub(super) fn open_read_only(path: &Path, layout: &'static Layout) -> Result<Self, OpenError> {
+        layout.refuse_older(path)?;
         Self::with(Database::open_read_only(path, layout.kind)?, path, layout)
     }
 
@@ -62,13 +93,7 @@ impl Journalled {
         match (read(FORMAT_KEY)?, read(HEAD_KEY)?) {
             (Some(format), _) if format == layout.format.as_bytes() => {}
             (None, None) => {}
-            (format, _) => {
-                let (found, ours) = (format.unwrap_or_default(), layout.format);
-                let found = String::from_utf8_lossy(&found).into_owned();
-                let reason =
-                    format!("its format is `{found}`, and this program reads `{ours}`: use the one that wrote it");
-                return Err(OpenError::new(path, reason));
-            }
+            (format, _) => return Err(layout.other_format(path, &format.unwrap_or_default())),
         }
         Ok(Self { layout, database, head: Mutex::default() })
     }
@@ -165,7 +190,7 @@ impl<'a> View<'a> {
             return Ok(Vec::new());
         }
         let (first, behind) = (from.to_be_bytes(), end.to_be_bytes());
-        let mut found = self.scan(self.layout.rows, &first, Some(&behind))?;
+        let mut found = self.scan(self.layout.rows, &first, Some(&behind), IteratorMode::Start)?;
         (from..end)
             .map(|number| match found.next().transpose()? {
                 Some((key, row)) if *key == number.to_be_bytes() => Ok(row.into_vec()),
@@ -175,11 +200,22 @@ impl<'a> View<'a> {
     }
 
     /// The values under these keys, in their order.
-    pub(super) fn values(&self, keys: &[(&str, Vec<u8>)]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    pub(super) fn values<K: AsRef<[u8]>>(&self, keys: &[(&str, K)]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let families = keys.iter().map(|(family, _)| self.database.family(family));
         let families = families.collect::<Result<Vec<_>, _>>()?;
         let values = self.snapshot.multi_get_cf(families.iter().zip(keys.iter().map(|(_, key)| key)));
         values.into_iter().map(|value| value.map_err(store_error)).collect()
+    }
+
+    /// How many entries a family has.
+    pub(super) fn count(&self, family: &str) -> Result<u64, StoreError> {
+        let mut kept = self.scan(family, &[], None, IteratorMode::Start)?;
+        kept.try_fold(0, |count, item| item.map(|_| count + 1))
+    }
+
+    /// An iterator over a family, to be moved by hand.
+    pub(super) fn cursor(&self, family: &str) -> Result<DBRawIteratorWithThreadMode<'_, Rocks>, StoreError> {
+        Ok(self.snapshot.raw_iterator_cf(&self.database.family(family)?))
     }
 
     /// What lies from one key up to, and without, another.
@@ -188,13 +224,14 @@ impl<'a> View<'a> {
         family: &str,
         from: &[u8],
         to: Option<&[u8]>,
+        mode: IteratorMode<'_>,
     ) -> Result<impl Iterator<Item = Item> + use<'s, 'a>, StoreError> {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(from);
         if let Some(to) = to {
             options.set_iterate_upper_bound(to);
         }
-        let found = self.snapshot.iterator_cf_opt(&self.database.family(family)?, options, IteratorMode::Start);
+        let found = self.snapshot.iterator_cf_opt(&self.database.family(family)?, options, mode);
         Ok(found.map(|item| item.map_err(store_error)))
     }
 }

@@ -1,17 +1,14 @@
 //! A CA in RocksDB: one synced write batch per commit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use parking_lot::Mutex;
-use rocksdb::{DBRawIteratorWithThreadMode, IteratorMode, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch};
-use sha2::{Digest, Sha256};
+use rocksdb::{DBRawIteratorWithThreadMode, IteratorMode, WriteBatch};
 
 pub use super::super::database::OpenError;
-use super::super::database::{Database, Kind, Rocks, Shape, Table, store_error};
-use super::schema::{self, FORMAT, FORMAT_KEY, Family, HEAD_KEY, IndexEntry};
+use super::super::database::{Kind, Rocks, Shape, Table, store_error};
+use super::super::journalled::{self, Journalled, Layout, View};
+use super::schema::{self, FORMAT, Family, IndexEntry};
 use crate::ca::ports::{
     AgentUri, CaStore, CertificateRecord, CertificateSearch, Children, Commit, CommitError, Entity, JournalHead, Key,
     MAX_LISTED, Request, RequestId, RevocationRecord, Serial, StoreError,
@@ -39,100 +36,59 @@ static KIND: Kind = Kind {
     ],
 };
 
+static LAYOUT: Layout =
+    Layout { kind: &KIND, format: FORMAT, state: Family::State.name(), rows: Family::Journal.name() };
+
 const fn table(family: Family, shape: Shape) -> Table {
     Table { name: family.name(), shape }
 }
 
 /// A CA in one RocksDB directory. The directory is locked: a second process cannot open it.
 pub struct RocksCaStore {
-    database: Database,
-    /// The head that the next commit must build on; also the fence between writers. `None` where the
-    /// store is only read.
-    head: Mutex<Option<JournalHead>>,
+    journalled: Journalled,
 }
 
 impl RocksCaStore {
     /// Opens the database in `path`, making it if there is none: for its owner alone, as the journal names
     /// people.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(|e| OpenError::new(path, e))?;
-        refuse_older(path)?;
-        let store = Self::with(Database::open(path, &KIND)?, path)?;
-        store.put_format().map_err(|e| OpenError::new(path, e))?;
-        let head = store.checked_head().map_err(|e| OpenError::new(path, e))?;
-        *store.head.lock() = Some(head);
-        Ok(store)
+        Journalled::open(path, &LAYOUT).map(|journalled| Self { journalled })
     }
 
     /// Opens the database in `path`, which must be there, for reading alone: nothing in it
     /// changes, and a commit fails. No CA can work on it meanwhile.
     pub fn open_read_only(path: &Path) -> Result<Self, OpenError> {
-        refuse_older(path)?;
-        Self::with(Database::open_read_only(path, &KIND)?, path)
-    }
-
-    /// The store, if the database is of this layout, or empty.
-    fn with(database: Database, path: &Path) -> Result<Self, OpenError> {
-        let read = |key| database.get(Family::State.name(), key).map_err(|e| OpenError::new(path, e));
-        match (read(FORMAT_KEY)?, read(HEAD_KEY)?) {
-            (Some(format), _) if format == FORMAT => {}
-            (None, None) => {}
-            (format, _) => return Err(other_format(path, &format.unwrap_or_default())),
-        }
-        Ok(Self { database, head: Mutex::default() })
-    }
-
-    fn put_format(&self) -> Result<(), StoreError> {
-        if self.database.get(Family::State.name(), FORMAT_KEY)?.is_some() {
-            return Ok(());
-        }
-        let mut batch = WriteBatch::default();
-        batch.put_cf(&self.database.family(Family::State.name())?, FORMAT_KEY, FORMAT);
-        self.database.write_synced(batch).map_err(store_error)
-    }
-
-    /// The head, if it is that of the last row. The rows before it are for whoever follows the chain.
-    fn checked_head(&self) -> Result<JournalHead, StoreError> {
-        let head = self.head()?;
-        let last = match head.rows.checked_sub(1) {
-            Some(last) => self.journal(last, 1)?,
-            None => Vec::new(),
-        };
-        let hash = last.first().map_or([0; 32], |row| Sha256::digest(row).into());
-        let wrong = || damaged(Family::State, HEAD_KEY, "does not name the last row of the journal");
-        if hash == head.hash { Ok(head) } else { Err(wrong()) }
+        Journalled::open_read_only(path, &LAYOUT).map(|journalled| Self { journalled })
     }
 
     /// Writes everything that is in memory to its files, so that the write-ahead log can go.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.database.flush()
+        self.journalled.database.flush()
     }
 
     /// What first speaks against this store holding these entities, each in its places in the indexes,
     /// and nothing else; `None` where nothing does.
     pub fn difference<'e>(&self, entities: impl Iterator<Item = &'e Entity>) -> Result<Option<String>, StoreError> {
-        let view = self.view();
+        let view = self.journalled.view();
         let mut sizes = BTreeMap::from([(Family::Journal, view.head()?.rows)]);
         for entity in entities {
             let key = entity.key();
             // Children follow from the agents below, each of which is looked at.
             let Some((family, _)) = schema::entity_key(&key) else { continue };
             *sizes.entry(family).or_default() += 1;
-            if view.entities(std::slice::from_ref(&key))?.first().and_then(Option::as_ref) != Some(entity) {
+            if entities_of(&view, std::slice::from_ref(&key))?.first().and_then(Option::as_ref) != Some(entity) {
                 return Ok(Some(format!("{key:?} is not kept as the journal tells it")));
             }
             for entry in schema::index_entries(entity) {
                 *sizes.entry(entry.family).or_default() += u64::from(entry.value.is_some());
-                if self.database.get(entry.family.name(), &entry.key)? != entry.value {
+                if self.journalled.database.get(entry.family.name(), &entry.key)? != entry.value {
                     return Ok(Some(format!("{key:?} is not in its place in {}", entry.family.name())));
                 }
             }
         }
         // All that follows is there, so what is more than that is what nobody recorded.
         for family in Family::ALL.into_iter().filter(|family| *family != Family::State) {
-            let mut kept = view.scan(family, &[], None, IteratorMode::Start)?;
-            let kept = kept.try_fold(0_u64, |count, item| item.map(|_| count + 1))?;
+            let kept = view.count(family.name())?;
             let expected = sizes.get(&family).copied().unwrap_or_default();
             if kept != expected {
                 let name = family.name();
@@ -142,19 +98,10 @@ impl RocksCaStore {
         Ok(None)
     }
 
-    /// All that is there now, whatever is committed while it is read.
-    fn view(&self) -> View<'_> {
-        View { database: &self.database, snapshot: self.database.db.snapshot() }
-    }
-
-    fn batch(&self, commit: &Commit) -> Result<WriteBatch, StoreError> {
+    /// Puts the entities of a commit into their places.
+    fn fill(&self, batch: &mut WriteBatch, commit: &Commit) -> Result<(), StoreError> {
         let unwritable = |e: serde_json::Error| StoreError::Unavailable(format!("JSON cannot be written: {e}"));
-        let family = |family: Family| self.database.family(family.name());
-        let mut batch = WriteBatch::default();
-        let (journal, state) = (family(Family::Journal)?, family(Family::State)?);
-        for (number, row) in (commit.base.rows..).zip(&commit.rows) {
-            batch.put_cf(&journal, number.to_be_bytes(), row);
-        }
+        let family = |family: Family| self.journalled.database.family(family.name());
         let mut earlier = self.movable(commit)?;
         for entity in &commit.entities {
             let Some(written) = schema::write_entity(entity).map_err(unwritable)? else { continue };
@@ -173,8 +120,7 @@ impl RocksCaStore {
                 }
             }
         }
-        batch.put_cf(&state, HEAD_KEY, serde_json::to_vec(&commit.head).map_err(unwritable)?);
-        Ok(batch)
+        Ok(())
     }
 
     /// What the indexes say at present of those entities of a commit that may have other places behind it. Only
@@ -184,7 +130,7 @@ impl RocksCaStore {
         if keys.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let found = self.view().entities(&keys)?;
+        let found = entities_of(&self.journalled.view(), &keys)?;
         let places = |entity: Option<Entity>| entity.as_ref().map(schema::index_entries).unwrap_or_default();
         Ok(keys.into_iter().zip(found.into_iter().map(places)).collect())
     }
@@ -192,53 +138,33 @@ impl RocksCaStore {
 
 impl CaStore for RocksCaStore {
     fn head(&self) -> Result<JournalHead, StoreError> {
-        self.view().head()
+        self.journalled.view().head()
     }
 
     fn load(&self, keys: &[Key]) -> Result<Vec<Option<Entity>>, StoreError> {
-        self.view().entities(keys)
+        entities_of(&self.journalled.view(), keys)
     }
 
     fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        let mut head = self.head.lock();
-        let Some(found) = *head else {
-            return Err(CommitError::NotWritten("the store was opened for reading alone".into()));
-        };
-        commit.base.check_commit(&found, &commit.rows, &commit.head)?;
-        let batch = self.batch(&commit).map_err(|e| CommitError::NotWritten(e.to_string()))?;
-        // RocksDB does not say whether a failed write reached the disk, so we do not guess.
-        self.database.write_synced(batch).map_err(|e| CommitError::Unknown(e.into_string()))?;
-        *head = Some(commit.head);
-        Ok(())
+        let rows = (&commit.base, commit.rows.as_slice(), &commit.head);
+        self.journalled.commit(rows, |batch| self.fill(batch, &commit))
     }
 
     fn journal(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let view = self.view();
-        let end = from.saturating_add(limit as u64).min(view.head()?.rows);
-        if from >= end {
-            return Ok(Vec::new());
-        }
-        let (first, behind) = (from.to_be_bytes(), end.to_be_bytes());
-        let mut found = view.scan(Family::Journal, &first, Some(&behind), IteratorMode::Start)?;
-        (from..end)
-            .map(|number| match found.next().transpose()? {
-                Some((key, row)) if *key == number.to_be_bytes() => Ok(row.into_vec()),
-                _ => Err(StoreError::Corrupt(format!("row {number} of the journal is missing"))),
-            })
-            .collect()
+        self.journalled.view().rows(from, limit)
     }
 
     fn open_requests(&self, after: Option<(UnixMillis, RequestId)>, limit: usize) -> Result<Vec<Request>, StoreError> {
-        let view = self.view();
+        let view = self.journalled.view();
         // The first key behind another one is that one with an octet more.
         let from = after.map_or_else(Vec::new, |(at, id)| [&schema::open_key(at, &id)[..], &[0]].concat());
-        let found = view.scan(Family::OpenRequests, &from, None, IteratorMode::Start)?.take(limit);
+        let found = view.scan(Family::OpenRequests.name(), &from, None, IteratorMode::Start)?.take(limit);
         let keys = found.map(|item| {
             let (key, _) = item?;
             let id = schema::read_open_key(&key).ok_or_else(|| damaged(Family::OpenRequests, &key, "is no key"))?;
             Ok(Key::Request(id))
         });
-        let found = view.indexed(Family::OpenRequests, &keys.collect::<Result<Vec<_>, _>>()?)?;
+        let found = indexed(&view, Family::OpenRequests, &keys.collect::<Result<Vec<_>, _>>()?)?;
         Ok(found
             .into_iter()
             .filter_map(|entity| if let Entity::Request(r) = entity { Some(r) } else { None })
@@ -247,14 +173,14 @@ impl CaStore for RocksCaStore {
 
     fn certificates(&self, search: &CertificateSearch) -> Result<Vec<CertificateRecord>, StoreError> {
         let Some(stretch) = schema::stretch(search) else { return Ok(Vec::new()) };
-        let view = self.view();
-        let found = view.scan(stretch.family, &stretch.from, stretch.to.as_deref(), IteratorMode::End)?;
+        let view = self.journalled.view();
+        let found = view.scan(stretch.family.name(), &stretch.from, stretch.to.as_deref(), IteratorMode::End)?;
         let keys = found.take(search.limit.min(MAX_LISTED)).map(|item| {
             let (key, _) = item?;
             let serial = key.get(stretch.prefix.len()..).and_then(schema::read_moment_key);
             Ok(Key::Certificate(serial.ok_or_else(|| damaged(stretch.family, &key, "is no key"))?))
         });
-        let found = view.indexed(stretch.family, &keys.collect::<Result<Vec<_>, _>>()?)?;
+        let found = indexed(&view, stretch.family, &keys.collect::<Result<Vec<_>, _>>()?)?;
         let certificate = |entity| if let Entity::Certificate(c) = entity { Some(c) } else { None };
         Ok(found.into_iter().filter_map(certificate).collect())
     }
@@ -265,134 +191,64 @@ impl CaStore for RocksCaStore {
         after: Option<(UnixMillis, Serial)>,
         limit: usize,
     ) -> Result<Vec<RevocationRecord>, StoreError> {
-        let view = self.view();
+        let view = self.journalled.view();
         // The first key behind another one is that one with an octet more.
         let behind = after.map(|(end, serial)| [&schema::moment_key(end, &serial)[..], &[0]].concat());
         let from = behind.into_iter().chain([ends.get().to_be_bytes().to_vec()]).max().unwrap_or_default();
-        let found = view.scan(Family::ByEnd, &from, None, IteratorMode::Start)?.take(limit);
+        let found = view.scan(Family::ByEnd.name(), &from, None, IteratorMode::Start)?.take(limit);
         let keys = found.map(|item| {
             let (key, _) = item?;
             let serial = schema::read_moment_key(&key).ok_or_else(|| damaged(Family::ByEnd, &key, "is no key"))?;
             Ok(Key::Revocation(serial))
         });
-        let found = view.indexed(Family::ByEnd, &keys.collect::<Result<Vec<_>, _>>()?)?;
+        let found = indexed(&view, Family::ByEnd, &keys.collect::<Result<Vec<_>, _>>()?)?;
         let revocation = |entity| if let Entity::Revocation(r) = entity { Some(r) } else { None };
         Ok(found.into_iter().filter_map(revocation).collect())
     }
 
     fn serial_of(&self, fingerprint: &[u8; 32]) -> Result<Option<Serial>, StoreError> {
-        let found = self.database.get(Family::ByFingerprint.name(), fingerprint)?;
+        let found = self.journalled.database.get(Family::ByFingerprint.name(), fingerprint)?;
         let damaged = |e| damaged(Family::ByFingerprint, fingerprint, &format!("is no serial number ({e})"));
         found.map(|octets| Serial::from_bytes(&octets).map_err(damaged)).transpose()
     }
 }
 
-/// Refuses a database of an earlier layout before anything is added to it, so that the program that wrote it
-/// can go on with it. A family that is missing tells such a one from ours; but one that was just being made
-/// has no layout yet.
-fn refuse_older(path: &Path) -> Result<(), OpenError> {
-    let Ok(found) = Rocks::list_cf(&Options::default(), path) else { return Ok(()) };
-    let state = Family::State.name();
-    let has = |name: &str| found.iter().any(|found| found == name);
-    if !has(state) || Family::ALL.into_iter().all(|family| has(family.name())) {
-        return Ok(());
+/// What is kept under these keys: all that has a place of its own is asked for at once, and the children of
+/// however many agents are found by one iterator.
+fn entities_of(view: &View<'_>, keys: &[Key]) -> Result<Vec<Option<Entity>>, StoreError> {
+    let places: Vec<Option<(Family, Vec<u8>)>> = keys.iter().map(schema::entity_key).collect();
+    let own: Vec<_> = places.iter().flatten().map(|(family, key)| (family.name(), key)).collect();
+    let mut values = view.values(&own)?.into_iter();
+    let mut children = None;
+    let mut found = Vec::with_capacity(keys.len());
+    for (key, place) in keys.iter().zip(&places) {
+        found.push(match (key, place) {
+            (Key::Children(parent), _) => {
+                let index = match &mut children {
+                    Some(index) => index,
+                    none => none.insert(view.cursor(Family::Children.name())?),
+                };
+                Some(Entity::Children(children_of(parent, index)?))
+            }
+            (_, Some((family, octets))) => {
+                let read =
+                    |value: Vec<u8>| schema::read_entity(key, &value).map_err(|what| damaged(*family, octets, &what));
+                values.next().flatten().map(read).transpose()?
+            }
+            (_, None) => None,
+        });
     }
-    let unread = |e: rocksdb::Error| OpenError::new(path, e.into_string());
-    let database =
-        Rocks::open_cf_for_read_only(&Options::default(), path, ["default", state], false).map_err(unread)?;
-    let Some(family) = database.cf_handle(state) else { return Ok(()) };
-    match database.get_cf(&family, FORMAT_KEY).map_err(unread)? {
-        Some(format) => Err(other_format(path, &format)),
-        None => Ok(()),
-    }
+    Ok(found)
 }
 
-fn other_format(path: &Path, found: &[u8]) -> OpenError {
-    let (found, ours) = (String::from_utf8_lossy(found), String::from_utf8_lossy(FORMAT));
-    let reason = format!("its format is `{found}`, and this program reads `{ours}`: use the one that wrote it");
-    OpenError::new(path, reason)
-}
-
-/// The database at one moment.
-struct View<'a> {
-    database: &'a Database,
-    snapshot: SnapshotWithThreadMode<'a, Rocks>,
-}
-
-type Item = Result<(Box<[u8]>, Box<[u8]>), StoreError>;
-
-impl<'a> View<'a> {
-    fn head(&self) -> Result<JournalHead, StoreError> {
-        let family = self.database.family(Family::State.name())?;
-        let Some(head) = self.snapshot.get_cf(&family, HEAD_KEY).map_err(store_error)? else {
-            return Ok(JournalHead::default());
-        };
-        let unreadable = |e| damaged(Family::State, HEAD_KEY, &format!("does not read ({e})"));
-        serde_json::from_slice(&head).map_err(unreadable)
-    }
-
-    /// What is kept under these keys: all that has a place of its own is asked for at once, and the children of
-    /// however many agents are found by one iterator.
-    fn entities(&self, keys: &[Key]) -> Result<Vec<Option<Entity>>, StoreError> {
-        let places: Vec<Option<(Family, Vec<u8>)>> = keys.iter().map(schema::entity_key).collect();
-        let families = places.iter().flatten().map(|(family, _)| self.database.family(family.name()));
-        let families = families.collect::<Result<Vec<_>, _>>()?;
-        let octets = places.iter().flatten().map(|(_, key)| key);
-        let mut values = self.snapshot.multi_get_cf(families.iter().zip(octets)).into_iter();
-        let mut children = None;
-        let mut found = Vec::with_capacity(keys.len());
-        for (key, place) in keys.iter().zip(&places) {
-            found.push(match (key, place) {
-                (Key::Children(parent), _) => {
-                    let index = match &mut children {
-                        Some(index) => index,
-                        none => none.insert(self.children()?),
-                    };
-                    Some(Entity::Children(children_of(parent, index)?))
-                }
-                (_, Some((family, octets))) => {
-                    let read = |value: Vec<u8>| {
-                        schema::read_entity(key, &value).map_err(|what| damaged(*family, octets, &what))
-                    };
-                    let value = values.next().transpose().map_err(store_error)?.flatten();
-                    value.map(read).transpose()?
-                }
-                (_, None) => None,
-            });
-        }
-        Ok(found)
-    }
-
-    fn children(&self) -> Result<DBRawIteratorWithThreadMode<'_, Rocks>, StoreError> {
-        Ok(self.snapshot.raw_iterator_cf(&self.database.family(Family::Children.name())?))
-    }
-
-    /// What the keys of an index speak of, which must be there.
-    fn indexed(&self, index: Family, keys: &[Key]) -> Result<Vec<Entity>, StoreError> {
-        let missing = |key: &Key| {
-            let (family, octets) = schema::entity_key(key).unwrap_or((index, Vec::new()));
-            damaged(family, &octets, &format!("is missing, though {} has it", index.name()))
-        };
-        let found = self.entities(keys)?.into_iter().zip(keys);
-        found.map(|(entity, key)| entity.ok_or_else(|| missing(key))).collect()
-    }
-
-    /// What lies from one key up to, and without, another.
-    fn scan<'s>(
-        &'s self,
-        family: Family,
-        from: &[u8],
-        to: Option<&[u8]>,
-        mode: IteratorMode<'_>,
-    ) -> Result<impl Iterator<Item = Item> + use<'s, 'a>, StoreError> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(from);
-        if let Some(to) = to {
-            options.set_iterate_upper_bound(to);
-        }
-        let found = self.snapshot.iterator_cf_opt(&self.database.family(family.name())?, options, mode);
-        Ok(found.map(|item| item.map_err(store_error)))
-    }
+/// What the keys of an index speak of, which must be there.
+fn indexed(view: &View<'_>, index: Family, keys: &[Key]) -> Result<Vec<Entity>, StoreError> {
+    let missing = |key: &Key| {
+        let (family, octets) = schema::entity_key(key).unwrap_or((index, Vec::new()));
+        damaged(family, &octets, &format!("is missing, though {} has it", index.name()))
+    };
+    let found = entities_of(view, keys)?.into_iter().zip(keys);
+    found.map(|(entity, key)| entity.ok_or_else(|| missing(key))).collect()
 }
 
 /// The agents below this parent, by an iterator over `children` that may stand anywhere.
@@ -411,7 +267,5 @@ fn children_of(parent: &AgentUri, index: &mut DBRawIteratorWithThreadMode<'_, Ro
 }
 
 fn damaged(family: Family, key: &[u8], what: &str) -> StoreError {
-    let text = std::str::from_utf8(key).ok().filter(|text| text.bytes().all(|c| c.is_ascii_graphic()));
-    let key = text.map_or_else(|| hex::encode(key), str::to_owned);
-    StoreError::Corrupt(format!("in the column family {}, what is kept under {key} {what}", family.name()))
+    journalled::damaged(family.name(), key, what)
 }

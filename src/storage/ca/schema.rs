@@ -24,12 +24,8 @@
 use crate::ca::ports::{AgentUri, CertificateSearch, Entity, Key, Place, Request, RequestId, Serial};
 use crate::time::UnixMillis;
 
-/// Key of the format in `state`.
-pub const FORMAT_KEY: &[u8] = b"format";
-/// Key of the journal's head in `state`.
-pub const HEAD_KEY: &[u8] = b"head";
 /// This layout.
-pub const FORMAT: &[u8] = b"atl ca 2";
+pub const FORMAT: &str = "atl ca 2";
 
 /// A column family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

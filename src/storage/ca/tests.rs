@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use rocksdb::{ColumnFamilyDescriptor, DB, Options};
 use tempfile::TempDir;
 
+use super::super::journalled::{FORMAT_KEY, HEAD_KEY};
 use super::memory::{Call, Fault, MemoryCaStore};
 use super::rocks::RocksCaStore;
-use super::schema::{FORMAT_KEY, Family, HEAD_KEY, child_key, moment_key, open_key, place_key};
+use super::schema::{Family, child_key, moment_key, open_key, place_key};
 use crate::apki::attestation::AttestationMethod;
 use crate::apki::capabilities::Capabilities;
 use crate::apki::status::RevocationReason;

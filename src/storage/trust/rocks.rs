@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rocksdb::WriteBatch;
+use rocksdb::{IteratorMode, WriteBatch};
 
 use super::schema::{
     self, ACCOUNTS, BY_AGENT, FORMAT, INCIDENTS, LEDGER, OPEN_INCIDENTS, OPEN_REVIEWS, RECEIPTS, REPORTERS, REVIEWS,
@@ -100,7 +100,7 @@ impl RocksTrustStore {
         sizes.insert(BY_AGENT, about_agents);
         // All that follows is there, so what is more than that is what nobody recorded.
         for name in KIND.families.iter().map(|table| table.name).filter(|name| *name != STATE) {
-            let kept = view.scan(name, &[], None)?.try_fold(0_u64, |count, item| item.map(|_| count + 1))?;
+            let kept = view.count(name)?;
             let expected = sizes.get(name).copied().unwrap_or_default();
             if kept != expected {
                 return Ok(Some(format!("{kept} entries are kept in {name}, and {expected} follow from the ledger")));
@@ -139,7 +139,7 @@ impl RocksTrustStore {
     ) -> Result<Vec<Entity>, StoreError> {
         let Some(from) = after.map_or(Some(0), |after| after.checked_add(1)) else { return Ok(Vec::new()) };
         let view = self.journalled.view();
-        let found = view.scan(index, &from.to_be_bytes(), None)?.take(limit.min(MAX_LISTED));
+        let found = view.scan(index, &from.to_be_bytes(), None, IteratorMode::Start)?.take(limit.min(MAX_LISTED));
         let keys = found.map(|item| {
             let (octets, _) = item?;
             schema::read_number(&octets).map(key).ok_or_else(|| damaged(index, &octets, "is no key"))
@@ -185,7 +185,7 @@ impl TrustStore for RocksTrustStore {
     fn rows_of(&self, agent: &AgentUri, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let view = self.journalled.view();
         let (from, to) = (schema::agent_key(agent, from), schema::behind_agent(agent));
-        let numbers = view.scan(BY_AGENT, &from, Some(&to))?.take(limit).map(|item| {
+        let numbers = view.scan(BY_AGENT, &from, Some(&to), IteratorMode::Start)?.take(limit).map(|item| {
             let (key, _) = item?;
             schema::read_number(&key).ok_or_else(|| damaged(BY_AGENT, &key, "is no key"))
         });
@@ -200,7 +200,7 @@ impl TrustStore for RocksTrustStore {
         // The first key behind another one is that one with an octet more.
         let from = after.map_or_else(Vec::new, |after| [after.as_str().as_bytes(), &[0]].concat());
         let view = self.journalled.view();
-        let found = view.scan(ACCOUNTS, &from, None)?.take(limit.min(MAX_LISTED));
+        let found = view.scan(ACCOUNTS, &from, None, IteratorMode::Start)?.take(limit.min(MAX_LISTED));
         found
             .map(|item| {
                 let (key, value) = item?;
@@ -211,7 +211,7 @@ impl TrustStore for RocksTrustStore {
 
     fn reporters(&self) -> Result<Vec<ReporterRecord>, StoreError> {
         let view = self.journalled.view();
-        view.scan(REPORTERS, &[], None)?
+        view.scan(REPORTERS, &[], None, IteratorMode::Start)?
             .map(|item| {
                 let (key, value) = item?;
                 schema::read(&value).map_err(|what| damaged(REPORTERS, &key, &what))
