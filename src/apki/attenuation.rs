@@ -2,15 +2,15 @@
 //! no more than it has.
 //!
 //! [`violations`] is the whole check of a child against the line above it; [`root_violations`] that
-//! of an agent without a parent. [`covers`] and [`capabilities_within`] are the part about
-//! capabilities, for other ceilings too.
+//! of an agent without a parent. [`covers`], [`scope_within`] and [`capabilities_within`] are the part
+//! about capabilities, for other ceilings too.
 
 mod coverage;
 mod violation;
 
 use std::collections::BTreeSet;
 
-pub use self::coverage::{capabilities_within, covers};
+pub use self::coverage::{capabilities_within, covers, scope_within};
 pub use self::violation::{CODES, Violation};
 use super::Certificate;
 use super::capabilities::{Capabilities, Capability};
@@ -185,7 +185,7 @@ fn rules_of(line: &[&Delegation], child: &Extensions<'_>) -> Vec<Violation> {
         found.extend(over.map(|c| Violation::MaxSpendLimit { tool: tool(c), most: most.get() }));
     }
     for scope in line.iter().filter_map(|d| d.rules.scope_narrowing.as_ref()) {
-        let outside = capabilities.iter().filter(|c| !coverage::scope_within(scope, &c.scope));
+        let outside = capabilities.iter().filter(|c| !scope_within(scope, &c.scope));
         found.extend(outside.map(|c| Violation::ScopeNarrowing {
             tool: tool(c),
             scope: c.scope.as_str().into(),

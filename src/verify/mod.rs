@@ -4,3 +4,4 @@
 pub mod auditor;
 pub mod fault;
 pub mod federation;
+pub mod relying;

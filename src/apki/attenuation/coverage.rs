@@ -53,7 +53,7 @@ pub fn capabilities_within(ceiling: &Capabilities, requested: &Capabilities) -> 
 }
 
 /// Whether `child` is `parent` or below it, by whole segments; nothing is resolved (R34).
-pub(super) fn scope_within(parent: &Text, child: &Text) -> bool {
+pub fn scope_within(parent: &Text, child: &Text) -> bool {
     let rest = child.as_str().strip_prefix(parent.as_str());
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -1,0 +1,293 @@
+//! What is known of revocation (draft 7.4, 9.3, 11.5): OCSP answers and revocation lists, verified when they
+//! come, so that a verdict needs no signature for them.
+
+use thiserror::Error;
+
+use crate::apki::Certificate;
+use crate::apki::chain::Issuer;
+use crate::apki::status::crl::{Crl, CrlError};
+use crate::apki::status::ocsp::{
+    CertIdError, CertIdHash, CertStatus, IssuerIds, Nonce, OcspResponse, OcspResponseError, OcspVerifyError,
+};
+use crate::apki::status::{CLOCK_SKEW, RevocationReason};
+use crate::keys::{KeyError, PublicKey};
+use crate::time::UnixMillis;
+
+use super::domains::Domains;
+
+/// How a certificate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Not revoked.
+    Good,
+    /// Revoked.
+    Revoked {
+        /// Since when.
+        at: UnixMillis,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// Its CA does not know it.
+    Unknown,
+}
+
+/// An OCSP answer whose signature was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// SHA-256 of the certificate that it is about.
+    pub certificate: [u8; 32],
+    /// What it says.
+    pub status: Status,
+    /// The moment that it is true for.
+    pub this_update: UnixMillis,
+    /// Until when it may be kept.
+    pub next_update: UnixMillis,
+}
+
+/// Why octets say nothing of how a certificate stands.
+#[derive(Debug, Error)]
+pub enum StandingError {
+    /// Not an answer.
+    #[error(transparent)]
+    Response(#[from] OcspResponseError),
+    /// Not one to be believed.
+    #[error(transparent)]
+    Verify(#[from] OcspVerifyError),
+    /// The issuer cannot be called by its hashes.
+    #[error("the issuer's certificate: {0}")]
+    Issuer(#[from] CertIdError),
+}
+
+impl Standing {
+    /// What the OCSP response `der` says of `certificate`, which `issuer` signed. It must hold at `now`;
+    /// where the request had a `nonce`, it must be repeated.
+    ///
+    /// # Errors
+    /// [`StandingError`]
+    pub fn from_ocsp(
+        der: &[u8],
+        certificate: &Certificate,
+        issuer: &Certificate,
+        now: UnixMillis,
+        nonce: Option<&Nonce>,
+    ) -> Result<Self, StandingError> {
+        let response = OcspResponse::parse(der)?;
+        // Whichever hash the responder calls the issuer by, the certificate is the same.
+        let ids = IssuerIds::of(issuer)?;
+        let asked = [CertIdHash::Sha1, CertIdHash::Sha256].map(|hash| ids.cert_id(certificate.serial(), hash));
+        let [first, second] = asked;
+        let answer = match response.verify(&first?, issuer, now, nonce) {
+            Err(OcspVerifyError::OtherCertificate) => response.verify(&second?, issuer, now, nonce)?,
+            other => other?,
+        };
+        let status = match answer.status {
+            CertStatus::Good => Status::Good,
+            CertStatus::Revoked { at, reason } => Status::Revoked { at: at.millis(), reason },
+            CertStatus::Unknown => Status::Unknown,
+        };
+        // Verified answers have an end.
+        let next_update = answer.next_update.unwrap_or(answer.this_update).millis();
+        let this_update = answer.this_update.millis();
+        Ok(Self { certificate: certificate.fingerprint(), status, this_update, next_update })
+    }
+}
+
+/// A revocation list whose signature was verified.
+#[derive(Clone, Debug)]
+struct TrustedCrl {
+    crl: Crl,
+    signer_spki: Box<[u8]>,
+    /// The anchors that certified the signer, or are it: only for agents below these may it be an indirect
+    /// list (RFC 5280 section 5.2.5).
+    anchors: Vec<[u8; 32]>,
+}
+
+/// Why a revocation list is not taken.
+#[derive(Debug, Error)]
+pub enum CrlRefused {
+    /// The signer is somebody else than the list's issuer.
+    #[error("the list names another issuer than the subject of the certificate that it is to be verified with")]
+    OtherSigner,
+    /// The signer's key may not sign lists.
+    #[error("the certificate of the list's signer does not let its key sign lists (keyUsage cRLSign)")]
+    KeyUsage,
+    /// The signer's key is none.
+    #[error("the certificate of the list's signer: {0}")]
+    Key(#[from] KeyError),
+    /// The signature.
+    #[error(transparent)]
+    Crl(#[from] CrlError),
+}
+
+/// The revocation lists at hand.
+#[derive(Clone, Debug, Default)]
+pub struct RevocationLists(Vec<TrustedCrl>);
+
+impl RevocationLists {
+    /// Takes a list that `signer` signed; one that is older than a list of the same signer and scope at hand
+    /// is passed over. For an indirect list the signer must stand directly below an anchor of `domains`;
+    /// otherwise it is worth nothing and nobody uses it.
+    ///
+    /// # Errors
+    /// [`CrlRefused`]
+    pub fn add(&mut self, crl: Crl, signer: &Certificate, domains: &Domains) -> Result<(), CrlRefused> {
+        if crl.issuer_der() != signer.subject_der() {
+            return Err(CrlRefused::OtherSigner);
+        }
+        let usage = signer.key_usage().ok().flatten();
+        if !usage.is_some_and(|usage| usage.crl_sign()) {
+            return Err(CrlRefused::KeyUsage);
+        }
+        crl.verify(&PublicKey::from_spki_der(signer.spki_der())?)?;
+        let anchors = domains.iter().flat_map(|(_, domain)| domain.trusted.anchors().iter());
+        let anchors = anchors.filter(|anchor| is_or_certified(anchor, signer)).map(|anchor| *anchor.fingerprint());
+        let taken = TrustedCrl { anchors: anchors.collect(), signer_spki: signer.spki_der().into(), crl };
+        let same = |other: &&mut TrustedCrl| {
+            other.signer_spki == taken.signer_spki
+                && other.crl.issuer_der() == taken.crl.issuer_der()
+                && other.crl.scope() == taken.crl.scope()
+        };
+        match self.0.iter_mut().find(same) {
+            Some(known) if known.crl.this_update() > taken.crl.this_update() => {}
+            Some(known) => *known = taken,
+            None => self.0.push(taken),
+        }
+        Ok(())
+    }
+
+    /// How many lists there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no list.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What the lists say of `certificate`, which `issuer` signed below `anchor`.
+    fn ask(&self, certificate: &Certificate, issuer: &Issuer, anchor: &Issuer) -> impl Iterator<Item = Standing> {
+        let point = certificate.crl_distribution_point().ok().flatten();
+        let subject_is_ca = certificate.basic_constraints().ok().flatten().is_some_and(|c| c.ca);
+        let answers = self.0.iter().filter_map(move |list| {
+            let crl = &list.crl;
+            let scope = crl.scope();
+            let direct =
+                crl.issuer_der() == certificate.issuer_der() && *list.signer_spki == *issuer.certificate().spki_der();
+            let indirect = scope.is_some_and(|scope| scope.indirect)
+                && point.and_then(|point| point.crl_issuer) == Some(crl.issuer_der())
+                && list.anchors.contains(anchor.fingerprint());
+            let about = scope.is_none_or(|scope| {
+                point.is_some_and(|point| point.url == scope.url.as_str())
+                    && !(scope.only_user_certificates && subject_is_ca)
+            });
+            if !(direct || indirect) || !about {
+                return None;
+            }
+            let entry = crl.find_issued_by(certificate.issuer_der(), certificate.serial());
+            let status =
+                entry.map_or(Status::Good, |entry| Status::Revoked { at: entry.at.millis(), reason: entry.reason });
+            let (this_update, next_update) = (crl.this_update().millis(), crl.next_update().millis());
+            Some(Standing { certificate: certificate.fingerprint(), status, this_update, next_update })
+        });
+        answers.collect::<Vec<_>>().into_iter()
+    }
+}
+
+fn is_or_certified(anchor: &Issuer, signer: &Certificate) -> bool {
+    let certificate = anchor.certificate();
+    if certificate == signer {
+        return true;
+    }
+    signer.issuer_der() == certificate.subject_der()
+        && signer.signature_algorithm() == Some(anchor.key().algorithm())
+        && anchor.key().verify(signer.tbs_der(), signer.signature()).is_ok()
+}
+
+/// All that is known of revocation.
+#[derive(Clone, Debug, Default)]
+pub struct Revocations {
+    /// Lists.
+    pub lists: std::sync::Arc<RevocationLists>,
+    /// OCSP answers.
+    pub answers: Vec<Standing>,
+    /// Answers that were brought and are not to be believed, by the certificate that they were brought for.
+    pub invalid: Vec<([u8; 32], String)>,
+}
+
+/// How much an answer must be worth.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) now: UnixMillis,
+    /// What is asked about is past, so that answers from later say more, not less: a revocation is never
+    /// taken back.
+    pub(super) past: bool,
+    pub(super) max_age: Option<u64>,
+    /// A list does not do.
+    pub(super) ocsp_only: bool,
+}
+
+/// What is known of one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    Good {
+        /// Until when the answer may be kept.
+        until: UnixMillis,
+    },
+    Revoked {
+        at: UnixMillis,
+        reason: RevocationReason,
+    },
+    Unknown,
+    Stale(UnixMillis),
+    Invalid(String),
+    Nothing,
+}
+
+impl Revocations {
+    pub(super) fn ask(&self, certificate: &Certificate, issuer: &Issuer, anchor: &Issuer, wanted: Wanted) -> Known {
+        let fingerprint = certificate.fingerprint();
+        let answers = self.answers.iter().copied().filter(|answer| answer.certificate == fingerprint);
+        let answers: Vec<(bool, Standing)> = answers
+            .map(|answer| (true, answer))
+            .chain(self.lists.ask(certificate, issuer, anchor).map(|answer| (false, answer)))
+            .collect();
+        // Whoever says that it was revoked is believed, however long ago it was said.
+        let revoked = answers.iter().find_map(|(_, answer)| match answer.status {
+            Status::Revoked { at, reason } if at <= wanted.now.saturating_add(CLOCK_SKEW) => Some((at, reason)),
+            _ => None,
+        });
+        if let Some((at, reason)) = revoked {
+            return Known::Revoked { at, reason };
+        }
+        let current = answers.iter().filter(|(ocsp, answer)| (*ocsp || !wanted.ocsp_only) && wanted.is_current(answer));
+        let mut best = Known::Nothing;
+        for (_, answer) in current {
+            match (answer.status, &best) {
+                (Status::Unknown, Known::Nothing) => best = Known::Unknown,
+                (Status::Unknown, _) => {}
+                (_, Known::Good { until }) if *until >= answer.next_update => {}
+                (_, _) => best = Known::Good { until: answer.next_update },
+            }
+        }
+        if best != Known::Nothing {
+            return best;
+        }
+        let invalid = self.invalid.iter().find(|(about, _)| *about == fingerprint);
+        let newest = answers.iter().map(|(_, answer)| answer.this_update).max();
+        match (invalid, newest) {
+            (Some((_, why)), _) => Known::Invalid(why.clone()),
+            (None, Some(newest)) => Known::Stale(newest),
+            (None, None) => Known::Nothing,
+        }
+    }
+}
+
+impl Wanted {
+    fn is_current(&self, answer: &Standing) -> bool {
+        let ahead = answer.this_update > self.now.saturating_add(CLOCK_SKEW);
+        let over = self.now > answer.next_update.saturating_add(CLOCK_SKEW);
+        let old = self.max_age.is_some_and(|most| self.now.since(answer.this_update) > most);
+        (self.past && answer.this_update >= self.now) || !(ahead || over || old)
+    }
+}
