@@ -5,6 +5,7 @@ pub mod admission;
 pub mod bundle;
 pub mod checkpoint;
 pub mod entry;
+mod line;
 pub mod note;
 pub mod sat;
 pub mod sth;
