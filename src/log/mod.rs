@@ -1,6 +1,7 @@
 //! What a log promises and signs: entries, signed agent timestamps, tree heads, admission, and
 //! the storage port behind which all of it is kept. And what others sign of a log, so that a relying
-//! party can judge it offline: [`cosignature`]s of witnesses.
+//! party can judge it offline: [`cosignature`]s of witnesses, and the
+//! [`proof`] file that has an inclusion proof and a witnessed checkpoint in one.
 
 pub mod admission;
 pub mod bundle;
@@ -9,6 +10,7 @@ pub mod cosignature;
 pub mod entry;
 mod line;
 pub mod note;
+pub mod proof;
 pub mod sat;
 pub mod sth;
 pub mod store;
