@@ -338,6 +338,75 @@ fn a_log_counts_while_somebody_audits_it() {
 }
 
 #[test]
+fn a_proof_file_counts_as_its_witnesses_say() {
+    use crate::log::checkpoint::{Checkpoint, sign_checkpoint};
+    use crate::log::cosignature::{CosignatureTime, WitnessKey, WitnessQuorum, cosign};
+    use crate::log::note::Note;
+    use crate::log::proof::TlogProof;
+
+    let mut world = World::new();
+    let origin: crate::log::checkpoint::Origin = "log.example.com/1".parse().unwrap();
+    let named = TrustedLog { origin: Some(origin.clone()), ..log(LOG_A, "Operator A") };
+    world.party.logs = LogList::new(vec![named, log(LOG_B, "Operator B")]).unwrap();
+    let witness = |seed| WitnessKey::new(format!("w{seed}").parse().unwrap(), key(seed).public_key().clone()).unwrap();
+    let quorum = WitnessQuorum::new(vec![witness(61), witness(62)], 2).unwrap();
+    world.party.policy.inclusion = Some(InclusionPolicy { max_age: 10 * MINUTE, witnesses: Some(quorum.clone()) });
+
+    let cert_hash = CertHash::of_certificate(world.agent.precertificate().der());
+    let head = TreeHead { size: TreeSize::new(1), timestamp: START, root: cert_hash.leaf_hash() };
+    let signed = sign_checkpoint(&key(LOG_A), &origin, &head).unwrap();
+    let checkpoint = Checkpoint::new(origin, head.size, head.root);
+    let seen = |seeds: &[u8], at: UnixMillis| {
+        let note = Note::parse(signed.as_bytes()).unwrap();
+        seeds.iter().fold(note, |note, seed| {
+            note.with_line(cosign(&key(*seed), witness(*seed).name(), &checkpoint, CosignatureTime::from(at)).unwrap())
+                .unwrap()
+        })
+    };
+    let proof = |note: Note| TlogProof::new(LeafIndex::new(0), head.size, vec![], note.to_string().as_bytes()).unwrap();
+    let read =
+        |proof: &TlogProof, witnesses| Inclusion::from_proof(proof, cert_hash, &world.party.logs, witnesses, after(5));
+    let one = proof(seen(&[61], after(1)));
+    assert!(matches!(read(&one, Some(&quorum)), Err(InclusionError::File(_))));
+    // In the log it is, and who wants witnesses is not content with that.
+    let unwitnessed = read(&one, None).unwrap();
+    let both = read(&proof(seen(&[61, 62], after(1))), Some(&quorum)).unwrap();
+    assert_eq!(both.witnessed_at, Some(after(1)));
+    let other = Inclusion::from_proof(&one, CertHash::new([1; 32]), &world.party.logs, None, after(5));
+    assert!(matches!(other, Err(InclusionError::File(_))));
+    let nobody = Inclusion::from_proof(&one, cert_hash, &LogList::default(), None, after(5));
+    assert!(matches!(nobody, Err(InclusionError::UnknownOrigin(_))));
+
+    world.facts.inclusions = vec![unwitnessed];
+    assert_eq!(world.codes(), [Code::InclusionStale]);
+    world.facts.inclusions = vec![both];
+    assert_eq!(world.codes(), []);
+    world.now = after(12);
+    assert_eq!(world.codes(), [Code::InclusionStale]);
+}
+
+#[test]
+fn audit_statements_are_those_of_monitors_that_are_known() {
+    use crate::log::audit::{AuditStatement, Verdict as Found, sign_audit};
+    use crate::log::note::VerifierKey;
+
+    let name: crate::log::note::KeyName = "monitor.example.com".parse().unwrap();
+    let log_id = key(LOG_A).public_key().log_id();
+    let origin = "log.example.com/1".parse().unwrap();
+    let (size, root) = (TreeSize::new(1), Hash::new([1; 32]));
+    let statement =
+        |verdict| AuditStatement { origin: Clone::clone(&origin), log_id, size, root, at: after(1), verdict };
+    let monitor = |seed: u8| VerifierKey::new(name.clone(), key(seed).public_key().clone()).unwrap();
+    for (verdict, consistent) in [(Found::Consistent, true), (Found::Inconsistent, false)] {
+        let signed = sign_audit(&key(71), &name, &statement(verdict)).unwrap();
+        let read = |monitors: &[VerifierKey]| Audited::from_statement(signed.as_bytes(), monitors);
+        let expected = Audited { log: log_id, at: after(1), consistent };
+        assert_eq!(read(&[monitor(72), monitor(71)]), Ok(expected));
+        assert!(read(&[monitor(72)]).is_err() && read(&[]).is_err());
+    }
+}
+
+#[test]
 fn lists_know_how_many_they_are() {
     let mut lists = RevocationLists::default();
     assert!(lists.is_empty());
