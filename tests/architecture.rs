@@ -29,7 +29,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Of the log's store it takes what a store may fail with, as the CA does.
     ("trust", &["log::store", "apki", "keys", "journal", "time"]),
     // The ports that a store fills, and the types that pass through them.
-    ("storage", &["log", "ca::ports", "ca::event", "trust::ports", "journal", "merkle", "keys", "wire", "time"]),
+    (
+        "storage",
+        &[
+            "log",
+            "verify::ledger",
+            "ca::ports",
+            "ca::event",
+            "trust::ports",
+            "journal",
+            "merkle",
+            "keys",
+            "wire",
+            "time",
+        ],
+    ),
     ("client", &["api", "log", "merkle"]),
     ("http", &["api", "sequencer", "ca::service", "trust::service", "log", "merkle", "keys", "time"]),
     ("config", &["keys", "apki", "time"]),
