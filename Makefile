@@ -10,9 +10,10 @@ export CARGO_TERM_COLOR ?= auto
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
+MUTANTS ?= src/verify/relying/*.rs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint ladder deny advisories bench fuzz deps rust-tools clean
+.PHONY: help demo test check lint ladder deny advisories bench fuzz mutants deps rust-tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -59,6 +60,13 @@ fuzz: deps ## each fuzz target for FUZZ_SECONDS (needs cargo-fuzz), or those in 
 		$(CARGO) fuzz run --fuzz-dir tests/fuzz "$$target" "$$found" "$(CURDIR)/tests/fuzz/corpus/$$target" -- \
 			"$${dictionary[@]}" -max_len=16384 -timeout=10 -max_total_time=$(FUZZ_SECONDS); \
 	done
+
+# Takes each check of the relying party away, one at a time, and says which of them no test would miss.
+mutants: deps ## is every check of the relying party missed by a test? (needs cargo-mutants; MUTANTS names files)
+	@$(CARGO) mutants --version >/dev/null 2>&1 \
+		|| { echo "cargo-mutants is not installed: cargo install --locked cargo-mutants" >&2; exit 1; }
+	$(CARGO) mutants --package atl --no-default-features --file '$(MUTANTS)' --exclude '**/tests/**' \
+		--cargo-arg=--lib --output $${CARGO_TARGET_DIR:-$(CURDIR)/target} -- verify::
 
 rust-tools:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 \

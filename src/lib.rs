@@ -43,9 +43,10 @@
 //! offline ([`log::proof`]). It also draws the port that a store must fill ([`log::store`]): five calls, of
 //! which one writes, as a whole or not at all.
 //!
-//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow; judges
-//! an agent of another domain by that domain's bundle ([`verify::federation`]); and draws the port of the
-//! accounts by which a relying party holds agents to their limits ([`verify::ledger`]).
+//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow. It has the relying
+//! party ([`verify::relying`]): may this agent do this, now? One verdict, with every reason for a no; what it
+//! verifies is bounded whatever is presented, and what needs a memory, such as a day's spending, is kept by a
+//! ledger ([`verify::ledger`]).
 //!
 //! **[`api`]** is the JSON, the queries and the problem documents on the wire, for servers and
 //! clients alike. A request that was read is within its bounds; what status an error has is decided

@@ -17,7 +17,8 @@
 //! signatures proved ([`RelyingParty::examine`]) and asks [`RelyingParty::judge`], which verifies none.
 //!
 //! Nothing here asks the time or the network; what fails, fails closed. Limits that need a memory (spending in
-//! a period, calls in a period) are kept by a ledger.
+//! a period, calls in a period) are kept by a [ledger](super::ledger), which is asked behind the verdict
+//! ([`Accepted::reserve`]).
 
 mod code;
 mod domains;
@@ -32,6 +33,7 @@ mod policy;
 mod presented;
 mod proven;
 mod reason;
+mod spending;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,7 @@ pub use self::policy::{
 };
 pub use self::presented::{Link, MAX_CERTIFICATE, MAX_CERTIFICATES, Presented};
 pub use self::reason::{Note, Reason, Subject};
+pub use self::spending::{ChargedTo, Overdrawn};
 pub use self::standing::{CrlRefused, RevocationLists, Revocations, Standing, StandingError, Status};
 pub use self::verdict::{Accepted, Grant, Refused, Verdict};
 

@@ -4,4 +4,5 @@ mod attacks;
 mod codes;
 mod facts;
 mod rig;
+mod spending;
 mod verdicts;
