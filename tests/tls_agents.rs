@@ -399,7 +399,7 @@ fn a_staple_is_a_fact_for_the_side_that_connects() {
     let revoked = CertStatus::Revoked { at, reason: RevocationReason::KeyCompromise };
     let bank = &stage.bank.certificate;
     let other_ca = Ca::root("Org", Key::ed25519(55));
-    let cases: Vec<(&str, Option<Vec<u8>>, Option<Code>)> = vec![
+    let cases = [
         ("nothing", None, Some(Code::StatusUnavailable)),
         ("good", Some(ca.ocsp(bank, NOW, CertStatus::Good)), None),
         ("revoked", Some(ca.ocsp(bank, NOW, revoked)), Some(Code::Revoked)),
@@ -447,10 +447,11 @@ fn a_renewed_certificate_is_presented_from_the_next_handshake_on() {
     let (worker, renewed) = (stage.worker(), stage.worker());
     let (client, server) = (stage.endpoint(&worker), stage.endpoint(&stage.bank));
     let meeting = || meet(&client, &Expected::anyone(), &server, &Expected::anyone());
-    let (mut near, far) = (|(near, far): (Outcome, Outcome)| (near.unwrap(), far.unwrap()))(meeting());
+    let (near, far) = meeting();
+    let (mut near, mut far) = (near.unwrap(), far.unwrap());
     client.present(presenting(&renewed));
     let (_near, second) = meeting();
-    let (mut far, second) = (far, second.unwrap());
+    let second = second.unwrap();
     assert_eq!(far.peer().accepted().certificate, worker.certificate.fingerprint());
     assert_eq!(second.peer().accepted().certificate, renewed.certificate.fingerprint());
     talks(&mut near, &mut far);

@@ -98,6 +98,10 @@ pub(super) fn say(verdict: &Verdict, stream: &mut impl Write) -> Result<(), TlsE
 /// What the peer says of this side; an acceptance is no error.
 pub(super) fn hear(stream: &mut impl Read) -> Result<(), TlsError> {
     let line = read_line(stream)?;
+    // A struct would be read from an array as well.
+    if line.first() != Some(&b'{') {
+        return Err(TlsError::Line("it is no JSON object".into()));
+    }
     let heard: Heard = serde_json::from_slice(&line).map_err(|e| TlsError::Line(e.to_string()))?;
     match heard.verdict.as_str() {
         "accept" => Ok(()),
