@@ -50,7 +50,7 @@
 //!
 //! ## Between agents (feature `tls`)
 //!
-//! **[`tls`]** runs the relying party's verdict inside a TLS handshake, on both sides: two agents know each other,
+//! **`tls`** runs the relying party's verdict inside a TLS handshake, on both sides: two agents know each other,
 //! and what the other may do, before the first octet. It has no runtime and opens no connection: it works on
 //! whatever stream it is given.
 //!

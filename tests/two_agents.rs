@@ -42,3 +42,14 @@ fn one_agent_comes_in_and_the_other_learns_why_not() {
         assert!(bank.contains(text), "{text} in {told}");
     }
 }
+
+/// The README's lines are those of the module's documentation, which are compiled.
+#[test]
+fn the_readme_has_the_ten_lines_as_they_compile() {
+    let lines = include_str!("../src/tls/mod.rs").lines().map_while(|line| line.strip_prefix("//!"));
+    let lines = lines.skip_while(|line| !line.starts_with(" ```no_run")).skip(1);
+    let lines = lines.take_while(|line| *line != " ```").map(|line| line.trim_start_matches(' '));
+    let shown: Vec<&str> = lines.filter(|line| !line.starts_with('#') && !line.starts_with("use ")).collect();
+    assert!(shown.len() > 4, "{shown:?}");
+    assert!(include_str!("../README.md").contains(&format!("```rust\n{}\n```\n", shown.join("\n"))), "{shown:?}");
+}

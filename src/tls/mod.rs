@@ -6,9 +6,9 @@
 //!
 //! An [`Endpoint`] is one agent's side: its [`Identity`], the [`Material`] that it judges by, and a clock. What is
 //! replaced in it ([`Endpoint::replace`], [`Endpoint::present`]) counts from the next handshake on; connections
-//! that are there go on, and [`Endpoint::recheck`] says whether they still should. A connection says whom it is
-//! with ([`PeerIdentity`]), so that an application needs no list of keys or host names: host names mean nothing
-//! here, and are not sent.
+//! that are there go on, and [`Endpoint::recheck`] says whether they still should: none outlives the certificate
+//! that it began with, where the application asks at [`PeerIdentity::good_until`]. A connection says whom it is
+//! with, so that an application needs no list of keys or host names: host names mean nothing here, and are not sent.
 //!
 //! ```no_run
 //! use std::{io::Write, net::TcpStream, sync::Arc};
