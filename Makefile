@@ -33,6 +33,7 @@ lint: deps rust-tools
 # Each rung builds by itself, without what the rungs above it bring.
 ladder: deps rust-tools
 	$(CARGO) clippy --locked --package atl --lib --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --package atl --lib --no-default-features --features tls -- -D warnings
 	$(CARGO) clippy --locked --package atl --lib --no-default-features --features client -- -D warnings
 
 deny:

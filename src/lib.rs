@@ -52,6 +52,12 @@
 //! clients alike. A request that was read is within its bounds; what status an error has is decided
 //! in one table, [`api::Token`].
 //!
+//! ## Between agents (feature `tls`)
+//!
+//! **`tls`** runs the relying party's verdict inside a TLS handshake, on both sides: two agents know each other,
+//! and what the other may do, before the first octet. It has no runtime and opens no connection: it works on
+//! whatever stream it is given.
+//!
 //! ## The server (feature `server`, the default)
 //!
 //! **`sequencer`** gives submissions their place. There is one writer; a timestamp leaves behind a
@@ -114,6 +120,8 @@ pub mod sequencer;
 #[cfg(feature = "server")]
 pub mod storage;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(feature = "server")]
 pub mod trust;
 pub mod verify;

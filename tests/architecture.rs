@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("apki", &["keys", "wire", "time"]),
     ("log", &["apki", "merkle", "keys", "wire", "time"]),
     ("verify", &["log", "apki", "merkle", "keys", "wire", "time"]),
+    ("tls", &["verify", "log", "apki", "keys", "time"]),
     ("sequencer", &["log", "apki", "merkle", "keys", "wire", "time"]),
     ("api", &["log", "apki", "merkle", "keys", "wire", "time"]),
     // A CA knows logs by their promises, not by how they keep them.
@@ -64,6 +65,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "journal",
             "storage",
             "client",
+            "tls",
             "http",
             "config",
         ],
@@ -277,6 +279,7 @@ fn each_rung_of_the_ladder_stays_light() {
     let heavy = ["rocksdb", "librocksdb-sys", "axum", "hyper-util", "reqwest", "tokio"];
     let mut rungs = vec![
         (vec!["--package", "atl", "--no-default-features"], &heavy[..]),
+        (vec!["--package", "atl", "--no-default-features", "--features", "tls"], &heavy[..]),
         (vec!["--package", "atl", "--no-default-features", "--features", "client"], &heavy[..3]),
     ];
     if root().join("monitor/Cargo.toml").exists() {
