@@ -95,8 +95,8 @@
 //! file, the key and what may stand there.
 //!
 //! **`cli`** is the program `atl`: the servers of log, CA and trust engine, their operators' commands, the
-//! agent's side, the pins of other domains, and the demo, which is made of these. One file per subcommand, and the one place where the parts are
-//! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
+//! agent's side, the pins of other domains, the words for whatever is in a file (`inspect`), and the demo, which is made of these.
+//! One file per subcommand, and the one place where the parts are put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;

@@ -6,6 +6,7 @@ mod ca;
 mod dev;
 mod federation;
 mod files;
+mod inspect;
 mod log;
 mod output;
 pub mod pki;
@@ -34,6 +35,7 @@ use output::CliError;
 /// To run a trust engine:   atl trust init --dir mytrust --domain agents.example.com
 /// To be an agent:          atl agent enroll --help
 /// To take others' agents:  atl federation add --help
+/// To read any of it:       atl inspect FILE
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {
@@ -58,6 +60,7 @@ enum Command {
     /// Other trust domains: pin them, and take their agents.
     #[command(subcommand)]
     Federation(Box<federation::FederationCommand>),
+    Inspect(inspect::InspectArgs),
     Dev(dev::DevArgs),
 }
 
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Trust(command) => trust::run(*command),
         Command::Agent(command) => agent::run(*command),
         Command::Federation(command) => federation::run(*command),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {
