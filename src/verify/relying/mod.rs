@@ -21,6 +21,7 @@
 
 mod code;
 mod domains;
+mod examined;
 mod facts;
 mod grant;
 mod judge;
@@ -39,6 +40,7 @@ mod verdict;
 
 pub use self::code::Code;
 pub use self::domains::{Domain, Domains, Trusted};
+pub use self::examined::Examined;
 pub use self::facts::{Audited, Facts, Inclusion, InclusionError};
 pub use self::logs::{LogList, LogListError, TrustedLog};
 pub use self::operation::{Operation, Spend};
@@ -48,7 +50,7 @@ pub use self::policy::{
 };
 pub use self::presented::{Link, MAX_CERTIFICATE, MAX_CERTIFICATES, Presented};
 pub use self::reason::{Note, Reason, Subject};
-pub use self::standing::{CrlRefused, RevocationLists, Revocations, Standing, StandingError, Status};
+pub use self::standing::{CrlRefused, Known, RevocationLists, Revocations, Standing, StandingError, Status};
 pub use self::verdict::{Accepted, Grant, Refused, Verdict};
 
 use self::judge::{Local, Scores, Shown, Until};
@@ -198,9 +200,9 @@ impl RelyingParty {
         request: &Request<'_>,
         found: &mut Findings,
     ) -> (Scores, Option<Grant>, Until) {
-        let (now, operation) = (request.now, request.operation);
+        let Request { now, past, operation, .. } = *request;
         let mut until = Until(UnixMillis::new(u64::MAX));
-        let local = Local { policy: &self.policy, domain, members: &line.members, now, operation };
+        let local = Local { policy: &self.policy, domain, members: &line.members, now, past, operation };
         let (scores, grant) = local.check(&mut until, found);
         (scores, grant, until)
     }
