@@ -91,12 +91,13 @@
 //! covers. CA and trust engine end TLS themselves, since the client's certificate is a credential; what a CA
 //! tells of revocations is signed, and is served over plain HTTP as well.
 //!
-//! **`config`** is what an operator may set. An unknown key is refused, and a complaint names the
+//! **`config`** is what an operator, or a relying party, may set. An unknown key is refused, and a complaint names the
 //! file, the key and what may stand there.
 //!
 //! **`cli`** is the program `atl`: the servers of log, CA and trust engine, their operators' commands, the
-//! agent's side, the pins of other domains, the words for whatever is in a file (`inspect`), and the demo, which is made of these.
-//! One file per subcommand, and the one place where the parts are put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
+//! agent's side, the relying party's check, the pins of other domains, the words for whatever is in a file
+//! (`inspect`), and the demo, which is made of these. One file per subcommand, and the one place where the parts are
+//! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;

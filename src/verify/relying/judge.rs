@@ -14,6 +14,7 @@ use super::verdict::Grant;
 use super::{Examination, Request};
 use crate::apki::attestation::AttestationMethod;
 use crate::apki::chain::IssuerPath;
+use crate::apki::federation::BundleError;
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::time::UnixMillis;
 
@@ -46,6 +47,8 @@ pub(super) struct Local<'a> {
     pub(super) domain: Named<'a>,
     pub(super) members: &'a [Member],
     pub(super) now: UnixMillis,
+    /// Whether `now` is past.
+    pub(super) past: bool,
     pub(super) operation: Option<&'a Operation>,
 }
 
@@ -69,8 +72,17 @@ impl Local<'_> {
     fn bundle(&self, until: &mut Until, found: &mut Findings) {
         let Some(bundle) = self.domain.1.trusted.bundle() else { return };
         until.at_most(bundle.expires_at().millis());
-        let checks = [bundle.is_of(self.domain.0), bundle.holds_at(self.now)];
-        for error in checks.into_iter().filter_map(Result::err) {
+        let held = match bundle.holds_at(self.now) {
+            // A bundle from after what is asked about names the domain's CAs too; whether each of them was valid
+            // then, its own certificate says.
+            Err(BundleError::Ahead { domain, issued_at }) if self.past => {
+                let note = format!("the bundle of {domain} is of {issued_at}, which is later than what is asked about");
+                found.note(Subject::Agent, note);
+                Ok(())
+            }
+            held => held,
+        };
+        for error in [bundle.is_of(self.domain.0), held].into_iter().filter_map(Result::err) {
             found.against(Code::Bundle, Subject::Agent, error);
         }
     }
@@ -210,6 +222,12 @@ impl Shown<'_> {
         self.request.now
     }
 
+    /// Whether what is dated so may be known at the moment that is asked about: of the past everything that was
+    /// found out since.
+    fn is_not_ahead(&self, at: UnixMillis) -> bool {
+        self.request.past || at.since(self.now()) <= CLOCK_SKEW_MS
+    }
+
     /// The CAs on the way are valid now (R23).
     fn issuers(&self, path: &IssuerPath, subject: Subject, until: &mut Until, found: &mut Findings) {
         for (place, issuer) in path.iter().enumerate() {
@@ -277,7 +295,8 @@ impl Shown<'_> {
         if let Some(bad) = audits.iter().find(|audit| !audit.consistent) {
             return Err(format!("an audit of {} found the log inconsistent", bad.at));
         }
-        let fresh = |audit: &&&Audited| now.since(audit.at) <= within && audit.at.since(now) <= CLOCK_SKEW_MS;
+        // A later audit covers what was logged before it.
+        let fresh = |audit: &&&Audited| now.since(audit.at) <= within && self.is_not_ahead(audit.at);
         match audits.iter().filter(fresh).map(|audit| audit.at).max() {
             Some(at) => Ok(Some(at.saturating_add(within))),
             None => Err("nobody has audited the log recently enough".into()),
@@ -290,23 +309,15 @@ impl Shown<'_> {
         if policy.mode == RevocationMode::Off {
             return;
         }
-        let rule = self.request.operation.and_then(|operation| self.policy.rule_for(operation.tool_uri.as_str()));
-        let at_once = rule.and_then(|rule| rule.ocsp_within);
-        let wanted = Wanted {
-            now: self.now(),
-            past: self.request.past,
-            max_age: [policy.max_age, at_once].into_iter().flatten().min(),
-            ocsp_only: at_once.is_some(),
-        };
-        let revocations = &self.request.facts.revocations;
-        let known = revocations.ask(&member.link.certificate, path.issuer(), path.anchor(), wanted);
-        let hard = policy.mode == RevocationMode::HardFail || at_once.is_some();
+        let (known, wanted) = known(self.policy, self.request, member, path);
+        let hard = policy.mode == RevocationMode::HardFail || wanted.ocsp_only;
         tell(known, "the certificate", hard, subject, until, found);
         if !policy.issuers {
             return;
         }
         let wanted = Wanted { max_age: policy.max_age, ocsp_only: false, ..wanted };
         let issuers: Vec<_> = path.iter().collect();
+        let revocations = &self.request.facts.revocations;
         for (place, pair) in issuers.windows(2).enumerate() {
             let [issuer, above] = pair else { continue };
             let known = revocations.ask(issuer.certificate(), above, path.anchor(), wanted);
@@ -319,17 +330,18 @@ impl Shown<'_> {
     /// must have seen it.
     fn inclusion(&self, agent: &Member, wanted: &InclusionPolicy, until: &mut Until, found: &mut Findings) {
         let facts: &Facts = self.request.facts;
-        let about = |inclusion: &&Inclusion| {
-            let hash = inclusion.cert_hash;
-            (hash == agent.cert_hash || *hash.as_bytes() == agent.fingerprint)
-                && self.logs.get(&inclusion.log).is_some()
-        };
-        let inclusions: Vec<&Inclusion> = facts.inclusions.iter().filter(about).collect();
         let seen = |inclusion: &&Inclusion| match wanted.witnesses {
             Some(_) => inclusion.witnessed_at,
             None => inclusion.signed_at.max(inclusion.witnessed_at),
         };
-        let newest = inclusions.iter().filter_map(seen).filter(|at| at.since(self.now()) <= CLOCK_SKEW_MS).max();
+        let about = |inclusion: &&Inclusion| {
+            let hash = inclusion.cert_hash;
+            let log = self.logs.get(&inclusion.log);
+            (hash == agent.cert_hash || *hash.as_bytes() == agent.fingerprint)
+                && log.is_some_and(|log| seen(inclusion).is_none_or(|at| log.trusted_at(at)))
+        };
+        let inclusions: Vec<&Inclusion> = facts.inclusions.iter().filter(about).collect();
+        let newest = inclusions.iter().filter_map(seen).filter(|at| self.is_not_ahead(*at)).max();
         match newest {
             Some(at) if self.now().since(at) <= wanted.max_age => until.at_most(at.saturating_add(wanted.max_age)),
             Some(at) => {
@@ -337,7 +349,16 @@ impl Shown<'_> {
                 found.against(Code::InclusionStale, Subject::Agent, detail);
             }
             None if !inclusions.is_empty() => {
-                let detail = "the head of the proof of inclusion was not seen by those who must have seen it";
+                let detail = match &wanted.witnesses {
+                    Some(quorum) => format!(
+                        "the head of the proof of inclusion was not seen by {} of the {} witnesses",
+                        quorum.needed(),
+                        quorum.witnesses().len()
+                    ),
+                    None => "the head of the proof of inclusion says no time: it takes a signed tree head, or \
+                        witnesses in the policy"
+                        .to_owned(),
+                };
                 found.against(Code::InclusionStale, Subject::Agent, detail);
             }
             None if !facts.invalid_proofs.is_empty() => {
@@ -348,10 +369,29 @@ impl Shown<'_> {
     }
 }
 
+/// What is known of the member's own certificate, and what an answer had to be worth.
+pub(super) fn known(policy: &Policy, request: &Request<'_>, member: &Member, path: &IssuerPath) -> (Known, Wanted) {
+    let rule = request.operation.and_then(|operation| policy.rule_for(operation.tool_uri.as_str()));
+    let at_once = rule.and_then(|rule| rule.ocsp_within);
+    let wanted = Wanted {
+        now: request.now,
+        past: request.past,
+        max_age: [policy.revocation.max_age, at_once].into_iter().flatten().min(),
+        ocsp_only: at_once.is_some(),
+    };
+    let revocations = &request.facts.revocations;
+    (revocations.ask(&member.link.certificate, path.issuer(), path.anchor(), wanted), wanted)
+}
+
 /// Turns what is known of a certificate into a reason; without hard fail only a revocation is one.
 fn tell(known: Known, what: &str, hard: bool, subject: Subject, until: &mut Until, found: &mut Findings) {
     let (code, detail) = match known {
-        Known::Good { until: next } => return until.at_most(next),
+        Known::Good { until: next, later } => {
+            if let Some((at, reason)) = later {
+                found.note(subject, format!("{what} was revoked later, at {at}: {reason}"));
+            }
+            return until.at_most(next);
+        }
         Known::Revoked { at, reason } => {
             return found.against(Code::Revoked, subject, format!("{what} was revoked at {at}: {reason}"));
         }

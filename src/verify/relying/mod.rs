@@ -22,6 +22,7 @@
 
 mod code;
 mod domains;
+mod examined;
 mod facts;
 mod grant;
 mod judge;
@@ -41,7 +42,8 @@ mod verdict;
 
 pub use self::code::Code;
 pub use self::domains::{Domain, Domains, Trusted};
-pub use self::facts::{Audited, Facts, Inclusion, InclusionError};
+pub use self::examined::Examined;
+pub use self::facts::{Audited, AuditedError, Facts, Inclusion, InclusionError};
 pub use self::logs::{LogList, LogListError, TrustedLog};
 pub use self::operation::{Operation, Spend};
 pub use self::policy::{
@@ -51,7 +53,7 @@ pub use self::policy::{
 pub use self::presented::{Link, MAX_CERTIFICATE, MAX_CERTIFICATES, Presented};
 pub use self::reason::{Note, Reason, Subject};
 pub use self::spending::{ChargedTo, Overdrawn};
-pub use self::standing::{CrlRefused, RevocationLists, Revocations, Standing, StandingError, Status};
+pub use self::standing::{CrlRefused, Known, RevocationLists, Revocations, Standing, StandingError, Status};
 pub use self::verdict::{Accepted, Grant, Refused, Verdict};
 
 use self::judge::{Local, Scores, Shown, Until};
@@ -206,6 +208,7 @@ impl RelyingParty {
         let (scores, grant, mut until) = self.local(line, domain, request, &mut findings);
         let shown = Shown { policy: &self.policy, logs: &self.logs, examination, request, scores: &scores };
         shown.check(&mut until, &mut findings);
+        findings.notes.extend(request.facts.notes.iter().cloned());
         accept(line, domain, &scores, grant, &until, &findings, request.now)
             .unwrap_or_else(|| Verdict::Refused(refuse(line, findings, request.now)))
     }
@@ -217,9 +220,9 @@ impl RelyingParty {
         request: &Request<'_>,
         found: &mut Findings,
     ) -> (Scores, Option<Grant>, Until) {
-        let (now, operation) = (request.now, request.operation);
+        let Request { now, past, operation, .. } = *request;
         let mut until = Until(UnixMillis::new(u64::MAX));
-        let local = Local { policy: &self.policy, domain, members: &line.members, now, operation };
+        let local = Local { policy: &self.policy, domain, members: &line.members, now, past, operation };
         let (scores, grant) = local.check(&mut until, found);
         (scores, grant, until)
     }
