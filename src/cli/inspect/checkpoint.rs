@@ -22,18 +22,26 @@ const ED25519: usize = 64;
 const COSIGNATURE: usize = 8 + ED25519;
 
 /// What a proof of inclusion begins with, which ends with a checkpoint and is none (C2SP tlog-proof).
-const PROOF: &str = "c2sp.org/tlog-proof@";
+pub const PROOF: &str = "c2sp.org/tlog-proof@";
+/// What an audit statement begins with, which is another signed note.
+pub const FORMAT_OF_AUDITS: &str = "atl-audit/";
 
 /// A line that begins as signature lines do.
 fn looks(content: &Content) -> bool {
     let Ok(text) = content.text() else { return false };
-    !text.starts_with(PROOF) && text.lines().any(|line| line.starts_with("\u{2014} "))
+    let other = text.starts_with(PROOF) || text.starts_with(FORMAT_OF_AUDITS);
+    !other && text.lines().any(|line| line.starts_with("\u{2014} "))
 }
 
 fn explain(content: &Content, now: UnixMillis) -> Result<Report, String> {
     let note = Note::parse(content.text()?.as_bytes()).map_err(|e| e.to_string())?;
+    Ok(of_note(&note, now))
+}
+
+/// The report of a note that should be a checkpoint.
+pub fn of_note(note: &Note, now: UnixMillis) -> Report {
     let mut report = match Checkpoint::parse(note.text()) {
-        Ok(checkpoint) => of(&checkpoint, &note),
+        Ok(checkpoint) => of(&checkpoint, note),
         Err(error) => {
             let mut report = Report::malformed(KIND.what, format!("the text of the note: {error}"));
             report.row("reads", "the signature lines");
@@ -42,9 +50,14 @@ fn explain(content: &Content, now: UnixMillis) -> Result<Report, String> {
         }
     };
     report.signed = true;
-    report.section("Signature lines", lines(&note, now));
-    report.facts(json!({ "signatures": note.signatures().iter().map(signature_json).collect::<Vec<_>>() }));
-    Ok(report)
+    report.section("Signature lines", lines(note, now));
+    report.facts(json!({ "signatures": signatures_json(note) }));
+    report
+}
+
+/// The signature lines, for machines.
+pub fn signatures_json(note: &Note) -> Vec<serde_json::Value> {
+    note.signatures().iter().map(signature_json).collect()
 }
 
 fn of(checkpoint: &Checkpoint, note: &Note) -> Report {
@@ -68,7 +81,8 @@ fn of(checkpoint: &Checkpoint, note: &Note) -> Report {
     report
 }
 
-fn lines(note: &Note, now: UnixMillis) -> Vec<String> {
+/// The signature lines, for people.
+pub fn lines(note: &Note, now: UnixMillis) -> Vec<String> {
     let origin = note.text().lines().next();
     let row = |line: &NoteSignature| {
         let by = if Some(line.name.as_str()) == origin { "the log itself" } else { "somebody else" };

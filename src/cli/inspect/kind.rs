@@ -4,9 +4,9 @@ use super::content::{Content, Piece};
 use super::outline::{Shape, tag_name};
 use super::report::Report;
 use super::{
-    bundle, certificate, checkpoint, descriptor, jws, ocsp, private_key, public_key, request, revocation_list,
+    audit, bundle, certificate, checkpoint, descriptor, jws, ocsp, private_key, public_key, request, revocation_list,
 };
-use super::{sat, sth, vkey};
+use super::{sat, sth, tlog_proof, vkey};
 use crate::time::UnixMillis;
 
 /// A kind of object.
@@ -39,6 +39,8 @@ pub static KINDS: &[Kind] = &[
     descriptor::KIND,
     bundle::KIND,
     checkpoint::KIND,
+    tlog_proof::KIND,
+    audit::KIND,
     vkey::KIND,
     jws::KIND,
 ];

@@ -3,6 +3,7 @@
 //! [`content`] finds the objects in a file, [`kind`] has the table of kinds, each kind's own file explains one as
 //! a [`report`], and [`relate`] says how certificates and keys belong together. [`trace`] tells where DER stops.
 
+mod audit;
 mod bundle;
 mod certificate;
 mod checkpoint;
@@ -22,6 +23,7 @@ mod revocation_list;
 mod sat;
 mod schema;
 mod sth;
+mod tlog_proof;
 mod trace;
 mod vkey;
 
@@ -55,6 +57,8 @@ const MAX_FILE: u64 = 96 << 20;
 ///   sat              a signed agent timestamp, and sat-list
 ///   sth              a signed tree head, the JSON of get-sth
 ///   checkpoint       a tree head as a signed note
+///   tlog-proof       a proof that something is in a log
+///   audit            what a monitor says of a log
 ///   log              what a log says of itself, the JSON of GET /atl/v1/log
 ///   bundle           a trust bundle in JSON, and jws, the signature over one
 ///   public-key       and vkey, a log's key as checkpoints have it

@@ -122,6 +122,29 @@ fn ocsp_response(status: CertStatus) -> Vec<u8> {
     basic_response(&tbs, SignatureAlgorithm::Ed25519, &key(1).sign(&tbs).unwrap(), None)
 }
 
+/// A proof that something is at `index` in a tree of one entry.
+fn tlog_proof(index: u64) -> Vec<u8> {
+    let origin: crate::log::checkpoint::Origin = "log.example.com/1".parse().unwrap();
+    let (size, root) = (crate::merkle::TreeSize::new(1), crate::merkle::Hash::new([7; 32]));
+    let head = crate::log::sth::TreeHead { size, timestamp: NOW, root };
+    let note = crate::log::checkpoint::sign_checkpoint(&key(1), &origin, &head).unwrap();
+    let index = crate::merkle::LeafIndex::new(index);
+    crate::log::proof::TlogProof::new(index, size, Vec::new(), note.as_bytes()).unwrap().to_string().into_bytes()
+}
+
+fn audit(at: u64) -> Vec<u8> {
+    let statement = crate::log::audit::AuditStatement {
+        origin: "log.example.com/1".parse().unwrap(),
+        log_id: key(1).public_key().log_id(),
+        size: crate::merkle::TreeSize::new(1),
+        root: crate::merkle::Hash::new([7; 32]),
+        at: UnixMillis::new(at),
+        verdict: crate::log::audit::Verdict::Consistent,
+    };
+    let name = "monitor.example.com".parse().unwrap();
+    crate::log::audit::sign_audit(&key(2), &name, &statement).unwrap().into_bytes()
+}
+
 fn private_key() -> String {
     key(5).to_pkcs8_pem().unwrap()
 }
@@ -177,6 +200,8 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("log", json_octets(&descriptor())),
         ("bundle", bundle_json()),
         ("checkpoint", checkpoint()),
+        ("tlog-proof", tlog_proof(0)),
+        ("audit", audit(1_775_824_200_000)),
         ("vkey", text(&json("note.json"), "vkey").as_bytes().to_vec()),
         ("jws", jws::sign_detached(&key(1), BUNDLE_TYP, b"{}").unwrap().into_bytes()),
     ]
@@ -247,6 +272,19 @@ fn what_nobody_knows_is_described_and_not_repeated() {
         let why = Kind::of(&pieces(octets)[0]).unwrap_err();
         assert!(why.contains(words) && !why.contains("4711"), "{why}");
     }
+}
+
+#[test]
+fn proofs_and_audits_say_what_they_are_about() {
+    let proof = understood("tlog-proof", &tlog_proof(0));
+    assert_eq!((row(&proof, "leaf index"), row(&proof, "tree size")), ("0", "1"));
+    assert_eq!(proof.json["signatures"][0]["name"], "log.example.com/1");
+    malformed("tlog-proof", &tlog_proof(1), "none with the index 1");
+    malformed("tlog-proof", b"c2sp.org/tlog-proof@v2\n", "tlog-proof@v1");
+    let statement = understood("audit", &audit(NOW.get()));
+    assert_eq!((row(&statement, "origin"), &statement.json["verdict"]), ("log.example.com/1", &"consistent".into()));
+    assert_eq!(understood("audit", &audit(NOW.get() + 3_600_000)).warnings, ["it is dated ahead, and does not count"]);
+    malformed("audit", b"atl-audit/v2\n\n", "note");
 }
 
 #[test]
