@@ -12,8 +12,9 @@ use super::reason::{Findings, Subject};
 use super::standing::{Known, Wanted};
 use super::verdict::Grant;
 use super::{Examination, Request};
+use crate::apki::Certificate;
 use crate::apki::attestation::AttestationMethod;
-use crate::apki::chain::IssuerPath;
+use crate::apki::chain::{Issuer, IssuerPath};
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::time::UnixMillis;
 
@@ -181,6 +182,18 @@ impl Local<'_> {
     }
 }
 
+/// A certificate whose revocation is to be known of.
+struct Question<'a> {
+    certificate: &'a Certificate,
+    issuer: &'a Issuer,
+    anchor: &'a Issuer,
+    wanted: Wanted,
+    /// Without an answer, refuse.
+    hard: bool,
+    /// Its place in the chain: 0 is the agent's.
+    place: usize,
+}
+
 /// The checks of what signatures have proven.
 pub(super) struct Shown<'a> {
     pub(super) policy: &'a Policy,
@@ -284,10 +297,35 @@ impl Shown<'_> {
     }
 
     fn revocation(&self, member: &Member, path: &IssuerPath, depth: usize, until: &mut Until, found: &mut Findings) {
+        for question in self.questions(member, path) {
+            let what = match question.place {
+                0 => "the certificate".to_owned(),
+                place => format!("the certificate of CA {place} of the chain"),
+            };
+            tell(self.ask(&question), &what, question.hard, Subject::at(depth), until, found);
+        }
+    }
+
+    /// SHA-256 of the certificates of whose revocation nothing is known that is good enough, of those that the policy
+    /// asks about.
+    pub(super) fn unanswered(&self) -> Vec<[u8; 32]> {
+        let members = self.examination.line.members.iter().zip(&self.examination.proven);
+        let paths = members.filter_map(|(member, proven)| Some((member, proven.path.as_ref()?)));
+        let questions = paths.flat_map(|(member, path)| self.questions(member, path));
+        let open = |question: &Question<'_>| {
+            matches!(self.ask(question), Known::Nothing | Known::Stale(_) | Known::Invalid(_) | Known::Unknown)
+        };
+        let mut found: Vec<[u8; 32]> = questions.filter(open).map(|q| q.certificate.fingerprint()).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// What is asked about the revocation of a member and of the CAs on its way.
+    fn questions<'b>(&self, member: &'b Member, path: &'b IssuerPath) -> Vec<Question<'b>> {
         let policy = self.policy.revocation;
-        let subject = Subject::at(depth);
         if policy.mode == RevocationMode::Off {
-            return;
+            return Vec::new();
         }
         let rule = self.request.operation.and_then(|operation| self.policy.rule_for(operation.tool_uri.as_str()));
         let at_once = rule.and_then(|rule| rule.ocsp_within);
@@ -297,21 +335,26 @@ impl Shown<'_> {
             max_age: [policy.max_age, at_once].into_iter().flatten().min(),
             ocsp_only: at_once.is_some(),
         };
-        let revocations = &self.request.facts.revocations;
-        let known = revocations.ask(&member.link.certificate, path.issuer(), path.anchor(), wanted);
-        let hard = policy.mode == RevocationMode::HardFail || at_once.is_some();
-        tell(known, "the certificate", hard, subject, until, found);
-        if !policy.issuers {
-            return;
-        }
+        let hard = policy.mode == RevocationMode::HardFail;
+        let certificate = &member.link.certificate;
+        let (issuer, anchor) = (path.issuer(), path.anchor());
+        let own = Question { certificate, issuer, anchor, wanted, hard: hard || at_once.is_some(), place: 0 };
         let wanted = Wanted { max_age: policy.max_age, ocsp_only: false, ..wanted };
-        let issuers: Vec<_> = path.iter().collect();
-        for (place, pair) in issuers.windows(2).enumerate() {
-            let [issuer, above] = pair else { continue };
-            let known = revocations.ask(issuer.certificate(), above, path.anchor(), wanted);
-            let what = format!("the certificate of CA {} of the chain", place + 1);
-            tell(known, &what, policy.mode == RevocationMode::HardFail, subject, until, found);
-        }
+        let pairs = path.iter().zip(path.iter().skip(1)).enumerate().filter(|_| policy.issuers);
+        let of_ca = |(place, (issuer, above)): (usize, (&'b Issuer, &'b Issuer))| Question {
+            certificate: issuer.certificate(),
+            issuer: above,
+            anchor,
+            wanted,
+            hard,
+            place: place + 1,
+        };
+        [own].into_iter().chain(pairs.map(of_ca)).collect()
+    }
+
+    fn ask(&self, question: &Question<'_>) -> Known {
+        let Question { certificate, issuer, anchor, wanted, .. } = *question;
+        self.request.facts.revocations.ask(certificate, issuer, anchor, wanted)
     }
 
     /// The agent's certificate is in a log, under a head that is recent enough and was seen by those who

@@ -124,6 +124,21 @@ impl Examination {
         Some(&self.line.members.first()?.link.certificate)
     }
 
+    /// Whether every certificate was proven to stand below an anchor of the agent's domain, and nothing speaks
+    /// against any of them whatever time it is: what strangers make up is never proven.
+    pub fn is_proven(&self) -> bool {
+        let proven = self.proven.len() == self.line.members.len();
+        proven && self.findings.is_clean() && self.proven.iter().all(|proven| proven.path.is_some())
+    }
+
+    /// SHA-256 of the certificate of the agent above the last one that was presented, where that is still missing.
+    /// Only of a line whose certificates are all proven so far, so that strangers have nobody looked for.
+    pub fn missing_parent(&self) -> Option<[u8; 32]> {
+        let proven = self.proven.len() == self.line.members.len() && self.proven.iter().all(|p| p.path.is_some());
+        let alone = self.findings.reasons.iter().all(|reason| reason.code == Code::NoParent);
+        self.line.members.last().filter(|_| proven && alone).and_then(line::parent_of)
+    }
+
     /// The certificates whose revocation matters, each once, with who issued it; those whose chain does not
     /// hold are left out.
     pub fn questionable(&self) -> Vec<Questionable<'_>> {
@@ -177,6 +192,34 @@ impl RelyingParty {
         Examination { line, proven, findings }
     }
 
+    /// The same for a request of a stranger: whoever is refused for what the certificates say, at this moment and for
+    /// this operation, is refused before the first signature. Only for a parent that is missing nobody is refused
+    /// here, since somebody may find it ([`Examination::missing_parent`]). What comes of it may be judged about other
+    /// requests too.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn examine_for(&self, presented: Presented, request: &Request<'_>) -> Result<Examination, Box<Refused>> {
+        let mut findings = Findings::default();
+        let line = Line::read(presented, &self.policy, &mut findings);
+        let mut first = Findings::default();
+        let domain = self.domain_of(&line, &mut first);
+        if let Some(domain) = domain {
+            self.local(&line, domain, request, &mut first);
+        }
+        let incomplete = findings.reasons.iter().all(|reason| reason.code == Code::NoParent);
+        match domain.filter(|_| incomplete && first.is_clean()) {
+            Some(domain) => {
+                let proven = self.prove(&line, domain, &mut findings);
+                Ok(Examination { line, proven, findings })
+            }
+            None => {
+                findings.extend(first);
+                Err(refused(&line, findings, request.now))
+            }
+        }
+    }
+
     /// The verdict about what this relying party examined. It verifies no signature.
     pub fn judge(&self, examination: &Examination, request: &Request<'_>) -> Verdict {
         let mut findings = examination.findings.clone();
@@ -189,6 +232,14 @@ impl RelyingParty {
         shown.check(&mut until, &mut findings);
         accept(line, domain, &scores, grant, &until, &findings, request.now)
             .unwrap_or_else(|| refuse(line, findings, request.now))
+    }
+
+    /// SHA-256 of the certificates about whose revocation nothing is known that is good enough for the policy, where
+    /// it wants to know: whoever can ask asks about these and judges again. Where the policy only prefers to know,
+    /// the verdict does not say so.
+    pub fn unanswered(&self, examination: &Examination, request: &Request<'_>) -> Vec<[u8; 32]> {
+        let scores = Scores { effective: Vec::new(), mapped: None, minimum: self.policy.minimum };
+        Shown { policy: &self.policy, logs: &self.logs, examination, request, scores: &scores }.unanswered()
     }
 
     fn local(
@@ -252,11 +303,15 @@ fn accept(
 
 /// The refusal. Should nothing have been found and still something be missing, that refuses.
 fn refuse(line: &Line, findings: Findings, at: UnixMillis) -> Verdict {
+    Verdict::Refused(refused(line, findings, at))
+}
+
+fn refused(line: &Line, findings: Findings, at: UnixMillis) -> Box<Refused> {
     let claims = line.members.first().and_then(|agent| agent.uri.clone());
     let refused = Refused::new(claims, findings.reasons, findings.notes, at);
     let incomplete = || {
         let detail = "the certificate lacks something without which nobody can be accepted";
         Refused::unread(Reason::new(Code::ProfileMalformed, Subject::Agent, detail), at)
     };
-    Verdict::Refused(Box::new(refused.unwrap_or_else(incomplete)))
+    Box::new(refused.unwrap_or_else(incomplete))
 }
