@@ -184,6 +184,15 @@ pub fn peek_kid(text: &str) -> Result<String, JwsError> {
     peek(text).map(|header| header.kid)
 }
 
+/// The payload, before anything is verified: to find out whose key it is to be verified with, or what to tell of
+/// a signature that fails. Believe nothing of it.
+///
+/// # Errors
+/// [`JwsError::Parts`] and [`JwsError::Base64`].
+pub fn peek_payload(text: &str) -> Result<Vec<u8>, JwsError> {
+    decode("payload", Parts::split(text)?.payload)
+}
+
 /// The header as it stands in JSON.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
-use super::note::{BadVerifierKey, KeyName, Note, NoteError, NoteSignature, VerifierKey};
+use super::line::{base64_hash, decimal, hash};
+use super::note::{BadVerifierKey, KeyName, Note, NoteError, VerifierKey};
 use super::sth::TreeHead;
 use crate::keys::{PublicKey, SignError, Signer};
 use crate::merkle::{Hash, TreeSize};
@@ -114,15 +113,12 @@ impl Checkpoint {
         if lines.iter().any(|line| line.is_empty()) {
             return Err(CheckpointError::Lines);
         }
-        let leaves: u64 = size.parse().map_err(|_| CheckpointError::Size)?;
-        if leaves.to_string() != *size {
-            return Err(CheckpointError::Size);
-        }
-        let root = STANDARD.decode(root).map_err(|_| CheckpointError::Root)?;
+        let size = decimal(size).ok_or(CheckpointError::Size)?;
+        let root = hash(root).ok_or(CheckpointError::Root)?;
         Ok(Self {
             origin: origin.parse()?,
-            size: TreeSize::new(leaves),
-            root: Hash::from_slice(&root).ok_or(CheckpointError::Root)?,
+            size: TreeSize::new(size),
+            root,
             extensions: extensions.iter().copied().map(str::to_owned).collect(),
         })
     }
@@ -131,7 +127,7 @@ impl Checkpoint {
 /// The text of the note, which is what is signed.
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}\n{}", self.origin, self.size, STANDARD.encode(self.root.as_bytes()))?;
+        writeln!(f, "{}\n{}\n{}", self.origin, self.size, base64_hash(&self.root))?;
         self.extensions.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
@@ -139,17 +135,19 @@ impl fmt::Display for Checkpoint {
 /// Signs `head` as a checkpoint of `origin`: a note with the one line of the log. Whether the
 /// head may be signed is for the caller to know. Fails where `signer` is not an Ed25519 key.
 pub fn sign_checkpoint(signer: &dyn Signer, origin: &Origin, head: &TreeHead) -> Result<String, SignError> {
-    let key = origin.verifier_key(signer.public_key()).map_err(|e| SignError(e.to_string()))?;
     let text = Checkpoint::new(origin.clone(), head.size, head.root).to_string();
-    let signature = signer.sign(text.as_bytes())?;
-    let line = NoteSignature { name: key.name().clone(), key_id: key.id(), signature };
-    Ok(format!("{text}\n{line}\n"))
+    Ok(Note::sign(text, &origin.0, signer)?.to_string())
 }
 
 /// Reads a checkpoint that the log with `key` signed, under its own name as origin. A line by
 /// that key that does not verify refuses the whole (R26); lines of others are ignored.
 pub fn open_checkpoint(octets: &[u8], key: &VerifierKey) -> Result<Checkpoint, CheckpointError> {
-    let note = Note::parse(octets)?;
+    checkpoint_of(&Note::parse(octets)?, key)
+}
+
+/// The checkpoint that a note is, as [`open_checkpoint`] has it, where the lines of others are of
+/// interest too.
+pub fn checkpoint_of(note: &Note, key: &VerifierKey) -> Result<Checkpoint, CheckpointError> {
     note.verify(key)?;
     let checkpoint = Checkpoint::parse(note.text())?;
     match checkpoint.origin.as_str() == key.name().as_str() {

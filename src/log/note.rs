@@ -1,4 +1,9 @@
 //! Signed notes (C2SP signed-note): a text and the lines of those who signed it.
+//!
+//! What a line signs follows from the *signature type* of its key, an octet that is part of the verifier
+//! key and of the key identifier: a [`VerifierKey`] (0x01) signs the text as it is, the key of a witness
+//! ([`WitnessKey`](super::cosignature::WitnessKey), 0x04) a message that is made of the text. The compiler
+//! tells the two apart, so that neither can stand in for the other.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::keys::{KeyError, PublicKey};
-
-/// The signature type of an Ed25519 key in its verifier key.
-const TYPE_ED25519: u8 = 0x01;
+use crate::keys::{KeyError, PublicKey, SignError, Signer};
 
 /// Octets of a note that we look at; a checkpoint has some hundred.
-const MAX_NOTE_OCTETS: usize = 64 * 1024;
+pub const MAX_NOTE_OCTETS: usize = 64 * 1024;
 
 /// Signature lines that we look at; C2SP asks for 16 at least.
 const MAX_SIGNATURES: usize = 64;
@@ -69,8 +71,11 @@ pub enum BadVerifierKey {
     /// The key is not base64.
     #[error("the key is not base64 with padding")]
     Base64,
-    /// Not an Ed25519 key for plain signatures.
-    #[error("the signature type is not 0x01 (Ed25519)")]
+    /// Not an Ed25519 key, or one for signatures of another type.
+    #[error(
+        "not an Ed25519 key of the signature type that is asked for here: 0x01 for whoever signs a note's text (a log, a \
+         monitor), 0x04 for a witness"
+    )]
     Type,
     /// Not a key of 32 octets that Ed25519 accepts.
     #[error(transparent)]
@@ -106,19 +111,23 @@ impl fmt::Display for KeyName {
 /// The first octets of a hash over a key's name, type and octets: tells lines apart, proves nothing.
 pub type KeyId = [u8; 4];
 
-/// Who signs a note, as `name+hash+base64`: an Ed25519 key and the name it signs under.
+/// Who signs in notes, as `name+hash+base64`: an Ed25519 key, the name it signs under, and with the
+/// signature type `TYPE` what it signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifierKey {
+pub struct NoteKey<const TYPE: u8> {
     name: KeyName,
     id: KeyId,
     key: PublicKey,
 }
 
-impl VerifierKey {
+/// Who signs the text of notes as it is (signature type 0x01): a log, a monitor.
+pub type VerifierKey = NoteKey<0x01>;
+
+impl<const TYPE: u8> NoteKey<TYPE> {
     /// The verifier key of `key` under `name`; an error where it is no Ed25519 key.
     pub fn new(name: KeyName, key: PublicKey) -> Result<Self, BadVerifierKey> {
         let octets = key.ed25519_octets().ok_or(BadVerifierKey::Type)?;
-        let hash = Sha256::new().chain_update(name.as_str()).chain_update([b'\n', TYPE_ED25519]).chain_update(octets);
+        let hash = Sha256::new().chain_update(name.as_str()).chain_update([b'\n', TYPE]).chain_update(octets);
         let [a, b, c, d, ..] = <[u8; 32]>::from(hash.finalize());
         Ok(Self { name, id: [a, b, c, d], key })
     }
@@ -139,15 +148,15 @@ impl VerifierKey {
     }
 }
 
-impl fmt::Display for VerifierKey {
+impl<const TYPE: u8> fmt::Display for NoteKey<TYPE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let octets = self.key.ed25519_octets().map_or(&[][..], |key| key.as_slice());
-        let key = STANDARD.encode([&[TYPE_ED25519], octets].concat());
+        let key = STANDARD.encode([&[TYPE], octets].concat());
         write!(f, "{}+{}+{key}", self.name, hex::encode(self.id))
     }
 }
 
-impl FromStr for VerifierKey {
+impl<const TYPE: u8> FromStr for NoteKey<TYPE> {
     type Err = BadVerifierKey;
 
     fn from_str(text: &str) -> Result<Self, BadVerifierKey> {
@@ -158,9 +167,7 @@ impl FromStr for VerifierKey {
             return Err(BadVerifierKey::KeyId);
         }
         let key = STANDARD.decode(key).map_err(|_| BadVerifierKey::Base64)?;
-        let (&TYPE_ED25519, octets) = key.split_first().ok_or(BadVerifierKey::Type)? else {
-            return Err(BadVerifierKey::Type);
-        };
+        let (_, octets) = key.split_first().filter(|(found, _)| **found == TYPE).ok_or(BadVerifierKey::Type)?;
         let key = PublicKey::from_ed25519_octets(octets)?;
         let parsed = Self::new(name, key)?;
         if hex::encode(parsed.id) == id { Ok(parsed) } else { Err(BadVerifierKey::KeyId) }
@@ -240,12 +247,38 @@ impl Note {
         &self.signatures
     }
 
+    /// The lines that `key` is named in, by its name and its identifier both; not checked.
+    pub fn lines_of<const TYPE: u8>(&self, key: &NoteKey<TYPE>) -> impl Iterator<Item = &NoteSignature> {
+        self.signatures.iter().filter(|line| line.name == key.name && line.key_id == key.id)
+    }
+
+    /// This note with one more line behind those that it has, such as a witness's; the line is not
+    /// checked, but a note that nobody would read is an error.
+    pub fn with_line(mut self, line: NoteSignature) -> Result<Self, NoteError> {
+        if self.signatures.len() == MAX_SIGNATURES {
+            return Err(NoteError::TooManySignatures);
+        }
+        if line.signature.is_empty() {
+            return Err(NoteError::SignatureLine(self.signatures.len() + 1));
+        }
+        self.signatures.push(line);
+        let octets = self.to_string().len();
+        if octets > MAX_NOTE_OCTETS { Err(NoteError::TooLong(octets)) } else { Ok(self) }
+    }
+
+    /// A note with the one line of `signer` under `name`. Only those who know what `text` means may
+    /// have it signed, so that no text of theirs can be another's: it stays on this floor.
+    pub(super) fn sign(text: String, name: &KeyName, signer: &dyn Signer) -> Result<Self, SignError> {
+        let key = VerifierKey::new(name.clone(), signer.public_key().clone()).map_err(|e| SignError(e.to_string()))?;
+        let signature = signer.sign(text.as_bytes())?;
+        Ok(Self { text, signatures: vec![NoteSignature { name: key.name, key_id: key.id, signature }] })
+    }
+
     /// Checks that `key` signed this note: it has a line, and each of its lines verifies (R26).
     /// Lines of other keys are not looked at.
     pub fn verify(&self, key: &VerifierKey) -> Result<(), NoteError> {
-        let ours = self.signatures.iter().filter(|line| line.name == key.name && line.key_id == key.id);
         let mut found = false;
-        for line in ours {
+        for line in self.lines_of(key) {
             key.key.verify(self.text.as_bytes(), &line.signature).map_err(|_| NoteError::Signature)?;
             found = true;
         }
@@ -279,6 +312,21 @@ mod tests {
         assert_eq!(parse(&many), Err(NoteError::TooManySignatures));
         let long = "x".repeat(MAX_NOTE_OCTETS + 1);
         assert_eq!(parse(&long), Err(NoteError::TooLong(MAX_NOTE_OCTETS + 1)));
+    }
+
+    #[test]
+    fn a_line_is_added_within_the_bounds() {
+        let octets = format!("x\n\n{}", LINE.repeat(MAX_SIGNATURES - 1));
+        let note = parse(&octets).unwrap();
+        let line = note.signatures()[0].clone();
+        let full = note.clone().with_line(line.clone()).unwrap();
+        assert_eq!(full.to_string(), format!("{octets}{LINE}"));
+        assert_eq!(parse(&full.to_string()).as_ref(), Ok(&full));
+        assert_eq!(full.with_line(line.clone()), Err(NoteError::TooManySignatures));
+        let empty = NoteSignature { signature: Vec::new(), ..line.clone() };
+        assert_eq!(note.clone().with_line(empty), Err(NoteError::SignatureLine(MAX_SIGNATURES)));
+        let long = NoteSignature { signature: vec![0; MAX_NOTE_OCTETS], ..line };
+        assert!(matches!(note.with_line(long), Err(NoteError::TooLong(_))));
     }
 
     #[test]

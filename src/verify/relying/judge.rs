@@ -12,9 +12,9 @@ use super::reason::{Findings, Subject};
 use super::standing::{Known, Wanted};
 use super::verdict::Grant;
 use super::{Examination, Request};
-use crate::apki::Certificate;
 use crate::apki::attestation::AttestationMethod;
-use crate::apki::chain::{Issuer, IssuerPath};
+use crate::apki::chain::IssuerPath;
+use crate::apki::federation::BundleError;
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::time::UnixMillis;
 
@@ -47,6 +47,8 @@ pub(super) struct Local<'a> {
     pub(super) domain: Named<'a>,
     pub(super) members: &'a [Member],
     pub(super) now: UnixMillis,
+    /// Whether `now` is past.
+    pub(super) past: bool,
     pub(super) operation: Option<&'a Operation>,
 }
 
@@ -70,8 +72,17 @@ impl Local<'_> {
     fn bundle(&self, until: &mut Until, found: &mut Findings) {
         let Some(bundle) = self.domain.1.trusted.bundle() else { return };
         until.at_most(bundle.expires_at().millis());
-        let checks = [bundle.is_of(self.domain.0), bundle.holds_at(self.now)];
-        for error in checks.into_iter().filter_map(Result::err) {
+        let held = match bundle.holds_at(self.now) {
+            // A bundle from after what is asked about names the domain's CAs too; whether each of them was valid
+            // then, its own certificate says.
+            Err(BundleError::Ahead { domain, issued_at }) if self.past => {
+                let note = format!("the bundle of {domain} is of {issued_at}, which is later than what is asked about");
+                found.note(Subject::Agent, note);
+                Ok(())
+            }
+            held => held,
+        };
+        for error in [bundle.is_of(self.domain.0), held].into_iter().filter_map(Result::err) {
             found.against(Code::Bundle, Subject::Agent, error);
         }
     }
@@ -182,18 +193,6 @@ impl Local<'_> {
     }
 }
 
-/// A certificate whose revocation is to be known of.
-struct Question<'a> {
-    certificate: &'a Certificate,
-    issuer: &'a Issuer,
-    anchor: &'a Issuer,
-    wanted: Wanted,
-    /// Without an answer, refuse.
-    hard: bool,
-    /// Its place in the chain: 0 is the agent's.
-    place: usize,
-}
-
 /// The checks of what signatures have proven.
 pub(super) struct Shown<'a> {
     pub(super) policy: &'a Policy,
@@ -221,6 +220,12 @@ impl Shown<'_> {
 
     fn now(&self) -> UnixMillis {
         self.request.now
+    }
+
+    /// Whether what is dated so may be known at the moment that is asked about: of the past everything that was
+    /// found out since.
+    fn is_not_ahead(&self, at: UnixMillis) -> bool {
+        self.request.past || at.since(self.now()) <= CLOCK_SKEW_MS
     }
 
     /// The CAs on the way are valid now (R23).
@@ -268,8 +273,9 @@ impl Shown<'_> {
             unaudited.into_iter().for_each(|why| found.note(subject, why));
         } else if !unaudited.is_empty() {
             found.against(Code::SatAudit, subject, unaudited.join("; "));
+        } else if member.sats_refused {
+            // What is malformed, or over another certificate, was told before.
         } else if operators.is_empty() {
-            // One over another certificate was refused already, and so was what is malformed.
             let detail = match member.sats.is_empty() {
                 true => "there is no timestamp of a log",
                 false => "no timestamp of a log that is trusted here is valid for the certificate",
@@ -289,7 +295,8 @@ impl Shown<'_> {
         if let Some(bad) = audits.iter().find(|audit| !audit.consistent) {
             return Err(format!("an audit of {} found the log inconsistent", bad.at));
         }
-        let fresh = |audit: &&&Audited| now.since(audit.at) <= within && audit.at.since(now) <= CLOCK_SKEW_MS;
+        // A later audit covers what was logged before it.
+        let fresh = |audit: &&&Audited| now.since(audit.at) <= within && self.is_not_ahead(audit.at);
         match audits.iter().filter(fresh).map(|audit| audit.at).max() {
             Some(at) => Ok(Some(at.saturating_add(within))),
             None => Err("nobody has audited the log recently enough".into()),
@@ -297,64 +304,26 @@ impl Shown<'_> {
     }
 
     fn revocation(&self, member: &Member, path: &IssuerPath, depth: usize, until: &mut Until, found: &mut Findings) {
-        for question in self.questions(member, path) {
-            let what = match question.place {
-                0 => "the certificate".to_owned(),
-                place => format!("the certificate of CA {place} of the chain"),
-            };
-            tell(self.ask(&question), &what, question.hard, Subject::at(depth), until, found);
-        }
-    }
-
-    /// SHA-256 of the certificates of whose revocation nothing is known that is good enough, of those that the policy
-    /// asks about.
-    pub(super) fn unanswered(&self) -> Vec<[u8; 32]> {
-        let members = self.examination.line.members.iter().zip(&self.examination.proven);
-        let paths = members.filter_map(|(member, proven)| Some((member, proven.path.as_ref()?)));
-        let questions = paths.flat_map(|(member, path)| self.questions(member, path));
-        let open = |question: &Question<'_>| {
-            matches!(self.ask(question), Known::Nothing | Known::Stale(_) | Known::Invalid(_) | Known::Unknown)
-        };
-        let mut found: Vec<[u8; 32]> = questions.filter(open).map(|q| q.certificate.fingerprint()).collect();
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-
-    /// What is asked about the revocation of a member and of the CAs on its way.
-    fn questions<'b>(&self, member: &'b Member, path: &'b IssuerPath) -> Vec<Question<'b>> {
         let policy = self.policy.revocation;
+        let subject = Subject::at(depth);
         if policy.mode == RevocationMode::Off {
-            return Vec::new();
+            return;
         }
-        let rule = self.request.operation.and_then(|operation| self.policy.rule_for(operation.tool_uri.as_str()));
-        let at_once = rule.and_then(|rule| rule.ocsp_within);
-        let wanted = Wanted {
-            now: self.now(),
-            past: self.request.past,
-            max_age: [policy.max_age, at_once].into_iter().flatten().min(),
-            ocsp_only: at_once.is_some(),
-        };
-        let hard = policy.mode == RevocationMode::HardFail;
-        let certificate = &member.link.certificate;
-        let (issuer, anchor) = (path.issuer(), path.anchor());
-        let own = Question { certificate, issuer, anchor, wanted, hard: hard || at_once.is_some(), place: 0 };
+        let (known, wanted) = known(self.policy, self.request, member, path);
+        let hard = policy.mode == RevocationMode::HardFail || wanted.ocsp_only;
+        tell(known, "the certificate", hard, subject, until, found);
+        if !policy.issuers {
+            return;
+        }
         let wanted = Wanted { max_age: policy.max_age, ocsp_only: false, ..wanted };
-        let pairs = path.iter().zip(path.iter().skip(1)).enumerate().filter(|_| policy.issuers);
-        let of_ca = |(place, (issuer, above)): (usize, (&'b Issuer, &'b Issuer))| Question {
-            certificate: issuer.certificate(),
-            issuer: above,
-            anchor,
-            wanted,
-            hard,
-            place: place + 1,
-        };
-        [own].into_iter().chain(pairs.map(of_ca)).collect()
-    }
-
-    fn ask(&self, question: &Question<'_>) -> Known {
-        let Question { certificate, issuer, anchor, wanted, .. } = *question;
-        self.request.facts.revocations.ask(certificate, issuer, anchor, wanted)
+        let issuers: Vec<_> = path.iter().collect();
+        let revocations = &self.request.facts.revocations;
+        for (place, pair) in issuers.windows(2).enumerate() {
+            let [issuer, above] = pair else { continue };
+            let known = revocations.ask(issuer.certificate(), above, path.anchor(), wanted);
+            let what = format!("the certificate of CA {} of the chain", place + 1);
+            tell(known, &what, policy.mode == RevocationMode::HardFail, subject, until, found);
+        }
     }
 
     /// The agent's certificate is in a log, under a head that is recent enough and was seen by those who
@@ -371,7 +340,7 @@ impl Shown<'_> {
             Some(_) => inclusion.witnessed_at,
             None => inclusion.signed_at.max(inclusion.witnessed_at),
         };
-        let newest = inclusions.iter().filter_map(seen).filter(|at| at.since(self.now()) <= CLOCK_SKEW_MS).max();
+        let newest = inclusions.iter().filter_map(seen).filter(|at| self.is_not_ahead(*at)).max();
         match newest {
             Some(at) if self.now().since(at) <= wanted.max_age => until.at_most(at.saturating_add(wanted.max_age)),
             Some(at) => {
@@ -390,10 +359,29 @@ impl Shown<'_> {
     }
 }
 
+/// What is known of the member's own certificate, and what an answer had to be worth.
+pub(super) fn known(policy: &Policy, request: &Request<'_>, member: &Member, path: &IssuerPath) -> (Known, Wanted) {
+    let rule = request.operation.and_then(|operation| policy.rule_for(operation.tool_uri.as_str()));
+    let at_once = rule.and_then(|rule| rule.ocsp_within);
+    let wanted = Wanted {
+        now: request.now,
+        past: request.past,
+        max_age: [policy.revocation.max_age, at_once].into_iter().flatten().min(),
+        ocsp_only: at_once.is_some(),
+    };
+    let revocations = &request.facts.revocations;
+    (revocations.ask(&member.link.certificate, path.issuer(), path.anchor(), wanted), wanted)
+}
+
 /// Turns what is known of a certificate into a reason; without hard fail only a revocation is one.
 fn tell(known: Known, what: &str, hard: bool, subject: Subject, until: &mut Until, found: &mut Findings) {
     let (code, detail) = match known {
-        Known::Good { until: next } => return until.at_most(next),
+        Known::Good { until: next, later } => {
+            if let Some((at, reason)) = later {
+                found.note(subject, format!("{what} was revoked later, at {at}: {reason}"));
+            }
+            return until.at_most(next);
+        }
         Known::Revoked { at, reason } => {
             return found.against(Code::Revoked, subject, format!("{what} was revoked at {at}: {reason}"));
         }

@@ -21,6 +21,7 @@
 
 mod code;
 mod domains;
+mod examined;
 mod facts;
 mod grant;
 mod judge;
@@ -39,6 +40,7 @@ mod verdict;
 
 pub use self::code::Code;
 pub use self::domains::{Domain, Domains, Trusted};
+pub use self::examined::Examined;
 pub use self::facts::{Audited, Facts, Inclusion, InclusionError};
 pub use self::logs::{LogList, LogListError, TrustedLog};
 pub use self::operation::{Operation, Spend};
@@ -48,7 +50,7 @@ pub use self::policy::{
 };
 pub use self::presented::{Link, MAX_CERTIFICATE, MAX_CERTIFICATES, Presented};
 pub use self::reason::{Note, Reason, Subject};
-pub use self::standing::{CrlRefused, RevocationLists, Revocations, Standing, StandingError, Status};
+pub use self::standing::{CrlRefused, Known, RevocationLists, Revocations, Standing, StandingError, Status};
 pub use self::verdict::{Accepted, Grant, Refused, Verdict};
 
 use self::judge::{Local, Scores, Shown, Until};
@@ -234,14 +236,6 @@ impl RelyingParty {
             .unwrap_or_else(|| refuse(line, findings, request.now))
     }
 
-    /// SHA-256 of the certificates about whose revocation nothing is known that is good enough for the policy, where
-    /// it wants to know: whoever can ask asks about these and judges again. Where the policy only prefers to know,
-    /// the verdict does not say so.
-    pub fn unanswered(&self, examination: &Examination, request: &Request<'_>) -> Vec<[u8; 32]> {
-        let scores = Scores { effective: Vec::new(), mapped: None, minimum: self.policy.minimum };
-        Shown { policy: &self.policy, logs: &self.logs, examination, request, scores: &scores }.unanswered()
-    }
-
     fn local(
         &self,
         line: &Line,
@@ -249,9 +243,9 @@ impl RelyingParty {
         request: &Request<'_>,
         found: &mut Findings,
     ) -> (Scores, Option<Grant>, Until) {
-        let (now, operation) = (request.now, request.operation);
+        let Request { now, past, operation, .. } = *request;
         let mut until = Until(UnixMillis::new(u64::MAX));
-        let local = Local { policy: &self.policy, domain, members: &line.members, now, operation };
+        let local = Local { policy: &self.policy, domain, members: &line.members, now, past, operation };
         let (scores, grant) = local.check(&mut until, found);
         (scores, grant, until)
     }

@@ -227,20 +227,30 @@ pub(super) struct Wanted {
     pub(super) ocsp_only: bool,
 }
 
-/// What is known of one certificate.
+/// What is known of one certificate at the moment that is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub enum Known {
+    /// It was not revoked.
     Good {
         /// Until when the answer may be kept.
         until: UnixMillis,
+        /// When and why it was revoked afterwards, where the question is about the past.
+        later: Option<(UnixMillis, RevocationReason)>,
     },
+    /// It was revoked.
     Revoked {
+        /// Since when.
         at: UnixMillis,
+        /// Why.
         reason: RevocationReason,
     },
+    /// Its CA does not know it.
     Unknown,
+    /// The newest that is known is of this moment, which is too old.
     Stale(UnixMillis),
+    /// What was brought is not to be believed, and why.
     Invalid(String),
+    /// Nothing.
     Nothing,
 }
 
@@ -253,21 +263,28 @@ impl Revocations {
             .chain(self.lists.ask(certificate, issuer, anchor).map(|answer| (false, answer)))
             .collect();
         // Whoever says that it was revoked is believed, however long ago it was said.
-        let revoked = answers.iter().find_map(|(_, answer)| match answer.status {
-            Status::Revoked { at, reason } if at <= wanted.now.saturating_add(CLOCK_SKEW) => Some((at, reason)),
+        let revoked = answers.iter().filter_map(|(_, answer)| match answer.status {
+            Status::Revoked { at, reason } => Some((at, reason)),
             _ => None,
         });
-        if let Some((at, reason)) = revoked {
+        let first = revoked.min_by_key(|(at, _)| *at);
+        // A moment ahead of our clock is the present by the CA's. Of the past the moments are held against each
+        // other as they stand: who signs what happened states the time, and nobody is believed for a minute.
+        let skew = if wanted.past { 0 } else { CLOCK_SKEW };
+        if let Some((at, reason)) = first.filter(|(at, _)| *at <= wanted.now.saturating_add(skew)) {
             return Known::Revoked { at, reason };
         }
-        let current = answers.iter().filter(|(ocsp, answer)| (*ocsp || !wanted.ocsp_only) && wanted.is_current(answer));
+        let later = first.filter(|_| wanted.past);
+        let end = certificate.not_after();
+        let usable = |ocsp: bool, answer: &Standing| (ocsp || !wanted.ocsp_only) && wanted.is_current(answer, end);
+        let current = answers.iter().filter(|(ocsp, answer)| usable(*ocsp, answer));
         let mut best = Known::Nothing;
         for (_, answer) in current {
             match (answer.status, &best) {
                 (Status::Unknown, Known::Nothing) => best = Known::Unknown,
                 (Status::Unknown, _) => {}
-                (_, Known::Good { until }) if *until >= answer.next_update => {}
-                (_, _) => best = Known::Good { until: answer.next_update },
+                (_, Known::Good { until, .. }) if *until >= answer.next_update => {}
+                (_, _) => best = Known::Good { until: answer.next_update, later },
             }
         }
         if best != Known::Nothing {
@@ -284,10 +301,14 @@ impl Revocations {
 }
 
 impl Wanted {
-    fn is_current(&self, answer: &Standing) -> bool {
+    /// Whether the answer, about a certificate that ends at `end`, says something of the moment.
+    fn is_current(&self, answer: &Standing, end: UnixMillis) -> bool {
         let ahead = answer.this_update > self.now.saturating_add(CLOCK_SKEW);
         let over = self.now > answer.next_update.saturating_add(CLOCK_SKEW);
         let old = self.max_age.is_some_and(|most| self.now.since(answer.this_update) > most);
-        (self.past && answer.this_update >= self.now) || !(ahead || over || old)
+        // Behind its end a certificate may be left out of lists though it was revoked (RFC 5280 section 3.3), and
+        // `good` is said of those that are valid (RFC 6960 section 2.2): it clears nobody any more.
+        let ended = answer.this_update > end && !matches!(answer.status, Status::Revoked { .. });
+        (self.past && answer.this_update >= self.now && !ended) || !(ahead || over || old)
     }
 }

@@ -12,6 +12,7 @@ mod ca;
 mod certificates;
 mod signed;
 mod tree;
+mod witnessed;
 
 pub use admission::admission;
 pub use api::{json, query};
@@ -20,6 +21,7 @@ pub use ca::{ca_config, csr, journal, registry, token};
 pub use certificates::{agent_uri, certificate, extensions};
 pub use signed::{checkpoint, sat};
 pub use tree::{bundles, proofs, tile_path};
+pub use witnessed::{audit, cosignature, tlog_proof};
 
 /// Panics where `input` breaks it.
 pub type Property = fn(&[u8]);
@@ -28,11 +30,13 @@ pub type Property = fn(&[u8]);
 pub const ALL: &[(&str, Property)] = &[
     ("admission", admission),
     ("agent_uri", agent_uri),
+    ("audit", audit),
     ("bundles", bundles),
     #[cfg(feature = "server")]
     ("ca_config", ca_config),
     ("certificate", certificate),
     ("checkpoint", checkpoint),
+    ("cosignature", cosignature),
     #[cfg(feature = "server")]
     ("csr", csr),
     ("extensions", extensions),
@@ -45,6 +49,7 @@ pub const ALL: &[(&str, Property)] = &[
     ("registry", registry),
     ("sat", sat),
     ("tile_path", tile_path),
+    ("tlog_proof", tlog_proof),
     #[cfg(feature = "server")]
     ("token", token),
 ];
