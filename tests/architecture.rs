@@ -31,7 +31,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The ports that a store fills, and the types that pass through them.
     ("storage", &["log", "ca::ports", "ca::event", "trust::ports", "journal", "merkle", "keys", "wire", "time"]),
     ("client", &["api", "log", "merkle"]),
-    ("http", &["api", "sequencer", "ca::service", "trust::service", "log", "merkle", "keys", "time"]),
+    // A gateway stands on the relying party, and never on where its knowledge and its ledger are.
+    ("http", &["api", "sequencer", "ca::service", "trust::service", "verify", "log", "apki", "merkle", "keys", "time"]),
     ("config", &["keys", "apki", "time"]),
     (
         "cli",

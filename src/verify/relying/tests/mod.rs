@@ -3,5 +3,5 @@
 mod attacks;
 mod codes;
 mod facts;
-mod rig;
+pub(crate) mod rig;
 mod verdicts;
