@@ -12,7 +12,8 @@ use agents::{
 use atl::apki::Certificate;
 use atl::apki::status::ocsp::CertStatus;
 use atl::verify::relying::{
-    Code, Effort, Facts, Policy, Request, RevocationLists, RevocationMode, Revocations, Standing, Verdict,
+    Code, Effort, Facts, Policy, Reason, Request, RevocationLists, RevocationMode, Revocations, Standing, Subject,
+    Verdict,
 };
 
 fn decide(world: &World, policy: Policy, agent: &Agent, facts: &Facts) -> Verdict {
@@ -157,4 +158,26 @@ fn an_operation_is_granted_by_the_capability() {
     assert_eq!(ask(TOOL, "accounts/read/own"), []);
     assert_eq!(ask(TOOL, "accounts"), [Code::Scope]);
     assert_eq!(ask("mcp://mail", "send"), [Code::Tool]);
+}
+
+#[test]
+fn a_stranger_is_refused_before_the_first_signature() {
+    let world = World::new();
+    // Neither its score nor its chain holds; the chain is not even looked at.
+    let other = World { ca: Ca::root("Root", Key::ed25519(66)).below("Org", Key::ed25519(67)), ..World::new() };
+    let stranger = other.agent(&Profile::new("stranger", 39));
+    let (party, facts) = (world.party(policy()), Facts::default());
+    let request = Request { operation: None, facts: &facts, now: NOW, past: false };
+    let refused = party.screen(stranger.presented(), &request).unwrap_err();
+    assert_eq!(refused.reasons().iter().map(|reason| reason.code).collect::<Vec<_>>(), [Code::ScoreTooLow]);
+    let whole = party.decide(stranger.presented(), &request, Effort::Whole);
+    let found: Vec<Code> = whole.reasons().iter().map(|reason| reason.code).collect();
+    assert_eq!(found, [Code::UnknownAnchor, Code::ScoreTooLow]);
+
+    // Whoever passes is judged by the same examination as anybody else, and refused for what else is known.
+    let agent = world.agent(&Profile::new("worker", 80));
+    let verdict = party.judge(&party.screen(agent.presented(), &request).unwrap(), &request);
+    assert_eq!(verdict, party.decide(agent.presented(), &request, Effort::Whole));
+    let refused = verdict.against(Reason::new(Code::Peer, Subject::Agent, "another was meant"));
+    assert_eq!((refused.claims.clone(), refused.reasons().len(), refused.at), (Some(agent.uri()), 1, NOW));
 }

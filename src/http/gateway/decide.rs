@@ -214,7 +214,7 @@ async fn prove(
     let work = tokio::task::spawn_blocking(move || {
         let facts = Facts::default();
         let request = Request { operation: Some(&operation), facts: &facts, now, past: false };
-        material.party.examine_for(presented, &request)
+        material.party.screen_incomplete(presented, &request)
     });
     match work.await {
         Ok(Ok(examination)) => Ok(examination),

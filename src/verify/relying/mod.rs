@@ -169,6 +169,40 @@ impl Examination {
 impl RelyingParty {
     /// May the agent do what it asks for?
     pub fn decide(&self, presented: Presented, request: &Request<'_>, effort: Effort) -> Verdict {
+        let examination = match effort {
+            Effort::Whole => self.examine(presented),
+            Effort::Bounded => match self.screen(presented, request) {
+                Ok(examination) => examination,
+                Err(refused) => return Verdict::Refused(refused),
+            },
+        };
+        self.judge(&examination, request)
+    }
+
+    /// [`examine`](Self::examine) for servers, where strangers ask: what speaks against an agent without a
+    /// signature refuses it before the first one is verified.
+    ///
+    /// # Errors
+    /// The refusal, with the reasons that need no signature.
+    pub fn screen(&self, presented: Presented, request: &Request<'_>) -> Result<Examination, Box<Refused>> {
+        self.screen_but_for(presented, request, |_| false)
+    }
+
+    /// The same, but that a parent that is missing refuses nobody yet: for servers that can look for it
+    /// ([`Examination::missing_parent`]). Without it, [`judge`](Self::judge) refuses.
+    ///
+    /// # Errors
+    /// The refusal, with the reasons that need no signature.
+    pub fn screen_incomplete(&self, presented: Presented, request: &Request<'_>) -> Result<Examination, Box<Refused>> {
+        self.screen_but_for(presented, request, |reason| reason.code == Code::NoParent)
+    }
+
+    fn screen_but_for(
+        &self,
+        presented: Presented,
+        request: &Request<'_>,
+        passes: impl Fn(&Reason) -> bool,
+    ) -> Result<Examination, Box<Refused>> {
         let mut findings = Findings::default();
         let line = Line::read(presented, &self.policy, &mut findings);
         let mut first = Findings::default();
@@ -176,12 +210,12 @@ impl RelyingParty {
         if let Some(domain) = domain {
             self.local(&line, domain, request, &mut first);
         }
-        if effort == Effort::Bounded && !(findings.is_clean() && first.is_clean()) {
+        if !(findings.reasons.iter().all(passes) && first.is_clean()) {
             findings.extend(first);
-            return refuse(&line, findings, request.now);
+            return Err(refuse(&line, findings, request.now));
         }
         let proven = domain.map_or_else(Vec::new, |domain| self.prove(&line, domain, &mut findings));
-        self.judge(&Examination { line, proven, findings }, request)
+        Ok(Examination { line, proven, findings })
     }
 
     /// Reads what was presented and verifies its signatures; the verdict comes from [`judge`](Self::judge).
@@ -194,46 +228,18 @@ impl RelyingParty {
         Examination { line, proven, findings }
     }
 
-    /// The same for a request of a stranger: whoever is refused for what the certificates say, at this moment and for
-    /// this operation, is refused before the first signature. Only for a parent that is missing nobody is refused
-    /// here, since somebody may find it ([`Examination::missing_parent`]). What comes of it may be judged about other
-    /// requests too.
-    ///
-    /// # Errors
-    /// The refusal.
-    pub fn examine_for(&self, presented: Presented, request: &Request<'_>) -> Result<Examination, Box<Refused>> {
-        let mut findings = Findings::default();
-        let line = Line::read(presented, &self.policy, &mut findings);
-        let mut first = Findings::default();
-        let domain = self.domain_of(&line, &mut first);
-        if let Some(domain) = domain {
-            self.local(&line, domain, request, &mut first);
-        }
-        let incomplete = findings.reasons.iter().all(|reason| reason.code == Code::NoParent);
-        match domain.filter(|_| incomplete && first.is_clean()) {
-            Some(domain) => {
-                let proven = self.prove(&line, domain, &mut findings);
-                Ok(Examination { line, proven, findings })
-            }
-            None => {
-                findings.extend(first);
-                Err(refused(&line, findings, request.now))
-            }
-        }
-    }
-
     /// The verdict about what this relying party examined. It verifies no signature.
     pub fn judge(&self, examination: &Examination, request: &Request<'_>) -> Verdict {
         let mut findings = examination.findings.clone();
         let line = &examination.line;
         let Some(domain) = self.domain_of(line, &mut findings) else {
-            return refuse(line, findings, request.now);
+            return Verdict::Refused(refuse(line, findings, request.now));
         };
         let (scores, grant, mut until) = self.local(line, domain, request, &mut findings);
         let shown = Shown { policy: &self.policy, logs: &self.logs, examination, request, scores: &scores };
         shown.check(&mut until, &mut findings);
         accept(line, domain, &scores, grant, &until, &findings, request.now)
-            .unwrap_or_else(|| refuse(line, findings, request.now))
+            .unwrap_or_else(|| Verdict::Refused(refuse(line, findings, request.now)))
     }
 
     fn local(
@@ -296,11 +302,7 @@ fn accept(
 }
 
 /// The refusal. Should nothing have been found and still something be missing, that refuses.
-fn refuse(line: &Line, findings: Findings, at: UnixMillis) -> Verdict {
-    Verdict::Refused(refused(line, findings, at))
-}
-
-fn refused(line: &Line, findings: Findings, at: UnixMillis) -> Box<Refused> {
+fn refuse(line: &Line, findings: Findings, at: UnixMillis) -> Box<Refused> {
     let claims = line.members.first().and_then(|agent| agent.uri.clone());
     let refused = Refused::new(claims, findings.reasons, findings.notes, at);
     let incomplete = || {
