@@ -8,12 +8,14 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::time::UnixMillis;
-use crate::verify::relying::{Examination, Standing, Status};
+use crate::verify::relying::{Examination, Inclusion, Standing, Status};
 
 /// Most presentations whose examination is kept.
 const MAX_EXAMINED: usize = 10_000;
 /// Most octets of their certificates.
 const MAX_OCTETS: usize = 64 << 20;
+/// Milliseconds for which nobody is asked again who had no answer that was enough.
+const IN_VAIN_MS: u64 = 2_000;
 /// Most certificates whose standing is kept.
 const MAX_STANDINGS: usize = 100_000;
 
@@ -21,9 +23,29 @@ const MAX_STANDINGS: usize = 100_000;
 #[derive(Debug)]
 pub struct Kept {
     /// What came of it.
-    pub examination: Arc<Examination>,
+    pub examination: Examination,
     /// SHA-256 of the certificates that can be revoked, of the agents and of the CAs.
     pub questionable: Vec<[u8; 32]>,
+    /// That it is in logs, where that was asked for.
+    pub inclusions: Vec<Inclusion>,
+}
+
+impl Kept {
+    /// What came of it, and what was learned for it alone.
+    pub fn new(examination: Examination, inclusions: Vec<Inclusion>) -> Self {
+        let questionable = examination.questionable().iter().map(|q| q.certificate.fingerprint()).collect();
+        Self { examination, questionable, inclusions }
+    }
+
+    /// Octets of its certificates.
+    fn weight(&self) -> usize {
+        let members = self.examination.members();
+        let certificates = members.flat_map(|member| {
+            let path = member.path().into_iter().flat_map(|path| path.iter().map(|issuer| issuer.certificate()));
+            [member.certificate()].into_iter().chain(path)
+        });
+        certificates.map(|certificate| certificate.der().len()).sum()
+    }
 }
 
 /// Values by key, of which those that were not asked for the longest go first.
@@ -89,24 +111,38 @@ impl PresentationKey {
 }
 
 /// The examinations at hand. Only of presentations that prove something, so that nobody who makes certificates up
-/// can crowd the others out.
-pub struct Examinations(Mutex<Recent<PresentationKey, Arc<Kept>>>);
+/// can crowd the others out. And which of them others were asked about in vain.
+pub struct Examinations {
+    kept: Mutex<Recent<PresentationKey, Arc<Kept>>>,
+    in_vain: Mutex<Recent<PresentationKey, UnixMillis>>,
+}
 
 impl Default for Examinations {
     fn default() -> Self {
-        Self(Mutex::new(Recent::new(MAX_EXAMINED, MAX_OCTETS)))
+        let in_vain = Mutex::new(Recent::new(MAX_EXAMINED, usize::MAX));
+        Self { kept: Mutex::new(Recent::new(MAX_EXAMINED, MAX_OCTETS)), in_vain }
     }
 }
 
 impl Examinations {
     /// What came of this presentation before.
     pub fn get(&self, key: &PresentationKey) -> Option<Arc<Kept>> {
-        self.0.lock().get(key)
+        self.kept.lock().get(key)
     }
 
-    /// Keeps it, of certificates of so many octets.
-    pub fn put(&self, key: PresentationKey, octets: usize, kept: Arc<Kept>) {
-        self.0.lock().put(key, octets, kept);
+    /// Keeps it.
+    pub fn put(&self, key: PresentationKey, kept: Arc<Kept>) {
+        self.kept.lock().put(key, kept.weight(), kept);
+    }
+
+    /// Whether others were asked about this one a moment ago, and had no answer that was enough.
+    pub fn was_in_vain(&self, key: &PresentationKey, now: UnixMillis) -> bool {
+        self.in_vain.lock().get(key).is_some_and(|at| at <= now && now.since(at) < IN_VAIN_MS)
+    }
+
+    /// Notes that it is so now.
+    pub fn is_in_vain(&self, key: PresentationKey, now: UnixMillis) {
+        self.in_vain.lock().put(key, 1, now);
     }
 }
 
@@ -134,7 +170,7 @@ impl Standings {
     }
 
     /// Keeps answers that were given now. No answer takes the place of a revocation.
-    pub fn keep(&self, given: &[Standing], now: UnixMillis) {
+    pub fn keep<'a>(&self, given: impl IntoIterator<Item = &'a Standing>, now: UnixMillis) {
         let mut answers = self.answers.lock();
         for answer in given {
             let before = answers.get(&answer.certificate);
@@ -177,7 +213,7 @@ mod tests {
         fn it_is_bounded_and_counts_right(calls in vec((any::<bool>(), 0..20_u8, 0..40_usize), 0..200)) {
             let mut recent = Recent::new(5, 100);
             for (put, key, weight) in calls {
-                if put { recent.put(key, weight, key) } else { drop(recent.get(&key)) }
+                if put { recent.put(key, weight, key) } else { let _ = recent.get(&key); }
                 let weight: usize = recent.values.values().map(|(_, weight, _)| weight).sum();
                 prop_assert_eq!(recent.weight, weight);
                 prop_assert!(weight <= 100 && recent.values.len() <= 5 && recent.order.len() == recent.values.len());

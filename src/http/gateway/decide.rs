@@ -11,13 +11,12 @@ use super::GatewayApi;
 use super::ask::Question;
 use super::cache::{Kept, PresentationKey};
 use super::chain::with_issuers;
+use super::charge;
 use super::fault::Fault;
-use super::ports::Material;
-use crate::http::gateway::charge;
+use super::ports::{Lesson, Material, Unsettled};
 use crate::time::UnixMillis;
 use crate::verify::relying::{
-    Accepted, Code, Examination, Facts, Known, MAX_DEPTH, Operation, Presented, Reason, Refused, Request,
-    RevocationMode, Standing, Verdict,
+    Accepted, Code, Facts, Known, Operation, Presented, Reason, Refused, Request, RevocationMode, Verdict,
 };
 
 /// What came of a question.
@@ -155,15 +154,11 @@ impl GatewayApi {
             Some(kept) => kept,
             None => self.examined(key, certificates, &operation, material).await?,
         };
-        let asked = Asked { gateway: self, kept: &kept, operation: &operation, material };
-        let verdict = match asked.verdict(Vec::new(), self.clock.now()) {
-            (verdict, unanswered) if unanswered.is_empty() => verdict,
-            (_, unanswered) => {
-                let found = self.knowledge.standings(Arc::clone(&kept.examination), unanswered).await;
-                let now = self.clock.now();
-                self.standings.keep(&found.answers, now);
-                asked.verdict(found.invalid, now).0
-            }
+        let asked = Asked { gateway: self, key, operation: &operation, material };
+        let now = self.clock.now();
+        let verdict = match asked.verdict(&kept, now) {
+            verdict if !asked.is_open(&verdict, &kept, now) => verdict,
+            _ => asked.settled(kept).await,
         };
         match verdict {
             Verdict::Accepted(accepted) => Ok(*accepted),
@@ -171,7 +166,8 @@ impl GatewayApi {
         }
     }
 
-    /// Reads and verifies a presentation that was not seen before.
+    /// Reads and verifies a presentation that was not seen before, away from the threads that answer. Whoever is
+    /// refused for what the certificates say costs no signature.
     async fn examined(
         &self,
         key: PresentationKey,
@@ -179,104 +175,126 @@ impl GatewayApi {
         operation: &Operation,
         material: &Arc<Material>,
     ) -> Result<Arc<Kept>, Box<No>> {
-        let now = self.clock.now();
-        let octets = certificates.iter().map(Vec::len).sum();
-        let unread = |reason: Box<Reason>| Box::new(No::from(&Refused::unread(*reason, now)));
-        let presented = Presented::from_der(certificates.iter().map(Vec::as_slice)).map_err(unread)?;
-        let mut presented = with_issuers(presented, material);
-        let mut examination = prove(presented.clone(), operation, material, now).await?;
-        for _ in 0..MAX_DEPTH {
-            let Some(missing) = examination.missing_parent() else { break };
-            let Some(parent) = self.knowledge.parent(missing).await else { break };
-            presented.parents.push(parent);
-            presented = with_issuers(presented, material);
-            examination = prove(presented.clone(), operation, material, now).await?;
+        let (material, operation, now) = (Arc::clone(material), operation.clone(), self.clock.now());
+        let work = tokio::task::spawn_blocking(move || {
+            let presented = Presented::from_der(certificates.iter().map(Vec::as_slice));
+            let presented = presented.map_err(|reason| Box::new(Refused::unread(*reason, now)))?;
+            let presented = with_issuers(presented, &material);
+            let facts = Facts::default();
+            let request = Request { operation: Some(&operation), facts: &facts, now, past: false };
+            let examination = material.party.screen_incomplete(presented, &request)?;
+            Ok::<_, Box<Refused>>(Kept::new(examination, Vec::new()))
+        });
+        match work.await {
+            Ok(Ok(kept)) => Ok(self.keep(key, kept)),
+            Ok(Err(refused)) => Err(Box::new(No::from(&*refused))),
+            Err(error) => {
+                tracing::error!(%error, "an examination did not come to its end");
+                Err(Box::new(No::new(Kind::Unavailable, "gateway.failed", "the gateway failed; its operator is told")))
+            }
         }
-        let questionable = examination.questionable().iter().map(|q| q.certificate.fingerprint()).collect();
-        let proven = examination.is_proven();
-        let kept = Arc::new(Kept { examination: Arc::new(examination), questionable });
-        if proven {
-            self.examinations.put(key, octets, Arc::clone(&kept));
-        }
-        Ok(kept)
     }
-}
 
-/// Verifies the signatures of a presentation, away from the threads that answer. Whoever is refused for what the
-/// certificates say costs none.
-async fn prove(
-    presented: Presented,
-    operation: &Operation,
-    material: &Arc<Material>,
-    now: UnixMillis,
-) -> Result<Examination, Box<No>> {
-    let (material, operation) = (Arc::clone(material), operation.clone());
-    let work = tokio::task::spawn_blocking(move || {
-        let facts = Facts::default();
-        let request = Request { operation: Some(&operation), facts: &facts, now, past: false };
-        material.party.screen_incomplete(presented, &request)
-    });
-    match work.await {
-        Ok(Ok(examination)) => Ok(examination),
-        Ok(Err(refused)) => Err(Box::new(No::from(&*refused))),
-        Err(error) => {
-            tracing::error!(%error, "an examination did not come to its end");
-            Err(Box::new(No::new(Kind::Unavailable, "gateway.failed", "the gateway failed; its operator is told")))
+    /// Keeps what is proven; what is not, whoever asks again has verified again.
+    fn keep(&self, key: PresentationKey, kept: Kept) -> Arc<Kept> {
+        let kept = Arc::new(kept);
+        if kept.examination.is_proven() {
+            self.examinations.put(key, Arc::clone(&kept));
         }
+        kept
     }
 }
 
 /// A question about somebody who was examined.
 struct Asked<'a> {
     gateway: &'a GatewayApi,
-    kept: &'a Kept,
+    key: PresentationKey,
     operation: &'a Operation,
     material: &'a Material,
 }
 
 impl Asked<'_> {
-    /// The verdict by what is known, and the certificates that somebody has to be asked about for a better one.
-    fn verdict(&self, invalid: Vec<([u8; 32], String)>, now: UnixMillis) -> (Verdict, Vec<[u8; 32]>) {
-        let common = &self.material.facts;
-        let known = self.gateway.standings.of(&self.kept.questionable, now);
-        let more = (!known.is_empty() || !invalid.is_empty()).then(|| {
-            let mut facts = common.clone();
-            facts.revocations.answers.extend(&known);
-            facts.revocations.invalid.extend(invalid);
+    /// What is known of it beside what is known of everybody.
+    fn facts(&self, kept: &Kept, now: UnixMillis) -> Option<Facts> {
+        let known = self.gateway.standings.of(&kept.questionable, now);
+        (!known.is_empty() || !kept.inclusions.is_empty()).then(|| {
+            let mut facts = self.material.facts.clone();
+            facts.revocations.answers.extend(known);
+            facts.inclusions.extend(&kept.inclusions);
             facts
-        });
-        let facts = more.as_ref().unwrap_or(common);
-        let request = Request { operation: Some(self.operation), facts, now, past: false };
-        let verdict = self.material.party.judge(&self.kept.examination, &request);
-        let unanswered = self.unanswered(&verdict, &known, &request);
-        (verdict, unanswered)
+        })
     }
 
-    /// SHA-256 of the certificates of whose revocation too little is known for the policy. Whoever is refused for
-    /// anything else is not asked about.
-    fn unanswered(&self, verdict: &Verdict, known: &[Standing], request: &Request<'_>) -> Vec<[u8; 32]> {
+    fn request<'b>(&'b self, facts: &'b Facts, now: UnixMillis) -> Request<'b> {
+        Request { operation: Some(self.operation), facts, now, past: false }
+    }
+
+    /// The verdict by what is known.
+    fn verdict(&self, kept: &Kept, now: UnixMillis) -> Verdict {
+        let facts = self.facts(kept, now);
+        let request = self.request(facts.as_ref().unwrap_or(&self.material.facts), now);
+        self.material.party.judge(&kept.examination, &request)
+    }
+
+    /// Whether somebody has to be asked for a better one: where nothing but knowledge is missing, and where a policy
+    /// that does not insist on it prefers to know.
+    fn is_open(&self, verdict: &Verdict, kept: &Kept, now: UnixMillis) -> bool {
+        if !verdict.is_accepted() {
+            return verdict.reasons().iter().all(is_about_knowledge);
+        }
         let party = &self.material.party;
-        let policy = party.policy.revocation;
-        let decided = verdict.is_accepted() && policy.mode == RevocationMode::HardFail;
-        if decided || policy.mode == RevocationMode::Off || !verdict.reasons().iter().all(is_about_knowledge) {
-            return Vec::new();
+        if party.policy.revocation.mode != RevocationMode::SoftFail {
+            return false;
         }
-        let open =
-            |known: &Known| matches!(known, Known::Nothing | Known::Stale(_) | Known::Invalid(_) | Known::Unknown);
-        let members = self.kept.examination.members();
-        let members = members.filter(|member| party.known(*member, request).as_ref().is_some_and(open));
-        let mut found: Vec<[u8; 32]> = members.map(|member| member.certificate().fingerprint()).collect();
-        if policy.issuers {
-            let questionable = self.kept.examination.questionable();
-            let issuers = questionable.iter().filter(|question| question.is_ca);
-            let issuers = issuers.map(|question| question.certificate.fingerprint());
-            found.extend(issuers.filter(|issuer| known.iter().all(|answer| answer.certificate != *issuer)));
+        let facts = self.facts(kept, now);
+        let request = self.request(facts.as_ref().unwrap_or(&self.material.facts), now);
+        let known = |member| matches!(party.known(member, &request), Some(Known::Good { .. } | Known::Revoked { .. }));
+        !kept.examination.members().all(known)
+    }
+
+    /// The verdict once somebody was asked.
+    async fn settled(&self, kept: Arc<Kept>) -> Verdict {
+        let gateway = self.gateway;
+        let _place = gateway.asking.acquire().await;
+        // Those who waited for a place may find that the one before them has learned it.
+        let kept = gateway.examinations.get(&self.key).unwrap_or(kept);
+        let now = gateway.clock.now();
+        let verdict = self.verdict(&kept, now);
+        if !self.is_open(&verdict, &kept, now) || gateway.examinations.was_in_vain(&self.key, now) {
+            return verdict;
         }
-        found
+        let facts = self.facts(&kept, now).unwrap_or_else(|| self.material.facts.clone());
+        let Some(presented) = kept.examination.presented() else { return verdict };
+        let before = facts.revocations.answers.clone();
+        let about = Unsettled { presented, operation: self.operation, facts, now };
+        let Some(Lesson { examination, facts }) = gateway.knowledge.learn(self.material, about).await else {
+            return verdict;
+        };
+        let now = gateway.clock.now();
+        let fresh = facts.revocations.answers.iter().filter(|answer| !before.contains(answer));
+        gateway.standings.keep(fresh, now);
+        let verdict = self.material.party.judge(&examination, &self.request(&facts, now));
+        let kept = gateway.keep(self.key, Kept::new(examination, facts.inclusions));
+        if self.is_open(&verdict, &kept, now) {
+            gateway.examinations.is_in_vain(self.key, now);
+        }
+        verdict
     }
 }
 
+/// Reasons that are no word against the agent: others may know more.
 fn is_about_knowledge(reason: &Reason) -> bool {
+    use Code::{InclusionInvalid, InclusionStale, NoInclusion, NoParent};
     use Code::{StatusInvalid, StatusStale, StatusUnavailable, StatusUnknown};
-    matches!(reason.code, StatusUnavailable | StatusStale | StatusUnknown | StatusInvalid)
+    matches!(
+        reason.code,
+        NoParent
+            | StatusUnavailable
+            | StatusStale
+            | StatusUnknown
+            | StatusInvalid
+            | NoInclusion
+            | InclusionStale
+            | InclusionInvalid
+    )
 }

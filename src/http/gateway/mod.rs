@@ -37,6 +37,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
+use tokio::sync::Semaphore;
 
 pub use self::amount::AmountFrom;
 pub use self::ask::{AGENT_CHAIN, AUTHORIZE, Caller, Proxy};
@@ -78,10 +79,13 @@ pub struct GatewayApi {
     clock: Arc<dyn Clock>,
     examinations: Examinations,
     standings: Standings,
+    asking: Semaphore,
     metrics: Arc<GatewayMetrics>,
     probe: Probe,
 }
 
+/// Questions of which others are asked for more at one time.
+const MAX_ASKING: usize = 64;
 /// Where metrics are, on this listener or on one of their own.
 const METRICS: &str = "/metrics";
 
@@ -96,6 +100,7 @@ impl GatewayApi {
             clock,
             examinations: Examinations::default(),
             standings: Standings::new(standing_ms),
+            asking: Semaphore::new(MAX_ASKING),
             metrics,
             probe: Probe::default(),
         }

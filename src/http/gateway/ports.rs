@@ -8,7 +8,7 @@ use crate::apki::Certificate;
 pub use crate::http::ops::Check;
 use crate::time::UnixMillis;
 use crate::verify::ledger::{Demand, LedgerError, MemoryLedger, ReservationId, SpendLedger};
-use crate::verify::relying::{Examination, Facts, Link, RelyingParty, Standing};
+use crate::verify::relying::{Examination, Facts, Operation, Presented, RelyingParty};
 
 /// An answer that takes its time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,13 +31,13 @@ pub struct Material {
     pub charge_ancestors: bool,
 }
 
-/// What was asked for about one presentation, each verified.
-#[derive(Clone, Debug, Default)]
-pub struct Findings {
-    /// OCSP answers.
-    pub answers: Vec<Standing>,
-    /// Those that are not to be believed, by SHA-256 of the certificate that they are about.
-    pub invalid: Vec<([u8; 32], String)>,
+/// What was learned by asking others.
+#[derive(Debug)]
+pub struct Lesson {
+    /// The presentation, completed by what could be found of it.
+    pub examination: Examination,
+    /// All that is known of it now.
+    pub facts: Facts,
 }
 
 /// Where a gateway has its knowledge from.
@@ -45,16 +45,26 @@ pub trait Knowledge: Send + Sync {
     /// What to decide by from now on.
     fn material(&self) -> Arc<Material>;
 
-    /// The agent above one whose certificate has this SHA-256, with its CAs; `None` where nobody has it. Only
-    /// asked about a certificate whose child's chain holds.
-    fn parent<'a>(&'a self, certificate: [u8; 32]) -> Answer<'a, Option<Link>>;
-
-    /// Asks how the certificates of `examination` with these SHA-256 stand. Bounded in time; without an answer
-    /// there is none.
-    fn standings<'a>(&'a self, examination: Arc<Examination>, certificates: Vec<[u8; 32]>) -> Answer<'a, Findings>;
+    /// Asks others for what is missing of a presentation before this material, beside what is known already: agents
+    /// above, revocation, proofs. Nobody is asked on the word of a certificate whose chain does not hold, and the
+    /// time for it is bounded. `None` where nobody may be asked.
+    fn learn<'a>(&'a self, material: &'a Material, about: Unsettled<'a>) -> Answer<'a, Option<Lesson>>;
 
     /// What must hold for the gateway to be ready.
     fn checks(&self) -> Vec<Check>;
+}
+
+/// What could not be decided by what is known.
+#[derive(Clone, Debug)]
+pub struct Unsettled<'a> {
+    /// Who wants something.
+    pub presented: Presented,
+    /// What it wants.
+    pub operation: &'a Operation,
+    /// What is known.
+    pub facts: Facts,
+    /// When.
+    pub now: UnixMillis,
 }
 
 /// Whoever keeps count of what is spent and how often is called.

@@ -93,6 +93,6 @@ impl Line {
 }
 
 /// The hash of the parent that a member needs; `None` at the root, and where nothing is delegated.
-pub(super) fn parent_of(member: &Member) -> Option<[u8; 32]> {
+fn parent_of(member: &Member) -> Option<[u8; 32]> {
     member.delegation.get().filter(|delegation| delegation.depth > 0).map(|delegation| delegation.parent_cert_hash)
 }

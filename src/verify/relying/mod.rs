@@ -133,12 +133,10 @@ impl Examination {
         proven && self.findings.is_clean() && self.proven.iter().all(|proven| proven.path.is_some())
     }
 
-    /// SHA-256 of the certificate of the agent above the last one that was presented, where that is still missing.
-    /// Only of a line whose certificates are all proven so far, so that strangers have nobody looked for.
-    pub fn missing_parent(&self) -> Option<[u8; 32]> {
-        let proven = self.proven.len() == self.line.members.len() && self.proven.iter().all(|p| p.path.is_some());
-        let alone = self.findings.reasons.iter().all(|reason| reason.code == Code::NoParent);
-        self.line.members.last().filter(|_| proven && alone).and_then(line::parent_of)
+    /// What was examined, as it would be presented again.
+    pub fn presented(&self) -> Option<Presented> {
+        let mut links = self.line.members.iter().map(|member| member.link.clone());
+        Some(Presented { agent: links.next()?, parents: links.collect() })
     }
 
     /// The certificates whose revocation matters, each once, with who issued it; those whose chain does not
@@ -188,8 +186,8 @@ impl RelyingParty {
         self.screen_but_for(presented, request, |_| false)
     }
 
-    /// The same, but that a parent that is missing refuses nobody yet: for servers that can look for it
-    /// ([`Examination::missing_parent`]). Without it, [`judge`](Self::judge) refuses.
+    /// The same, but that a parent that is missing refuses nobody yet: for servers that can look for it. Without it,
+    /// [`judge`](Self::judge) refuses.
     ///
     /// # Errors
     /// The refusal, with the reasons that need no signature.

@@ -28,7 +28,7 @@ async fn a_good_agent_is_let_in_and_named() {
             ("x-agent-domain", "example.com"),
             ("x-agent-tier", "elevated"),
             // 70 points, five minutes later.
-            ("x-agent-score", "70"),
+            ("x-agent-score", "69"),
             ("x-agent-human", "sha256:00"),
             ("x-agent-parents", ""),
             ("x-agent-capability", "https://api.example.com/accounts accounts"),

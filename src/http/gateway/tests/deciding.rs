@@ -6,8 +6,11 @@ use super::rig::{Gateway, Heard, line};
 use crate::apki::Certificate;
 use crate::apki::status::RevocationReason;
 use crate::http::gateway::Proxy;
+use crate::log::entry::CertHash;
 use crate::verify::relying::tests::rig::{HOUR, MINUTE, World, after, org, points, root};
-use crate::verify::relying::{Link, RevocationMode, RevocationPolicy, Standing, Status, ToolRule};
+use crate::verify::relying::{
+    Inclusion, InclusionPolicy, RevocationMode, RevocationPolicy, Standing, Status, ToolRule,
+};
 
 const HITS: &str = "atl_gateway_lookups_total{cache=\"examinations\",result=\"hit\"}";
 
@@ -17,7 +20,7 @@ async fn outcome(gateway: &Gateway, world: &World) -> (u16, String) {
 }
 
 fn asks(gateway: &Gateway) -> usize {
-    gateway.played.asked_standings.load(Relaxed)
+    gateway.played.asked.load(Relaxed)
 }
 
 #[tokio::test]
@@ -93,21 +96,24 @@ async fn agents_above_are_brought_along_or_looked_for() {
     let alone = || gateway.question("GET", "/accounts", &[&line[0]]);
     let heard = gateway.ask("GET", "/accounts", &world).await;
     assert_eq!((heard.status, heard.header("x-agent-parents")), (200, "agent://example.com/retail/lead/1"));
-    assert_eq!(gateway.played.asked_parents.load(Relaxed), 0);
-    assert_eq!(gateway.hear(alone()).await.outcome(), (403, "delegation.noParent"));
-    assert_eq!(gateway.played.asked_parents.load(Relaxed), 1);
-    gateway.played.parents.lock().insert(line[1].fingerprint(), Link::new(line[1].clone(), Vec::new()));
+    assert_eq!(asks(&gateway), 0);
+    for _ in 0..3 {
+        assert_eq!(gateway.hear(alone()).await.outcome(), (403, "delegation.noParent"));
+    }
+    assert_eq!(asks(&gateway), 1, "who was asked in vain is left alone for a while");
+    gateway.played.parents.lock().push(line[1].clone());
+    gateway.clock.set(after(6));
     for _ in 0..2 {
         assert_eq!(gateway.hear(alone()).await.header("x-agent-parents"), "agent://example.com/retail/lead/1");
     }
-    assert_eq!(gateway.played.asked_parents.load(Relaxed), 2, "what was found is kept");
+    assert_eq!(asks(&gateway), 2, "what was found is kept");
     // For a stranger nobody is looked for.
     let mut forged = World::delegated();
     forged.agent.issuer_key = 98;
     let forged: Certificate = forged.presented().agent.certificate;
     let heard = gateway.hear(gateway.question("GET", "/accounts", &[&forged])).await;
     assert_eq!(heard.outcome(), (403, "chain.signature,delegation.noParent"));
-    assert_eq!(gateway.played.asked_parents.load(Relaxed), 2);
+    assert_eq!(asks(&gateway), 2);
 }
 
 fn standing(world: &World, status: Status) -> Standing {
@@ -125,16 +131,18 @@ async fn what_is_not_known_is_asked_for_and_kept_for_a_while() {
     assert_eq!(heard.header("retry-after"), "1");
     assert!(heard.body.contains("urn:ietf:params:trans:error:undecided"));
     *gateway.played.answers.lock() = vec![standing(&world, Status::Good)];
+    assert_eq!((outcome(&gateway, &world).await.0, asks(&gateway)), (503, 1), "not again at once");
+    gateway.clock.set(after(6));
     for _ in 0..3 {
         assert_eq!(outcome(&gateway, &world).await.0, 200);
     }
     assert_eq!(asks(&gateway), 2);
     // After a minute it is asked anew, though the answer may be kept for an hour.
-    gateway.clock.set(after(5).saturating_add(MINUTE + 1));
+    gateway.clock.set(after(6).saturating_add(MINUTE + 1));
     assert_eq!((outcome(&gateway, &world).await.0, asks(&gateway)), (200, 3));
     let revoked = Status::Revoked { at: after(5), reason: RevocationReason::KeyCompromise };
     *gateway.played.answers.lock() = vec![standing(&world, revoked)];
-    gateway.clock.set(after(8));
+    gateway.clock.set(after(9));
     assert_eq!(outcome(&gateway, &world).await, (403, "revocation.revoked".into()));
     // Nobody takes that back, and nobody need be asked again.
     *gateway.played.answers.lock() = vec![standing(&world, Status::Good)];
@@ -163,6 +171,7 @@ async fn a_policy_that_prefers_to_know_asks_too() {
     assert_eq!((outcome(&gateway, &world).await.0, asks(&gateway)), (200, 1), "nobody knows");
     let revoked = Status::Revoked { at: after(5), reason: RevocationReason::KeyCompromise };
     *gateway.played.answers.lock() = vec![standing(&world, revoked)];
+    gateway.clock.set(after(6));
     assert_eq!(outcome(&gateway, &world).await, (403, "revocation.revoked".into()));
     assert_eq!(asks(&gateway), 2);
 }
@@ -177,6 +186,7 @@ async fn a_tool_may_want_an_answer_of_the_moment() {
     let gateway = Gateway::new(&world, Proxy::Nginx);
     assert_eq!(outcome(&gateway, &world).await, (503, "revocation.unavailable".into()));
     *gateway.played.answers.lock() = vec![standing(&world, Status::Good)];
+    gateway.clock.set(after(5).saturating_add(3000));
     assert_eq!(outcome(&gateway, &world).await.0, 200);
     gateway.clock.set(after(5).saturating_add(10_001));
     let before = asks(&gateway);
@@ -203,5 +213,23 @@ async fn cas_are_asked_about_where_the_policy_wants_it() {
     assert_eq!(outcome(&gateway, &world).await, (503, "revocation.unavailable".into()));
     let of_ca = Standing { certificate: org().fingerprint(), ..standing(&world, Status::Good) };
     gateway.played.answers.lock().push(of_ca);
+    gateway.clock.set(after(6));
     assert_eq!(outcome(&gateway, &world).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_proof_of_inclusion_is_asked_for_once() {
+    let mut world = World::new();
+    world.party.policy.inclusion = Some(InclusionPolicy { max_age: HOUR, witnesses: None });
+    let gateway = Gateway::new(&world, Proxy::Nginx);
+    assert_eq!(outcome(&gateway, &world).await, (403, "sat.inclusion".into()));
+    let cert_hash = CertHash::of_certificate(world.agent.precertificate().der());
+    let log = world.party.logs.iter().next().unwrap().key.log_id();
+    let proof = Inclusion { cert_hash, log, signed_at: Some(after(5)), witnessed_at: None };
+    gateway.played.inclusions.lock().push(proof);
+    gateway.clock.set(after(6));
+    for _ in 0..3 {
+        assert_eq!(outcome(&gateway, &world).await.0, 200);
+    }
+    assert_eq!(asks(&gateway), 2);
 }

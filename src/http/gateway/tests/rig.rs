@@ -1,6 +1,5 @@
 //! A gateway before a world of agents, CAs and logs, and what a proxy asks it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -13,7 +12,7 @@ use tower::ServiceExt;
 
 use super::super::certificate::tests::{escape, pem};
 use super::super::metrics::GatewayMetrics;
-use super::super::ports::{Answer, Check, Findings, Knowledge, Ledger, Material};
+use super::super::ports::{Answer, Check, Knowledge, Ledger, Lesson, Material, Unsettled};
 use super::super::{AmountFrom, Caller, GatewayApi, GatewayParts, Price, Proxy, Route, RoutePath, Routes};
 use crate::apki::Certificate;
 use crate::apki::capabilities::Currency;
@@ -21,7 +20,7 @@ use crate::apki::extension::{AsciiText, Text};
 use crate::time::{Clock, UnixMillis};
 use crate::verify::ledger::{Bounds, MemoryLedger};
 use crate::verify::relying::tests::rig::{ACCOUNTS, PAYMENTS, World, org};
-use crate::verify::relying::{Examination, Link, RelyingParty, Standing};
+use crate::verify::relying::{Inclusion, Link, RelyingParty, Standing};
 
 /// A clock that tests set.
 pub struct TestClock(AtomicU64);
@@ -41,11 +40,12 @@ impl Clock for TestClock {
 /// What a gateway knows, and what others know who can be asked.
 pub struct Played {
     material: Mutex<Arc<Material>>,
-    pub parents: Mutex<HashMap<[u8; 32], Link>>,
+    pub parents: Mutex<Vec<Certificate>>,
     pub answers: Mutex<Vec<Standing>>,
     pub invalid: Mutex<Vec<([u8; 32], String)>>,
-    pub asked_standings: AtomicUsize,
-    pub asked_parents: AtomicUsize,
+    pub inclusions: Mutex<Vec<Inclusion>>,
+    /// How often somebody was asked for something.
+    pub asked: AtomicUsize,
     pub ready: Mutex<bool>,
 }
 
@@ -54,19 +54,20 @@ impl Knowledge for Played {
         Arc::clone(&self.material.lock())
     }
 
-    fn parent<'a>(&'a self, certificate: [u8; 32]) -> Answer<'a, Option<Link>> {
-        self.asked_parents.fetch_add(1, Relaxed);
-        let found = self.parents.lock().get(&certificate).cloned();
-        Box::pin(async { found })
-    }
-
-    fn standings<'a>(&'a self, examination: Arc<Examination>, certificates: Vec<[u8; 32]>) -> Answer<'a, Findings> {
-        self.asked_standings.fetch_add(1, Relaxed);
+    fn learn<'a>(&'a self, material: &'a Material, about: Unsettled<'a>) -> Answer<'a, Option<Lesson>> {
+        self.asked.fetch_add(1, Relaxed);
+        let Unsettled { mut presented, mut facts, .. } = about;
+        let mut examination = material.party.examine(presented.clone());
+        for parent in self.parents.lock().iter() {
+            presented.parents.push(Link::new(parent.clone(), vec![org()]));
+            examination = material.party.examine(presented.clone());
+        }
         let questionable: Vec<_> = examination.questionable().iter().map(|q| q.certificate.fingerprint()).collect();
-        assert!(!certificates.is_empty() && certificates.iter().all(|asked| questionable.contains(asked)));
-        let answers = self.answers.lock().iter().filter(|a| certificates.contains(&a.certificate)).copied().collect();
-        let invalid = self.invalid.lock().clone();
-        Box::pin(async { Findings { answers, invalid } })
+        let answers = self.answers.lock();
+        facts.revocations.answers.extend(answers.iter().filter(|a| questionable.contains(&a.certificate)));
+        facts.revocations.invalid.extend(self.invalid.lock().iter().cloned());
+        facts.inclusions.extend(self.inclusions.lock().iter());
+        Box::pin(async { Some(Lesson { examination, facts }) })
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -145,8 +146,8 @@ impl Gateway {
             parents: Mutex::default(),
             answers: Mutex::default(),
             invalid: Mutex::default(),
-            asked_standings: AtomicUsize::default(),
-            asked_parents: AtomicUsize::default(),
+            inclusions: Mutex::default(),
+            asked: AtomicUsize::default(),
             ready: Mutex::new(true),
         });
         let clock = Arc::new(TestClock(AtomicU64::new(world.now.get())));
