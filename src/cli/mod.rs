@@ -6,9 +6,11 @@ mod ca;
 mod dev;
 mod federation;
 mod files;
+mod gateway;
 mod log;
 mod output;
 pub mod pki;
+mod relying;
 mod server;
 mod trust;
 mod words;
@@ -34,6 +36,7 @@ use output::CliError;
 /// To run a trust engine:   atl trust init --dir mytrust --domain agents.example.com
 /// To be an agent:          atl agent enroll --help
 /// To take others' agents:  atl federation add --help
+/// To guard an API:         atl gateway serve --help
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {
@@ -58,6 +61,9 @@ enum Command {
     /// Other trust domains: pin them, and take their agents.
     #[command(subcommand)]
     Federation(Box<federation::FederationCommand>),
+    /// Let agents through a reverse proxy (nginx, Envoy), or not.
+    #[command(subcommand)]
+    Gateway(Box<gateway::GatewayCommand>),
     Dev(dev::DevArgs),
 }
 
@@ -70,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Trust(command) => trust::run(*command),
         Command::Agent(command) => agent::run(*command),
         Command::Federation(command) => federation::run(*command),
+        Command::Gateway(command) => gateway::run(&command),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {

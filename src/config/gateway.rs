@@ -20,6 +20,8 @@ pub struct GatewayConfig {
     pub relying_party: PathBuf,
     /// CAs (PEM) that agents need not bring along. Default: none.
     pub issuers: Option<PathBuf>,
+    /// A directory of audit statements about logs, where the relying party wants logs to be audited. Default: none.
+    pub audits: Option<PathBuf>,
     /// Which proxy asks. Mandatory.
     pub proxy: Proxy,
     /// Where the proxy asks. Default: `127.0.0.1:8446`.

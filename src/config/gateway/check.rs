@@ -34,6 +34,7 @@ impl Check<'_> {
         Ok(GatewayConfig {
             relying_party: self.path("relying_party", base, raw.relying_party)?,
             issuers: raw.issuers.map(|path| self.path("issuers", base, path)).transpose()?,
+            audits: raw.audits.map(|path| self.path("audits", base, path)).transpose()?,
             proxy: raw.proxy,
             listen,
             secret_sha256: secret,

@@ -13,6 +13,7 @@ use crate::config::raw::{RawMetrics, Whole};
 pub(super) struct Raw {
     pub(super) relying_party: PathBuf,
     pub(super) issuers: Option<PathBuf>,
+    pub(super) audits: Option<PathBuf>,
     pub(super) proxy: Proxy,
     #[serde(default = "default::listen")]
     pub(super) listen: String,

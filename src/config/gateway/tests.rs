@@ -26,6 +26,7 @@ fn little_has_to_be_said() {
     let expected = GatewayConfig {
         relying_party: "/etc/atl/rp.toml".into(),
         issuers: None,
+        audits: None,
         proxy: Proxy::Nginx,
         listen: Listen::Tcp("127.0.0.1:8446".parse().unwrap()),
         secret_sha256: None,
