@@ -13,6 +13,7 @@ pub mod pki;
 mod relying;
 mod server;
 mod trust;
+mod verify;
 mod words;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ use output::CliError;
 /// To run a trust engine:   atl trust init --dir mytrust --domain agents.example.com
 /// To be an agent:          atl agent enroll --help
 /// To take others' agents:  atl federation add --help
+/// To check an agent:       atl verify --help
 /// To guard an API:         atl gateway serve --help
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
@@ -61,6 +63,7 @@ enum Command {
     /// Other trust domains: pin them, and take their agents.
     #[command(subcommand)]
     Federation(Box<federation::FederationCommand>),
+    Verify(Box<verify::VerifyArgs>),
     /// Let agents through a reverse proxy (nginx, Envoy), or not.
     #[command(subcommand)]
     Gateway(Box<gateway::GatewayCommand>),
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Trust(command) => trust::run(*command),
         Command::Agent(command) => agent::run(*command),
         Command::Federation(command) => federation::run(*command),
+        Command::Verify(args) => verify::run(&args),
         Command::Gateway(command) => gateway::run(&command),
         Command::Dev(args) => dev::run(&args),
     };
