@@ -43,8 +43,9 @@
 //! offline ([`log::proof`]). It also draws the port that a store must fill ([`log::store`]): five calls, of
 //! which one writes, as a whole or not at all.
 //!
-//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow; and decides whether an
-//! agent may do what it asks for, with every reason where it may not ([`verify::relying`]).
+//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow; decides whether an
+//! agent may do what it asks for, with every reason where it may not ([`verify::relying`]); and draws the port of the
+//! accounts by which a relying party holds agents to their limits ([`verify::ledger`]).
 //!
 //! **[`api`]** is the JSON, the queries and the problem documents on the wire, for servers and
 //! clients alike. A request that was read is within its bounds; what status an error has is decided
@@ -70,9 +71,10 @@
 //! every change of a score stands with its reason, and it may be run by somebody else: a CA reads scores
 //! and cannot raise one. All of it is pure but `trust::service`.
 //!
-//! **`storage`** fills the ports of log, CA and trust engine with RocksDB, and with memory that fails on demand for
-//! tests. How far a log, a journal or the numbers of revocation lists had come is kept a second time, in a
-//! file apart from the database, so that a database put back from an older copy is seen.
+//! **`storage`** fills the ports of log, CA, trust engine and ledger with RocksDB, and with memory that fails on
+//! demand for tests. How far a log, a journal or the numbers of revocation lists had come is kept a second time, in a
+//! file apart from the database, so that a database put back from an older copy is seen. A relying party's ledger has
+//! no such file: there it is not seen.
 //!
 //! **`client`** (feature `client`) calls log, CA and trust engine over the network, bounded in size and time.
 //!

@@ -29,7 +29,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Of the log's store it takes what a store may fail with, as the CA does.
     ("trust", &["log::store", "apki", "keys", "journal", "time"]),
     // The ports that a store fills, and the types that pass through them.
-    ("storage", &["log", "ca::ports", "ca::event", "trust::ports", "journal", "merkle", "keys", "wire", "time"]),
+    (
+        "storage",
+        &[
+            "log",
+            "verify::ledger",
+            "ca::ports",
+            "ca::event",
+            "trust::ports",
+            "journal",
+            "merkle",
+            "keys",
+            "wire",
+            "time",
+        ],
+    ),
     ("client", &["api", "log", "merkle"]),
     // A gateway stands on the relying party, and never on where its knowledge and its ledger are.
     ("http", &["api", "sequencer", "ca::service", "trust::service", "verify", "log", "apki", "merkle", "keys", "time"]),
