@@ -46,7 +46,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["api", "log", "merkle"]),
-    ("http", &["api", "sequencer", "ca::service", "trust::service", "log", "merkle", "keys", "time"]),
+    // A gateway stands on the relying party, and never on where its knowledge and its ledger are.
+    ("http", &["api", "sequencer", "ca::service", "trust::service", "verify", "log", "apki", "merkle", "keys", "time"]),
     ("config", &["keys", "apki", "time"]),
     (
         "cli",
@@ -306,8 +307,10 @@ fn every_sample_configuration_is_read() {
             Some("ca.toml") => drop(atl::config::CaConfig::load(&path).unwrap()),
             Some("trust.toml") => drop(atl::config::TrustConfig::load(&path).unwrap()),
             Some("relying-party.toml") => drop(atl::config::RelyingConfig::load(&path).unwrap()),
-            // What is not ours to parse: tests/readme.rs looks at these.
+            Some("gateway.toml") => drop(atl::config::GatewayConfig::load(&path).unwrap()),
+            // What is not ours to parse: tests/readme.rs looks at these, and tests/gateway_nginx.rs at the gateway's.
             Some("atl-log@.service" | "atl-ca@.service" | "atl-trust@.service" | "nginx.conf") => {}
+            Some("atl-gateway@.service" | "nginx-gateway.conf" | "envoy-gateway.yaml") => {}
             _ => panic!("{}: say here what reads this file", path.display()),
         }
         samples += 1;

@@ -6,6 +6,7 @@ mod ca;
 mod dev;
 mod federation;
 mod files;
+mod gateway;
 mod inspect;
 mod log;
 mod output;
@@ -38,6 +39,7 @@ use output::CliError;
 /// To be an agent:          atl agent enroll --help
 /// To take others' agents:  atl federation add --help
 /// To check an agent:       atl verify --help
+/// To guard an API:         atl gateway serve --help
 /// To read any of it:       atl inspect FILE
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
@@ -64,6 +66,9 @@ enum Command {
     #[command(subcommand)]
     Federation(Box<federation::FederationCommand>),
     Verify(Box<verify::VerifyArgs>),
+    /// Let agents through a reverse proxy (nginx, Envoy), or not.
+    #[command(subcommand)]
+    Gateway(Box<gateway::GatewayCommand>),
     Inspect(inspect::InspectArgs),
     Dev(dev::DevArgs),
 }
@@ -78,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Agent(command) => agent::run(*command),
         Command::Federation(command) => federation::run(*command),
         Command::Verify(args) => verify::run(&args),
+        Command::Gateway(command) => gateway::run(&command),
         Command::Inspect(args) => inspect::run(&args),
         Command::Dev(args) => dev::run(&args),
     };

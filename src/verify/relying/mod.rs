@@ -37,7 +37,7 @@ mod reason;
 mod spending;
 mod standing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdict;
 
 pub use self::code::Code;
@@ -129,6 +129,19 @@ impl Examination {
         Some(&self.line.members.first()?.link.certificate)
     }
 
+    /// Whether every certificate was proven to stand below an anchor of the agent's domain, and nothing speaks
+    /// against any of them whatever time it is: what strangers make up is never proven.
+    pub fn is_proven(&self) -> bool {
+        let proven = self.proven.len() == self.line.members.len();
+        proven && self.findings.is_clean() && self.proven.iter().all(|proven| proven.path.is_some())
+    }
+
+    /// What was examined, as it would be presented again.
+    pub fn presented(&self) -> Option<Presented> {
+        let mut links = self.line.members.iter().map(|member| member.link.clone());
+        Some(Presented { agent: links.next()?, parents: links.collect() })
+    }
+
     /// The certificates whose revocation matters, each once, with who issued it; those whose chain does not
     /// hold are left out.
     pub fn questionable(&self) -> Vec<Questionable<'_>> {
@@ -173,6 +186,24 @@ impl RelyingParty {
     /// # Errors
     /// The refusal, with the reasons that need no signature.
     pub fn screen(&self, presented: Presented, request: &Request<'_>) -> Result<Examination, Box<Refused>> {
+        self.screen_but_for(presented, request, |_| false)
+    }
+
+    /// The same, but that a parent that is missing refuses nobody yet: for servers that can look for it. Without it,
+    /// [`judge`](Self::judge) refuses.
+    ///
+    /// # Errors
+    /// The refusal, with the reasons that need no signature.
+    pub fn screen_incomplete(&self, presented: Presented, request: &Request<'_>) -> Result<Examination, Box<Refused>> {
+        self.screen_but_for(presented, request, |reason| reason.code == Code::NoParent)
+    }
+
+    fn screen_but_for(
+        &self,
+        presented: Presented,
+        request: &Request<'_>,
+        passes: impl Fn(&Reason) -> bool,
+    ) -> Result<Examination, Box<Refused>> {
         let mut findings = Findings::default();
         let line = Line::read(presented, &self.policy, &mut findings);
         let mut first = Findings::default();
@@ -180,7 +211,7 @@ impl RelyingParty {
         if let Some(domain) = domain {
             self.local(&line, domain, request, &mut first);
         }
-        if !(findings.is_clean() && first.is_clean()) {
+        if !(findings.reasons.iter().all(passes) && first.is_clean()) {
             findings.extend(first);
             return Err(refuse(&line, findings, request.now));
         }

@@ -3,6 +3,6 @@
 mod attacks;
 mod codes;
 mod facts;
-mod rig;
+pub(crate) mod rig;
 mod spending;
 mod verdicts;
