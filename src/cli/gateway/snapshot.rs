@@ -13,7 +13,7 @@ use crate::cli::relying::material::{Material as Loaded, RemoteList};
 use crate::config::relying::{Fetch, ListSource, Trusted};
 use crate::config::{GatewayConfig, RelyingConfig};
 use crate::http::gateway::ports::Material;
-use crate::verify::relying::{Audited, Facts, RevocationLists, Revocations};
+use crate::verify::relying::{Audited, ChargedTo, Facts, RevocationLists, Revocations};
 
 /// Most octets of an audit statement.
 const MAX_AUDIT: u64 = 64 << 10;
@@ -83,7 +83,7 @@ impl Snapshot {
             issuers: issuers.transpose().context(key("issuers"))?.unwrap_or_default(),
             facts: Facts { revocations, audits, ..Facts::default() },
             routes: routes(&config.routes, file)?,
-            charge_ancestors: relying.limits.charge_ancestors,
+            charged: if relying.limits.charge_ancestors { ChargedTo::Line } else { ChargedTo::Agent },
         };
         let material = Arc::new(material);
         Ok(Self { config, loaded, fetch: relying.fetch.clone(), remote, material, notes, digests })
@@ -91,7 +91,7 @@ impl Snapshot {
 
     /// The same with these revocation lists.
     pub fn with_lists(&self, lists: RevocationLists) -> Self {
-        let Material { generation, party, issuers, facts, routes, charge_ancestors } = &*self.material;
+        let Material { generation, party, issuers, facts, routes, charged } = &*self.material;
         let mut facts = facts.clone();
         facts.revocations.lists = Arc::new(lists);
         let material = Material {
@@ -100,7 +100,7 @@ impl Snapshot {
             issuers: issuers.clone(),
             facts,
             routes: routes.clone(),
-            charge_ancestors: *charge_ancestors,
+            charged: *charged,
         };
         Self {
             config: self.config.clone(),

@@ -3,8 +3,8 @@
 use super::decide::{Kind, No};
 use super::ports::{Ledger, Material};
 use crate::time::UnixMillis;
-use crate::verify::ledger::{Charge, Demand, LedgerError, Limit, Overrun, Unenforceable};
-use crate::verify::relying::{Accepted, Code, Grant};
+use crate::verify::ledger::LedgerError;
+use crate::verify::relying::{Accepted, Code};
 
 /// Charges what was asked for, as a whole or not at all.
 pub async fn charge(
@@ -14,55 +14,29 @@ pub async fn charge(
     now: UnixMillis,
 ) -> Result<(), Box<No>> {
     let Some(grant) = &accepted.grant else { return Ok(()) };
-    let demand = demand(grant, material.charge_ancestors).map_err(|error| Box::new(unenforceable(&error)))?;
-    match ledger.reserve(demand, now).await {
+    let reserved = match grant.demand(material.charged) {
+        Ok(demand) => ledger.reserve(demand, now).await,
+        Err(error) => Err(error.into()),
+    };
+    match reserved {
         Ok(id) => {
             ledger.commit(id, now);
             Ok(())
         }
-        Err(error) => Err(Box::new(refused(&error, now))),
+        Err(error) => Err(Box::new(refused(accepted, &error, now))),
     }
 }
 
-fn demand(grant: &Grant, ancestors: bool) -> Result<Demand, Unenforceable> {
-    let spend = grant.operation.spend.map(|spend| (spend.amount, spend.currency));
-    let charged = if ancestors { grant.rights.len() } else { 1 };
-    let rights = grant.rights.iter().take(charged);
-    let charges = rights.map(|(agent, capability)| Charge::new(agent.clone(), capability, spend));
-    Demand::new(charges.collect::<Result<_, _>>()?)
-}
-
-fn refused(error: &LedgerError, now: UnixMillis) -> No {
-    match error {
-        LedgerError::Refused(overruns) => {
-            let often = overruns.iter().all(|overrun| matches!(overrun.limit, Limit::Rate(_)));
-            let kind = if often { Kind::TooOften } else { Kind::Forbidden };
-            let wait = error.fits_at().map(|at| at.since(now).div_ceil(1000));
-            let wait = wait.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
-            No::of(kind, overruns.iter().map(reason).collect()).after(wait)
-        }
-        LedgerError::Unenforceable(error) => unenforceable(error),
-        other => {
-            tracing::error!(error = %other, "the ledger grants nothing");
-            No::new(Kind::Unavailable, Code::Ledger.as_str(), "spending and calls cannot be counted at the moment")
-        }
+fn refused(accepted: &Accepted, error: &LedgerError, now: UnixMillis) -> No {
+    let overdrawn = accepted.overdrawn(error);
+    let all = |code| overdrawn.refused.reasons().iter().all(|reason| reason.code == code);
+    if all(Code::Ledger) {
+        // Why is for whoever runs the gateway, and not for agents.
+        tracing::error!(%error, "the ledger grants nothing");
+        return No::new(Kind::Unavailable, Code::Ledger.as_str(), "spending and calls cannot be counted at the moment");
     }
-}
-
-fn reason(overrun: &Overrun) -> (&'static str, String) {
-    let code = match overrun.limit {
-        Limit::PerTransaction { .. } => Code::PerTransaction,
-        Limit::PerPeriod { .. } => Code::PerPeriod,
-        Limit::Rate(_) => Code::Rate,
-    };
-    (code.as_str(), format!("{overrun}; {}", code.help()))
-}
-
-fn unenforceable(error: &Unenforceable) -> No {
-    let code = match error {
-        Unenforceable::NoSpendLimit | Unenforceable::HalfPeriod => Code::NoSpendLimit,
-        Unenforceable::Currency { .. } => Code::Currency,
-        Unenforceable::Twice(_) | Unenforceable::TooMany(_) => Code::Ledger,
-    };
-    No::new(Kind::Forbidden, code.as_str(), error.to_string())
+    let kind = if all(Code::Rate) { Kind::TooOften } else { Kind::Forbidden };
+    let wait = overdrawn.fits_at.map(|at| at.since(now).div_ceil(1000));
+    let wait = wait.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
+    No::from(&*overdrawn.refused).of_kind(kind).after(wait)
 }

@@ -76,6 +76,12 @@ impl No {
         Self { kind, reasons: vec![(code, detail.into())], claims: None, retry_after: None }
     }
 
+    /// The same, of another kind.
+    pub(super) const fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// The same for several.
     pub(super) fn of(kind: Kind, reasons: Vec<(&'static str, String)>) -> Self {
         Self { kind, reasons, claims: None, retry_after: None }

@@ -8,7 +8,7 @@ use crate::apki::Certificate;
 pub use crate::http::ops::Check;
 use crate::time::UnixMillis;
 use crate::verify::ledger::{Demand, LedgerError, MemoryLedger, ReservationId, SpendLedger};
-use crate::verify::relying::{Examination, Facts, Operation, Presented, RelyingParty};
+use crate::verify::relying::{ChargedTo, Examination, Facts, Operation, Presented, RelyingParty};
 
 /// An answer that takes its time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,8 +27,8 @@ pub struct Material {
     pub facts: Facts,
     /// Which request is which operation.
     pub routes: Routes,
-    /// Whether an operation counts against the limits of the agents above as well.
-    pub charge_ancestors: bool,
+    /// Whose limits an operation counts against.
+    pub charged: ChargedTo,
 }
 
 /// What was learned by asking others.

@@ -20,7 +20,7 @@ use crate::apki::extension::{AsciiText, Text};
 use crate::time::{Clock, UnixMillis};
 use crate::verify::ledger::{Bounds, MemoryLedger};
 use crate::verify::relying::tests::rig::{ACCOUNTS, PAYMENTS, World, org};
-use crate::verify::relying::{Inclusion, Link, RelyingParty, Standing};
+use crate::verify::relying::{ChargedTo, Inclusion, Link, RelyingParty, Standing};
 
 /// A clock that tests set.
 pub struct TestClock(AtomicU64);
@@ -230,7 +230,7 @@ fn material(world: &World, generation: u64, issuers: Vec<Certificate>) -> Materi
         issuers,
         facts: world.facts.clone(),
         routes: routes(),
-        charge_ancestors: true,
+        charged: ChargedTo::Line,
     }
 }
 
