@@ -19,7 +19,7 @@ impl Line {
     /// against a delegation. No signature is looked at.
     pub(super) fn read(presented: Presented, policy: &Policy, found: &mut Findings) -> Self {
         let Presented { agent, parents } = presented;
-        let agent = Member::read(agent, Subject::Agent, policy, found);
+        let agent = Member::read(agent, Subject::Agent, &policy.algorithms, found);
         let mut unread = parents;
         let mut members = vec![agent];
         if members[0].delegation == Found::Missing && policy.require_delegation {
@@ -43,7 +43,7 @@ impl Line {
                 break;
             }
             let parent = unread.remove(by_hash.unwrap_or(0));
-            members.push(Member::read(parent, Subject::at(depth), policy, found));
+            members.push(Member::read(parent, Subject::at(depth), &policy.algorithms, found));
         }
         let line = Self { members };
         line.check_delegations(found);

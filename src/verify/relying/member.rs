@@ -2,16 +2,15 @@
 //! signed it and whatever time it is (draft 5.1, protocol sections 2 and 3). No signature is looked at here.
 
 use super::code::Code;
-use super::policy::Policy;
 use super::presented::{Link, MAX_CERTIFICATE};
-use super::reason::{Findings, Subject};
+use super::reason::{Findings, Reason, Subject};
 use crate::apki::attenuation::Party;
 use crate::apki::extension::ExtensionError;
 use crate::apki::precertificate::recover;
 use crate::apki::{AgentExtension, AgentUri, Certificate, oid};
 use crate::apki::{attestation::Attestation, capabilities::Capabilities, delegation::Delegation};
 use crate::apki::{provenance::Provenance, trust_score::TrustScore};
-use crate::keys::PublicKey;
+use crate::keys::{PublicKey, SignatureAlgorithm};
 use crate::log::entry::CertHash;
 use crate::log::sat::{SatList, SignedAgentTimestamp};
 
@@ -41,6 +40,16 @@ const NEVER_CRITICAL: [der::asn1::ObjectIdentifier; 5] = [
     oid::SIGNED_AGENT_TIMESTAMP_LIST,
     oid::PRECERTIFICATE_SIGNATURE,
 ];
+
+/// What speaks against an agent's certificate by itself, whoever signed it and whatever time it is, with all
+/// algorithms that are known here allowed (draft 5.1, protocol sections 2 and 3). Nothing is verified.
+pub fn structure(certificate: &Certificate) -> Vec<Reason> {
+    let mut found = Findings::default();
+    let link = Link::new(certificate.clone(), Vec::new());
+    let all = [SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256];
+    Member::read(link, Subject::Agent, &all, &mut found);
+    found.reasons
+}
 
 /// An extension as a check needs it: missing and malformed are two things.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,13 +94,13 @@ pub(super) struct Member {
 
 impl Member {
     /// Reads the certificate of `link`, and adds what speaks against it.
-    pub(super) fn read(link: Link, subject: Subject, policy: &Policy, found: &mut Findings) -> Self {
+    pub(super) fn read(link: Link, subject: Subject, allowed: &[SignatureAlgorithm], found: &mut Findings) -> Self {
         let certificate = &link.certificate;
         size(certificate, subject, found);
         kind(certificate, subject, found);
         let uri = names(certificate, subject, found);
         criticality(certificate, subject, found);
-        algorithms(certificate, subject, policy, found);
+        algorithms(certificate, subject, allowed, found);
         validity(certificate, subject, found);
         let score = read(certificate, Code::ScoreMalformed, subject, found);
         let capabilities = read(certificate, Code::CapabilitiesMalformed, subject, found);
@@ -231,9 +240,9 @@ pub(super) fn dotted(content: &[u8]) -> String {
     known.map_or_else(|_| format!("with the OID {}", hex::encode(content)), |oid| oid.to_string())
 }
 
-fn algorithms(certificate: &Certificate, subject: Subject, policy: &Policy, found: &mut Findings) {
+fn algorithms(certificate: &Certificate, subject: Subject, allowed: &[SignatureAlgorithm], found: &mut Findings) {
     match certificate.signature_algorithm() {
-        Some(algorithm) if policy.algorithms.contains(&algorithm) => {}
+        Some(algorithm) if allowed.contains(&algorithm) => {}
         Some(algorithm) => {
             let detail = format!("the certificate is signed with {algorithm:?}, which is not on the local list");
             found.against(Code::SignatureAlgorithm, subject, detail);
@@ -244,7 +253,7 @@ fn algorithms(certificate: &Certificate, subject: Subject, policy: &Policy, foun
         }
     }
     match PublicKey::from_spki_der(certificate.spki_der()) {
-        Ok(key) if policy.algorithms.contains(&key.algorithm()) => {}
+        Ok(key) if allowed.contains(&key.algorithm()) => {}
         Ok(key) => {
             let detail = format!("the agent's key is for {:?}, which is not on the local list", key.algorithm());
             found.against(Code::KeyAlgorithm, subject, detail);

@@ -45,6 +45,7 @@ pub use self::domains::{Domain, Domains, Trusted};
 pub use self::examined::Examined;
 pub use self::facts::{Audited, AuditedError, Facts, Inclusion, InclusionError};
 pub use self::logs::{LogList, LogListError, TrustedLog};
+pub use self::member::structure;
 pub use self::operation::{Operation, Spend};
 pub use self::policy::{
     InclusionPolicy, MAX_DEPTH, PeerPattern, Peers, Policy, ProvenancePolicy, RECOMMENDED_DEPTH, RevocationMode,

@@ -62,7 +62,8 @@ fn the_facts_are_those_of_the_vectors() {
             (&pre.json["form"], &pre.json["cert_hash"]),
             (&Value::from("precertificate"), &row["cert_hash_hex"])
         );
-        assert_eq!(pre.warnings, ["a relying party refuses it: it is a precertificate, which is for logs alone"]);
+        let why = "a relying party refuses it: the certificate has the poison of a precertificate (protocol 3)";
+        assert_eq!(pre.warnings, [why]);
         let made = "final was made from the precertificate pre";
         assert!(told(&[("final", &report), ("pre", &pre)]).iter().any(|line| line == made));
     }
@@ -104,7 +105,7 @@ fn timestamps_over_another_certificate_are_seen_without_a_key() {
         let has = |words: &str| report.warnings.iter().any(|line| line.contains(words));
         match reason {
             // Timestamps that came beside it are not in it.
-            "sat-cert-hash" if case.get("detached_sats_b64").is_none() => assert!(has("(R12)"), "{case}"),
+            "sat-cert-hash" if case.get("detached_sats_b64").is_none() => assert!(has("R12)"), "{case}"),
             "one-operator" if text(case, "name").ends_with("-one-sat") => assert!(has("needs 2"), "{case}"),
             _ => {}
         }
