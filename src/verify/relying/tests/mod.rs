@@ -3,5 +3,6 @@
 mod attacks;
 mod codes;
 mod facts;
+mod logged;
 mod rig;
 mod verdicts;
