@@ -109,7 +109,7 @@ fn an_agent_is_checked_at_its_ca_and_its_logs() {
     let moment = SystemClock.now();
     assert_eq!(verdict["parents"], serde_json::json!([b.uri, a.uri]));
     assert!(verdict["human_principal"].is_string() && notes(&verdict).is_empty(), "{verdict:#}");
-    let (reasons, _) = desk.refused(&policy, &c, &["--operation", "mcp://mail send/all"]);
+    let (reasons, _) = desk.refused(&policy, &c, &["--operation", "mcp://mail receive"]);
     assert_eq!(reasons, pairs(&[("capability.scope", "agent")]));
     let shown = [b.dir.join("cert.pem"), a.dir.join("cert.pem")].map(|path| path.display().to_string());
     let (reasons, _) = desk.refused(&policy, &c, &["--offline"]);

@@ -3,6 +3,7 @@
 mod attacks;
 mod codes;
 mod facts;
+mod logged;
 pub(crate) mod rig;
 mod spending;
 mod verdicts;
