@@ -2,6 +2,7 @@
 //! other trust domains to theirs: whose agents they may speak for ([`federation`]).
 
 pub mod auditor;
+pub mod evidence;
 pub mod fault;
 pub mod federation;
 pub mod relying;
