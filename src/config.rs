@@ -1,4 +1,4 @@
-//! The servers' configurations: TOML as an operator writes it, checked into plain values.
+//! The configurations of servers and of relying parties: TOML as an operator writes it, checked into plain values.
 //!
 //! An unknown key is refused, so that a typing error does not silently leave a default in force,
 //! and every complaint names file, key and what is allowed.
@@ -14,11 +14,13 @@ pub mod ca;
 mod check;
 pub mod log;
 mod raw;
+pub mod relying;
 mod render;
 pub mod trust;
 
 pub use self::ca::CaConfig;
 pub use self::log::LogConfig;
+pub use self::relying::RelyingConfig;
 pub use self::trust::TrustConfig;
 
 /// Why a configuration cannot be used.

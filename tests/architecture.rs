@@ -288,6 +288,7 @@ fn every_sample_configuration_is_read() {
             Some("log.toml") => drop(atl::config::LogConfig::load(&path).unwrap()),
             Some("ca.toml") => drop(atl::config::CaConfig::load(&path).unwrap()),
             Some("trust.toml") => drop(atl::config::TrustConfig::load(&path).unwrap()),
+            Some("relying-party.toml") => drop(atl::config::RelyingConfig::load(&path).unwrap()),
             // What is not ours to parse: tests/readme.rs looks at these.
             Some("atl-log@.service" | "atl-ca@.service" | "atl-trust@.service" | "nginx.conf") => {}
             _ => panic!("{}: say here what reads this file", path.display()),

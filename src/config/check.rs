@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use super::raw::{RawTls, Whole};
 use super::{ConfigError, PublicName, TlsFiles};
 use crate::apki::AgentUri;
+use crate::apki::extension::ValueError;
 use crate::keys::PublicKey;
+use crate::time::UnixMillis;
 
 /// Characters that a name in a certificate may have (RFC 5280 appendix A.1, ub-organization-name).
 const MAX_NAME: usize = 64;
@@ -133,6 +135,36 @@ impl Check<'_> {
 
     pub(super) fn positive(&self, key: &str, n: u32) -> Result<NonZeroU32, ConfigError> {
         NonZeroU32::new(n).map_or_else(|| self.refuse(key, n, "allowed is 1 and more"), Ok)
+    }
+
+    /// A base URL, without a slash at its end.
+    pub(super) fn base_url(&self, key: &str, raw: &str, example: &str) -> Result<String, ConfigError> {
+        let url = raw.trim_end_matches('/').to_owned();
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let letters = url.bytes().all(|c| c.is_ascii_graphic()) && !url.contains(['?', '#', '@']);
+        if !letters || host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':'])) {
+            let allowed = format!("it must be a base URL such as \"{example}\", without user, query and fragment");
+            return self.refuse(key, format!("{raw:?}"), &allowed);
+        }
+        Ok(url)
+    }
+
+    /// A value of a type that checks itself.
+    pub(super) fn value<T>(
+        &self,
+        key: &str,
+        found: impl ToString,
+        value: Result<T, ValueError>,
+    ) -> Result<T, ConfigError> {
+        value.or_else(|e| self.refuse(key, found, &e.to_string()))
+    }
+
+    /// A moment.
+    pub(super) fn moment(&self, key: &str, text: &str) -> Result<UnixMillis, ConfigError> {
+        let seconds = text.parse::<der::DateTime>().ok().map(|moment| moment.unix_duration().as_secs());
+        let allowed = "it must be a moment in UTC from 1970 to 9999, such as \"2026-07-01T00:00:00Z\"";
+        let moment = seconds.and_then(UnixMillis::from_secs);
+        moment.map_or_else(|| self.refuse(key, format!("{text:?}"), allowed), Ok)
     }
 
     /// The SHA-256 of a token, in hex.

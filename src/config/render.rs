@@ -6,6 +6,7 @@ use std::path::Path;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{ConfigError, TlsFiles};
+use crate::time::UnixMillis;
 
 /// The table `tls`, as an example where there is none.
 pub(super) fn tls(files: Option<&TlsFiles>) -> Result<String, ConfigError> {
@@ -58,4 +59,10 @@ pub(super) fn list(texts: impl Iterator<Item = String>) -> String {
 /// A DER SubjectPublicKeyInfo as TOML.
 pub(super) fn spki(der: &[u8]) -> String {
     format!("\"{}\"", STANDARD.encode(der))
+}
+
+/// RFC 3339 to the second: windows have no fractions.
+pub(super) fn moment(at: UnixMillis) -> String {
+    let text = at.to_string();
+    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }

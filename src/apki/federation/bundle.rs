@@ -15,6 +15,7 @@ use crate::apki::chain::{AnchorError, Anchors};
 use crate::apki::moment::Moment;
 use crate::apki::trust_score::Score;
 use crate::apki::{Certificate, CertificateError};
+use crate::keys::SignatureAlgorithm;
 use crate::time::UnixMillis;
 
 /// The `typ` of the signature over a bundle.
@@ -23,6 +24,13 @@ pub const BUNDLE_TYP: &str = "apki-trust-bundle+jws";
 pub const VERSION: u64 = 1;
 /// The algorithms that we verify, by the names that bundles use (draft 10.1).
 pub const SUPPORTED_ALGORITHMS: [&str; 2] = ["ES256", "Ed25519"];
+/// The name of an algorithm in bundles; in signatures (JWS) Ed25519 is called otherwise.
+pub const fn algorithm_name(algorithm: SignatureAlgorithm) -> &'static str {
+    match algorithm {
+        SignatureAlgorithm::EcdsaP256Sha256 => SUPPORTED_ALGORITHMS[0],
+        SignatureAlgorithm::Ed25519 => SUPPORTED_ALGORITHMS[1],
+    }
+}
 /// Most octets of a bundle.
 pub const MAX_BUNDLE: usize = 1 << 20;
 /// Most CA certificates in a bundle.

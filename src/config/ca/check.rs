@@ -158,18 +158,6 @@ impl Check<'_> {
         Ok(TrustedLog { url, key: self.key(&format!("{at}.key"), &raw.key)?, operator })
     }
 
-    /// A base URL, without a slash at its end.
-    pub(super) fn base_url(&self, key: &str, raw: &str, example: &str) -> Result<String, ConfigError> {
-        let url = raw.trim_end_matches('/').to_owned();
-        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let letters = url.bytes().all(|c| c.is_ascii_graphic()) && !url.contains(['?', '#', '@']);
-        if !letters || host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':'])) {
-            let allowed = format!("it must be a base URL such as \"{example}\", without user, query and fragment");
-            return self.refuse(key, format!("{raw:?}"), &allowed);
-        }
-        Ok(url)
-    }
-
     fn operator(&self, at: &str, raw: RawOperator) -> Result<Operator, ConfigError> {
         let token_sha256 = self.token_sha256(&format!("{at}.token_sha256"), &raw.token_sha256)?;
         Ok(Operator { name: self.name(&format!("{at}.name"), raw.name)?, token_sha256 })
@@ -241,15 +229,5 @@ impl Check<'_> {
             return self.refuse(key, "\"\"", "it must not be empty");
         }
         self.value(key, format!("{text:?}"), Text::new(text))
-    }
-
-    /// A value of a type that checks itself.
-    pub(super) fn value<T>(
-        &self,
-        key: &str,
-        found: impl ToString,
-        value: Result<T, ValueError>,
-    ) -> Result<T, ConfigError> {
-        value.or_else(|e| self.refuse(key, found, &e.to_string()))
     }
 }

@@ -6,7 +6,6 @@ use super::LogConfig;
 use super::raw::Raw;
 use crate::config::check::Check;
 use crate::config::{ConfigError, RateLimit};
-use crate::time::UnixMillis;
 
 impl Check<'_> {
     /// The configuration of a log.
@@ -62,12 +61,5 @@ impl Check<'_> {
         let allowed = "it must be a URL without schema such as \"atl.example.com/2026h2\", at most 255 letters, digits \
             and -._~/: , starting with a lower-case letter";
         self.refuse("origin", format!("{origin:?}"), allowed)
-    }
-
-    fn moment(&self, key: &str, text: &str) -> Result<UnixMillis, ConfigError> {
-        let seconds = text.parse::<der::DateTime>().ok().map(|moment| moment.unix_duration().as_secs());
-        let allowed = "it must be a moment in UTC from 1970 to 9999, such as \"2026-07-01T00:00:00Z\"";
-        let moment = seconds.and_then(UnixMillis::from_secs);
-        moment.map_or_else(|| self.refuse(key, format!("{text:?}"), allowed), Ok)
     }
 }

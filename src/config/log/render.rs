@@ -2,8 +2,7 @@
 
 use super::LogConfig;
 use crate::config::ConfigError;
-use crate::config::render::{metrics, path, quoted, tls};
-use crate::time::UnixMillis;
+use crate::config::render::{metrics, moment, path, quoted, tls};
 
 impl LogConfig {
     /// This configuration as commented TOML; [`LogConfig::parse`] reads the same values back.
@@ -117,10 +116,4 @@ per_anchor_burst = {}
 {metrics}"
         ))
     }
-}
-
-/// RFC 3339 to the second: windows have no fractions.
-fn moment(at: UnixMillis) -> String {
-    let text = at.to_string();
-    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::apki::chain::Anchors;
+use crate::apki::federation::bundle::algorithm_name;
 use crate::apki::federation::{ScoreMapping, TrustBundle, TrustDomain};
-use crate::apki::jws;
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::keys::SignatureAlgorithm;
 
@@ -36,7 +36,7 @@ impl Trusted {
 
     /// Whether the domain lets certificates be signed so.
     pub fn allows(&self, algorithm: SignatureAlgorithm) -> bool {
-        let name = jws::algorithm_name(algorithm);
+        let name = algorithm_name(algorithm);
         self.bundle().is_none_or(|bundle| bundle.supported_algorithms().iter().any(|known| known == name))
     }
 }

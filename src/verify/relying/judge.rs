@@ -273,8 +273,9 @@ impl Shown<'_> {
             unaudited.into_iter().for_each(|why| found.note(subject, why));
         } else if !unaudited.is_empty() {
             found.against(Code::SatAudit, subject, unaudited.join("; "));
+        } else if member.sats_refused {
+            // What is malformed, or over another certificate, was told before.
         } else if operators.is_empty() {
-            // One over another certificate was refused already, and so was what is malformed.
             let detail = match member.sats.is_empty() {
                 true => "there is no timestamp of a log",
                 false => "no timestamp of a log that is trusted here is valid for the certificate",

@@ -79,6 +79,8 @@ pub(super) struct Member {
     pub(super) cert_hash: CertHash,
     /// The timestamps over it.
     pub(super) sats: Vec<SignedAgentTimestamp>,
+    /// Whether the timestamps as such were refused already, so that too few of them is no news.
+    pub(super) sats_refused: bool,
 }
 
 impl Member {
@@ -104,8 +106,22 @@ impl Member {
         let delegation = read(certificate, Code::ExtensionMalformed, subject, found);
         let provenance = read(certificate, Code::ExtensionMalformed, subject, found);
         let fingerprint = certificate.fingerprint();
+        let before = found.reasons.len();
         let (cert_hash, sats) = timestamps(&link, fingerprint, subject, found);
-        Self { fingerprint, uri, score, capabilities, delegation, provenance, attestation, cert_hash, sats, link }
+        let sats_refused = found.reasons.len() > before;
+        Self {
+            fingerprint,
+            uri,
+            score,
+            capabilities,
+            delegation,
+            provenance,
+            attestation,
+            cert_hash,
+            sats,
+            sats_refused,
+            link,
+        }
     }
 
     /// What a delegation is judged by; `None` where something of it was refused already.

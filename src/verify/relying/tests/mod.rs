@@ -1,0 +1,7 @@
+//! A world of agents, CAs and logs, made for real and broken in one place at a time.
+
+mod attacks;
+mod codes;
+mod facts;
+mod rig;
+mod verdicts;
