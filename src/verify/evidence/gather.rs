@@ -134,7 +134,11 @@ impl<'a> Gathered<'a> {
             let Some(about) = about else { continue };
             match standing(&answer.fact, about) {
                 Ok(standing) => self.facts.revocations.answers.push(standing),
-                Err(why) => self.fail(Code::StatusInvalid, subject_of(about.certificate, examination), why),
+                Err(why) => {
+                    let detail = format!("the answer of the bundle: {why}");
+                    self.fail(Code::StatusInvalid, subject_of(about.certificate, examination), detail);
+                    self.facts.revocations.invalid.push((answer.certificate, why));
+                }
             }
         }
     }

@@ -50,9 +50,9 @@ impl Principal<'_> {
     pub fn is(&self, human_principal: &Text) -> bool {
         let said = human_principal.as_str();
         let hashed = self.salt.map(|salt| Sha256::new().chain_update(salt).chain_update(self.name).finalize());
-        match (said.strip_prefix("sha256:"), hashed) {
-            (Some(digits), Some(hash)) => digits == hex::encode(hash),
-            _ => said == self.name,
+        match said.strip_prefix("sha256:") {
+            Some(digits) => hashed.is_some_and(|hash| digits == hex::encode(hash)),
+            None => said == self.name,
         }
     }
 }
@@ -142,7 +142,14 @@ impl<'a> Inquiry<'a> {
         let is_of = |found: Subject| subject.is_none_or(|subject| subject == found);
         let reasons = self.verdict.reasons().iter().filter(|reason| Step::of(reason) == step && is_of(reason.subject));
         let facts = self.gathered.failures.iter().filter(|(of, failure)| *of == step && is_of(failure.subject));
-        reasons.map(Failure::from).chain(facts.map(|(_, failure)| failure.clone())).collect()
+        let mut found: Vec<Failure> = reasons.map(Failure::from).collect();
+        for (_, failure) in facts {
+            // The relying party has found the same where there was nothing else to go by.
+            if found.iter().all(|known| (known.code, known.subject) != (failure.code, failure.subject)) {
+                found.push(failure.clone());
+            }
+        }
+        found
     }
 
     /// Whether anything was asked of a domain that is trusted.

@@ -35,7 +35,7 @@ mod proven;
 mod reason;
 mod standing;
 #[cfg(test)]
-mod tests;
+pub(in crate::verify) mod tests;
 mod verdict;
 
 pub use self::code::Code;

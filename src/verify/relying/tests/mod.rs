@@ -3,5 +3,5 @@
 mod attacks;
 mod codes;
 mod facts;
-mod rig;
+pub(in crate::verify) mod rig;
 mod verdicts;
