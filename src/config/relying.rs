@@ -238,7 +238,7 @@ impl RelyingConfig {
     pub fn new(domains: Vec<Domain>, logs: Vec<Log>) -> Self {
         let policy = Policy {
             minimum: TrustTier::Standard.floor(),
-            algorithms: check::ALGORITHMS.map(|(_, algorithm)| algorithm).to_vec(),
+            algorithms: check::ALGORITHMS.to_vec(),
             revocation: Revocation { mode: RevocationMode::Require, max_age_seconds: None, issuers: false },
             max_delegation_depth: 5,
             require_delegation: false,

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::apki::extension::AsciiText;
 use crate::apki::federation::TrustDomain;
+use crate::apki::federation::bundle::algorithm_name;
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::config::ConfigError;
 use crate::config::check::Check;
@@ -19,9 +20,9 @@ use crate::config::raw::Whole;
 use crate::keys::SignatureAlgorithm;
 use crate::time::UnixMillis;
 
-/// The algorithms that can be named, by the names that trust bundles use (draft 10.1).
-pub(super) const ALGORITHMS: [(&str, SignatureAlgorithm); 2] =
-    [("ES256", SignatureAlgorithm::EcdsaP256Sha256), ("Ed25519", SignatureAlgorithm::Ed25519)];
+/// The algorithms that can be named, as trust bundles name them (draft 10.1).
+pub(super) const ALGORITHMS: [SignatureAlgorithm; 2] =
+    [SignatureAlgorithm::EcdsaP256Sha256, SignatureAlgorithm::Ed25519];
 /// The longest time that anything may be old, a year in seconds.
 const YEAR: i64 = 31_536_000;
 /// The shortest time that asks for something newer without refusing what is as new as can be.
@@ -126,12 +127,12 @@ impl Check<'_> {
     }
 
     fn algorithms(&self, raw: Option<Vec<String>>) -> Result<Vec<SignatureAlgorithm>, ConfigError> {
-        let Some(raw) = raw else { return Ok(ALGORITHMS.map(|(_, algorithm)| algorithm).to_vec()) };
+        let Some(raw) = raw else { return Ok(ALGORITHMS.to_vec()) };
         if raw.is_empty() {
             return self.refuse("policy.algorithms", "[]", "at least one of \"ES256\" and \"Ed25519\"");
         }
         let algorithms = self.each("policy.algorithms", raw, |check, at, text: String| {
-            let known = ALGORITHMS.into_iter().find(|(name, _)| *name == text).map(|(_, algorithm)| algorithm);
+            let known = ALGORITHMS.into_iter().find(|known| algorithm_name(*known) == text);
             known.map_or_else(|| check.refuse(at, format!("{text:?}"), "\"ES256\" or \"Ed25519\""), Ok)
         })?;
         self.distinct("policy.algorithms", &algorithms)?;

@@ -1,10 +1,10 @@
 //! Writes a configuration as the commented file that a relying party starts from. What it does not have stands
 //! in it as an example.
 
-use super::check::ALGORITHMS;
 use super::{Domain, Fetch, ListSource, Log, Policy, RelyingConfig, RevocationList, ToolRule, Trusted};
 use crate::apki::attestation::AttestationMethod;
 use crate::apki::federation::ScoreMapping;
+use crate::apki::federation::bundle::algorithm_name;
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::config::ConfigError;
 use crate::config::render::{list, moment, path, quoted, spki, tables_or};
@@ -134,8 +134,7 @@ charge_ancestors = {charge}
 
 impl Policy {
     fn head(&self) -> String {
-        let names = ALGORITHMS.iter().filter(|(_, algorithm)| self.algorithms.contains(algorithm));
-        let algorithms = list(names.map(|(name, _)| (*name).to_owned()));
+        let algorithms = list(self.algorithms.iter().map(|algorithm| algorithm_name(*algorithm).to_owned()));
         let audited = self.audited_within_seconds.map(|seconds| seconds.to_string());
         let peers = self.peers.as_ref().map(|peers| list(peers.iter().cloned()));
         format!(

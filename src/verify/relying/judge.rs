@@ -330,16 +330,17 @@ impl Shown<'_> {
     /// must have seen it.
     fn inclusion(&self, agent: &Member, wanted: &InclusionPolicy, until: &mut Until, found: &mut Findings) {
         let facts: &Facts = self.request.facts;
-        let about = |inclusion: &&Inclusion| {
-            let hash = inclusion.cert_hash;
-            (hash == agent.cert_hash || *hash.as_bytes() == agent.fingerprint)
-                && self.logs.get(&inclusion.log).is_some()
-        };
-        let inclusions: Vec<&Inclusion> = facts.inclusions.iter().filter(about).collect();
         let seen = |inclusion: &&Inclusion| match wanted.witnesses {
             Some(_) => inclusion.witnessed_at,
             None => inclusion.signed_at.max(inclusion.witnessed_at),
         };
+        let about = |inclusion: &&Inclusion| {
+            let hash = inclusion.cert_hash;
+            let log = self.logs.get(&inclusion.log);
+            (hash == agent.cert_hash || *hash.as_bytes() == agent.fingerprint)
+                && log.is_some_and(|log| seen(inclusion).is_none_or(|at| log.trusted_at(at)))
+        };
+        let inclusions: Vec<&Inclusion> = facts.inclusions.iter().filter(about).collect();
         let newest = inclusions.iter().filter_map(seen).filter(|at| self.is_not_ahead(*at)).max();
         match newest {
             Some(at) if self.now().since(at) <= wanted.max_age => until.at_most(at.saturating_add(wanted.max_age)),
@@ -348,7 +349,16 @@ impl Shown<'_> {
                 found.against(Code::InclusionStale, Subject::Agent, detail);
             }
             None if !inclusions.is_empty() => {
-                let detail = "the head of the proof of inclusion was not seen by those who must have seen it";
+                let detail = match &wanted.witnesses {
+                    Some(quorum) => format!(
+                        "the head of the proof of inclusion was not seen by {} of the {} witnesses",
+                        quorum.needed(),
+                        quorum.witnesses().len()
+                    ),
+                    None => "the head of the proof of inclusion says no time: it takes a signed tree head, or \
+                        witnesses in the policy"
+                        .to_owned(),
+                };
                 found.against(Code::InclusionStale, Subject::Agent, detail);
             }
             None if !facts.invalid_proofs.is_empty() => {

@@ -41,7 +41,7 @@ mod verdict;
 pub use self::code::Code;
 pub use self::domains::{Domain, Domains, Trusted};
 pub use self::examined::Examined;
-pub use self::facts::{Audited, Facts, Inclusion, InclusionError};
+pub use self::facts::{Audited, AuditedError, Facts, Inclusion, InclusionError};
 pub use self::logs::{LogList, LogListError, TrustedLog};
 pub use self::operation::{Operation, Spend};
 pub use self::policy::{
@@ -189,6 +189,7 @@ impl RelyingParty {
         let (scores, grant, mut until) = self.local(line, domain, request, &mut findings);
         let shown = Shown { policy: &self.policy, logs: &self.logs, examination, request, scores: &scores };
         shown.check(&mut until, &mut findings);
+        findings.notes.extend(request.facts.notes.iter().cloned());
         accept(line, domain, &scores, grant, &until, &findings, request.now)
             .unwrap_or_else(|| refuse(line, findings, request.now))
     }

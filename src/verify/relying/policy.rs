@@ -9,6 +9,7 @@ use crate::apki::extension::AsciiText;
 use crate::apki::trust_score::Score;
 use crate::apki::uri::AgentUri;
 use crate::keys::SignatureAlgorithm;
+use crate::log::cosignature::WitnessQuorum;
 
 /// The longest line of delegation that any policy takes, the agent itself not counted.
 pub const MAX_DEPTH: u8 = 16;
@@ -84,7 +85,7 @@ pub struct InclusionPolicy {
     /// cosignatures under a checkpoint.
     pub max_age: u64,
     /// Who must have seen the head; `None` takes a log's own word, with a signed tree head.
-    pub witnesses: Option<()>,
+    pub witnesses: Option<WitnessQuorum>,
 }
 
 /// Which agents are taken.

@@ -11,7 +11,12 @@ use crate::apki::testing::key;
 use crate::apki::tlv::{self, encode};
 use crate::apki::{Certificate, oid};
 use crate::keys::{SignatureAlgorithm, Signer as _};
+use crate::log::audit::{self, AuditError, AuditStatement, sign_audit};
+use crate::log::checkpoint::{Checkpoint, Origin, sign_checkpoint};
+use crate::log::cosignature::{CosignatureTime, WitnessKey, WitnessQuorum, cosign};
 use crate::log::entry::CertHash;
+use crate::log::note::{NoteError, VerifierKey};
+use crate::log::proof::{TlogProof, TlogProofError};
 use crate::log::sth::{SignedTreeHead, TreeHead};
 use crate::merkle::{Hash, LeafIndex, TreeSize, node_hash};
 use crate::time::UnixMillis;
@@ -280,7 +285,7 @@ fn a_tool_may_want_an_answer_at_once() {
 #[test]
 fn of_the_past_what_was_said_later_counts() {
     let agent = hard(false).presented().agent.certificate;
-    let later = |revoked| List { this_update: after(120), ..list(revoked) };
+    let later = |revoked| List { this_update: after(50), ..list(revoked) };
     let world = |revoked, past| World { past, ..with(hard(false), [(later(revoked).crl(), org_of_lists())]) };
     assert_eq!(world(vec![], false).codes(), [Code::StatusStale], "a list from the future is no list");
     assert_eq!(world(vec![], true).codes(), []);
@@ -315,6 +320,106 @@ fn a_proof_of_inclusion_counts_as_long_as_its_head_is_recent() {
     // One of another certificate proves nothing.
     world.facts.inclusions = vec![Inclusion { cert_hash: CertHash::new([3; 32]), ..inclusion }];
     assert_eq!(world.codes(), [Code::NoInclusion]);
+}
+
+/// The same tree as a proof file, under a checkpoint that these witnesses cosigned.
+fn proof_file(world: &World, log: u8, cosigned: &[(u8, UnixMillis)]) -> String {
+    let cert_hash = CertHash::of_certificate(world.agent.precertificate().der());
+    let first = Hash::new([1; 32]);
+    let root = node_hash(&first, &cert_hash.leaf_hash());
+    let origin: Origin = "log.example.com/2026".parse().unwrap();
+    let head = TreeHead { size: TreeSize::new(2), timestamp: START, root };
+    let mut note = sign_checkpoint(&key(log), &origin, &head).unwrap();
+    let checkpoint = Checkpoint::new(origin, head.size, root);
+    for (seed, at) in cosigned {
+        let line = cosign(&key(*seed), witness(*seed).name(), &checkpoint, CosignatureTime::from(*at)).unwrap();
+        note += &format!("{line}\n");
+    }
+    TlogProof::new(LeafIndex::new(1), head.size, vec![first], note.as_bytes()).unwrap().to_string()
+}
+
+fn witness(seed: u8) -> WitnessKey {
+    WitnessKey::new(format!("witness{seed}.example").parse().unwrap(), key(seed).public_key().clone()).unwrap()
+}
+
+#[test]
+fn a_checkpoint_is_as_old_as_its_witnesses_say() {
+    let mut world = World::new();
+    let quorum = WitnessQuorum::new([21, 22, 23].map(witness).to_vec(), 2).unwrap();
+    world.party.policy.inclusion = Some(InclusionPolicy { max_age: 10 * MINUTE, witnesses: Some(quorum.clone()) });
+    let cert_hash = CertHash::of_certificate(world.agent.precertificate().der());
+    let read = |world: &World, file: &str, cert_hash| {
+        let proof = TlogProof::parse(file.as_bytes()).unwrap();
+        let wanted = world.party.policy.inclusion.as_ref().unwrap().witnesses.as_ref();
+        Inclusion::from_proof(&proof, cert_hash, &world.party.logs, wanted, world.now)
+    };
+    let good = proof_file(&world, LOG_A, &[(21, after(4)), (22, after(1)), (24, after(4))]);
+    world.facts.inclusions = vec![read(&world, &good, cert_hash).unwrap()];
+    assert_eq!((world.codes(), world.accepted().good_until), (vec![], after(11)));
+    // One witness is not enough, and the head of a log alone says no time.
+    let one = proof_file(&world, LOG_A, &[(21, after(4))]);
+    world.facts.inclusions = vec![read(&world, &one, cert_hash).unwrap(), included(&world, LOG_A, after(1)).unwrap()];
+    assert_eq!(world.codes(), [Code::InclusionStale]);
+    world.party.policy.inclusion = Some(InclusionPolicy { max_age: 10 * MINUTE, witnesses: None });
+    world.facts.inclusions = vec![read(&world, &good, cert_hash).unwrap()];
+    assert_eq!(world.codes(), [Code::InclusionStale]);
+    world.party.policy.inclusion = Some(InclusionPolicy { max_age: 10 * MINUTE, witnesses: Some(quorum) });
+    // Of a log that is closed, what was seen while it was trusted counts.
+    world.facts.inclusions = vec![read(&world, &good, cert_hash).unwrap()];
+    let mut logs: Vec<TrustedLog> = world.party.logs.iter().cloned().collect();
+    logs[0].until = Some(after(1));
+    let open = std::mem::replace(&mut world.party.logs, LogList::new(logs).unwrap());
+    assert_eq!(world.codes(), [Code::NoInclusion]);
+    world.party.logs = open;
+    let refused = |file: &str, cert_hash| read(&world, file, cert_hash).unwrap_err();
+    assert!(matches!(refused(&good, CertHash::new([3; 32])), InclusionError::File(TlogProofError::Inclusion(_))));
+    let rogue = proof_file(&world, ROGUE_LOG, &[]);
+    assert_eq!(refused(&rogue, cert_hash), InclusionError::UnknownOrigin("log.example.com/2026".into()));
+    // A line under the name of a witness that it did not sign refuses the whole.
+    let forged = good.replace(&good[good.len() - 20..good.len() - 4], "AAAAAAAAAAAAAAAA");
+    let lines: Vec<&str> = forged.split_inclusive('\n').collect();
+    let (last, rest) = lines.split_last().unwrap();
+    let known = [rest[..rest.len() - 1].concat(), last.replace("witness24", "witness22")].concat();
+    assert!(read(&world, &forged, cert_hash).is_ok(), "nobody knows witness 24");
+    assert!(read(&world, &known, cert_hash).is_ok(), "the identifier of the key is another");
+    let bad = good.replacen(&good[good.find("witness22").unwrap() + 40..][..8], "AAAAAAAA", 1);
+    assert!(matches!(refused(&bad, cert_hash), InclusionError::File(TlogProofError::Witnesses(_))));
+}
+
+#[test]
+fn an_audit_counts_when_a_known_monitor_signed_it_about_a_known_log() {
+    let world = World::new();
+    let monitor = |seed: u8| {
+        VerifierKey::new(format!("monitor{seed}.example").parse().unwrap(), key(seed).public_key().clone()).unwrap()
+    };
+    let statement = |log: u8, by: u8, verdict| {
+        let statement = AuditStatement {
+            origin: "log.example.com/2026".parse().unwrap(),
+            log_id: key(log).public_key().log_id(),
+            size: TreeSize::new(0),
+            root: Hash::new([0; 32]),
+            at: after(1),
+            verdict,
+        };
+        sign_audit(&key(by), monitor(by).name(), &statement).unwrap()
+    };
+    let monitors = [monitor(31), monitor(32), monitor(LOG_A)];
+    let read = |text: &str, logs| Audited::from_statement(text.as_bytes(), &monitors, logs);
+    let logs = &world.party.logs;
+    let log = key(LOG_A).public_key().log_id();
+    let good = statement(LOG_A, 32, audit::Verdict::Consistent);
+    assert_eq!(read(&good, logs), Ok(Audited { log, at: after(1), consistent: true }));
+    let bad = statement(LOG_A, 31, audit::Verdict::Inconsistent);
+    assert_eq!(read(&bad, logs), Ok(Audited { log, at: after(1), consistent: false }));
+    let stranger = statement(LOG_A, 33, audit::Verdict::Consistent);
+    assert_eq!(read(&stranger, logs), Err(AuditedError::UnknownMonitor));
+    let other = statement(ROGUE_LOG, 31, audit::Verdict::Consistent);
+    assert!(matches!(read(&other, logs), Err(AuditedError::UnknownLog(_))));
+    let forged = good.replace("\nconsistent", "\ninconsistent");
+    assert!(matches!(read(&forged, logs), Err(AuditedError::Statement(AuditError::Note(NoteError::Signature)))));
+    let mut named: Vec<TrustedLog> = logs.iter().cloned().collect();
+    named[0].origin = Some("other.example.com/x".parse().unwrap());
+    assert!(matches!(read(&good, &LogList::new(named).unwrap()), Err(AuditedError::OtherOrigin(..))));
 }
 
 #[test]
