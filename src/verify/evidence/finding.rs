@@ -142,7 +142,7 @@ pub struct Entry {
     pub leaf_index: LeafIndex,
     /// How large the tree was.
     pub tree_size: TreeSize,
-    /// When the log signed its head; a checkpoint says no time.
+    /// When the log signed its head, or since when witnesses have seen it; a checkpoint alone says no time.
     pub head_at: Option<UnixMillis>,
 }
 

@@ -10,13 +10,12 @@ use crate::apki::Certificate;
 use crate::apki::status::crl::Crl;
 use crate::apki::status::ocsp::OcspResponse;
 use crate::log::checkpoint::Checkpoint;
-use crate::log::entry::CertHash;
 use crate::log::proof::TlogProof;
 use crate::merkle::{LeafIndex, TreeSize};
 use crate::time::UnixMillis;
 use crate::verify::relying::{
-    Code, Examination, Examined, Facts, Inclusion, Note, Questionable, Reason, RelyingParty, RevocationLists, Standing,
-    Subject, TrustedLog,
+    Code, Examination, Examined, Facts, Inclusion, InclusionError, Note, Questionable, Reason, RelyingParty,
+    RevocationLists, Standing, Subject, TrustedLog,
 };
 
 /// Where an entry is in a log's tree.
@@ -26,7 +25,8 @@ pub(super) struct Place<'a> {
     pub(super) log: &'a TrustedLog,
     pub(super) index: LeafIndex,
     pub(super) size: TreeSize,
-    /// When the log signed the head, where it says so.
+    /// When the log signed the head, or since when as many witnesses as the policy wants have seen it, where that
+    /// is known.
     pub(super) head_at: Option<UnixMillis>,
 }
 
@@ -79,34 +79,38 @@ impl<'a> Gathered<'a> {
             return self
                 .note(subject, format!("a proof of log {} does not count: the log is not known here", head.log_id));
         };
-        let cert_hash = member.cert_hash();
-        let head_at = Some(head.head.timestamp);
-        match Inclusion::under_head(cert_hash, *index, inclusion, head, &self.party.logs) {
-            Ok(inclusion) => self.take(inclusion, Place { subject, log, index: *index, size: head.head.size, head_at }),
+        let head_at = head.head.timestamp;
+        let promised = self.party.stamps(member).find(|(of, _)| *of == log).map(|(_, since)| since);
+        match Inclusion::under_head(member.cert_hash(), *index, inclusion, head, &self.party.logs) {
+            // A head is not earlier than any timestamp that it covers (protocol section 4).
+            Ok(_) if promised.is_some_and(|since| head_at < since) => {
+                let detail = format!("{} covers its own timestamp with an older head, of {head_at}", log.name);
+                self.fail(Code::InclusionInvalid, subject, detail);
+            }
+            Ok(inclusion) => {
+                let (index, size, head_at) = (*index, head.head.size, Some(head_at));
+                self.take(inclusion, Place { subject, log, index, size, head_at });
+            }
             Err(error) => self.fail(Code::InclusionInvalid, subject, format!("the proof of {}: {error}", log.name)),
         }
     }
 
     fn tlog_proof(&mut self, proof: &TlogProof, member: Examined<'_>, subject: Subject) {
-        // Nobody has said it yet: it is the name under which the key is looked up.
-        let said = Checkpoint::parse(proof.checkpoint().text()).ok().map(|checkpoint| checkpoint.origin);
-        let log = self.party.logs.iter().find(|log| log.origin.is_some() && log.origin == said);
-        let (Some(log), Some(origin)) = (log, &said) else {
-            let name = said.map_or_else(String::new, |origin| origin.to_string());
-            return self.note(subject, format!("a proof of {name} does not count: the log is not known here"));
-        };
-        let cert_hash: CertHash = member.cert_hash();
-        let verified = match origin.verifier_key(&log.key) {
-            Ok(key) => proof.verify(&cert_hash, &key).map_err(|e| e.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match verified {
-            Ok(checkpoint) => {
-                let inclusion = Inclusion { cert_hash, log: log.key.log_id(), signed_at: None, witnessed_at: None };
-                let (index, size) = (proof.index(), checkpoint.size);
-                self.take(inclusion, Place { subject, log, index, size, head_at: None });
+        let (logs, policy) = (&self.party.logs, &self.party.policy);
+        let witnesses = policy.inclusion.as_ref().and_then(|inclusion| inclusion.witnesses.as_ref());
+        // Whatever witnesses have signed since then counts; nothing here is of the future.
+        let verified = Inclusion::from_proof(proof, member.cert_hash(), logs, witnesses, UnixMillis::new(u64::MAX));
+        let inclusion = match verified {
+            Ok(inclusion) => inclusion,
+            Err(error @ InclusionError::UnknownOrigin(_)) => {
+                return self.note(subject, format!("a proof does not count: {error}"));
             }
-            Err(error) => self.fail(Code::InclusionInvalid, subject, format!("the proof of {}: {error}", log.name)),
+            Err(error) => return self.fail(Code::InclusionInvalid, subject, format!("a proof of inclusion: {error}")),
+        };
+        let size = Checkpoint::parse(proof.checkpoint().text()).map(|checkpoint| checkpoint.size);
+        if let (Some(log), Ok(size)) = (logs.get(&inclusion.log), size) {
+            let head_at = inclusion.witnessed_at;
+            self.take(inclusion, Place { subject, log, index: proof.index(), size, head_at });
         }
     }
 
@@ -115,7 +119,7 @@ impl<'a> Gathered<'a> {
         let log = place.log;
         let trusted = match place.head_at {
             Some(at) => log.trusted_at(at),
-            // A checkpoint has no time: it counts as long as the log is trusted for good.
+            // A checkpoint without witnesses has no time: it counts as long as the log is trusted for good.
             None => log.until.is_none(),
         };
         if !trusted {

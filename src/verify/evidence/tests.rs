@@ -114,7 +114,7 @@ impl Case {
             .collect();
         let others = (0..5_u8).map(|n| CertHash::new([n; 32]));
         let entries: Vec<CertHash> = others.chain(hashes.iter().copied()).collect();
-        let head = |root| TreeHead { size: TreeSize::new(entries.len() as u64), timestamp: after(6), root };
+        let head = |root| TreeHead { size: TreeSize::new(entries.len() as u64), timestamp: after(8), root };
         let proof = |(n, certificate): (usize, &&Certificate)| {
             let (root, inclusion) = tree(&entries, 5 + n);
             let head = SignedTreeHead::sign(&key(LOG_A), head(root)).unwrap();
@@ -380,7 +380,7 @@ fn logs_count_while_they_were_trusted() {
     until(&mut case, 60);
     assert!(case.finding().holds());
     // The head is of after the end of trust.
-    until(&mut case, 6);
+    until(&mut case, 8);
     let lacks = |subject| (Step::Log, subject, vec!["sat.inclusion"]);
     assert_eq!(case.failed(), [lacks(AGENTS), lacks(PARENTS)]);
     assert!(case.finding().notes.iter().any(|note| note.detail.contains("not trusted any more")));
