@@ -43,8 +43,8 @@
 //! offline ([`log::proof`]). It also draws the port that a store must fill ([`log::store`]): five calls, of
 //! which one writes, as a whole or not at all.
 //!
-//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow; and judges
-//! an agent of another domain by that domain's bundle ([`verify::federation`]).
+//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow; and decides whether an
+//! agent may do what it asks for, with every reason where it may not ([`verify::relying`]).
 //!
 //! **[`api`]** is the JSON, the queries and the problem documents on the wire, for servers and
 //! clients alike. A request that was read is within its bounds; what status an error has is decided
@@ -82,11 +82,11 @@
 //! covers. CA and trust engine end TLS themselves, since the client's certificate is a credential; what a CA
 //! tells of revocations is signed, and is served over plain HTTP as well.
 //!
-//! **`config`** is what an operator may set. An unknown key is refused, and a complaint names the
+//! **`config`** is what an operator, or a relying party, may set. An unknown key is refused, and a complaint names the
 //! file, the key and what may stand there.
 //!
 //! **`cli`** is the program `atl`: the servers of log, CA and trust engine, their operators' commands, the
-//! agent's side, the pins of other domains, and the demo, which is made of these. One file per subcommand, and the one place where the parts are
+//! agent's side, the relying party's check, the pins of other domains, and the demo, which is made of these. One file per subcommand, and the one place where the parts are
 //! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -119,7 +119,7 @@ fn the_stricter_minimum_counts(bank: &CaRig, shop: &CaRig) {
         };
         good(output);
         assert_eq!(refreshed(bank, OTHER).0, 0);
-        assert_eq!(check(bank, &agent), (1, vec!["score-too-low".to_owned()]), "{more:?}");
+        assert_eq!(check(bank, &agent), (1, vec!["trust.score".to_owned()]), "{more:?}");
     }
     good(bank.atl(["federation", "remove", OTHER]));
     let raising = add(bank, OTHER, shop, &pin_of(shop), &["--offset", "5"]);
@@ -227,7 +227,7 @@ fn a_domain_through_its_troubles() {
     keep(&rig, &bundle_of(&rig, now.saturating_sub(3_600_000)));
     let (code, report) = refreshed(&rig, DOMAIN);
     assert_eq!((code, &report["outcome"]), (2, &json!("failed")), "{report}");
-    assert_eq!(check(&rig, &agent), (1, vec!["bundle-expired".to_owned()]));
+    assert_eq!(check(&rig, &agent), (1, vec!["federation.bundle".to_owned()]));
 
     another_root_is_told(&mut rig, &agent);
     a_file_that_was_touched_says_so(&rig);
@@ -259,7 +259,7 @@ fn another_root_is_told(rig: &mut CaRig, agent: &Path) {
     let (_, shown) = federation(rig, &["show", DOMAIN]);
     assert_eq!(shown["added"][0]["sha256"], json!(hex::encode(after.fingerprint())));
     assert_eq!(shown["removed"][0]["sha256"], json!(hex::encode(before.fingerprint())));
-    assert_eq!(check(rig, agent), (1, vec!["chain".to_owned()]));
+    assert_eq!(check(rig, agent), (1, vec!["chain.unknownAnchor".to_owned()]));
     // What is kept is what was served, octet for octet.
     let kept: Value =
         serde_json::from_slice(&fs::read(rig.path(&format!("federation/{DOMAIN}.json"))).unwrap()).unwrap();

@@ -9,8 +9,10 @@ mod files;
 mod log;
 mod output;
 pub mod pki;
+mod relying;
 mod server;
 mod trust;
+mod verify;
 mod words;
 
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ use output::CliError;
 /// To run a trust engine:   atl trust init --dir mytrust --domain agents.example.com
 /// To be an agent:          atl agent enroll --help
 /// To take others' agents:  atl federation add --help
+/// To check an agent:       atl verify --help
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {
@@ -58,6 +61,7 @@ enum Command {
     /// Other trust domains: pin them, and take their agents.
     #[command(subcommand)]
     Federation(Box<federation::FederationCommand>),
+    Verify(Box<verify::VerifyArgs>),
     Dev(dev::DevArgs),
 }
 
@@ -70,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Trust(command) => trust::run(*command),
         Command::Agent(command) => agent::run(*command),
         Command::Federation(command) => federation::run(*command),
+        Command::Verify(args) => verify::run(&args),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {

@@ -58,7 +58,7 @@ pub struct InitArgs {
     /// A log that every certificate is submitted to: base URL and key, as a verifier key
     /// (name+hash+base64) or as base64 of the SubjectPublicKeyInfo. Who runs it is the URL's host
     /// unless `,operator=NAME` follows. May be given more than once
-    #[arg(long = "log", value_name = "URL+KEY", value_parser = log)]
+    #[arg(long = "log", value_name = "URL+KEY", value_parser = named_log)]
     logs: Vec<TrustedLog>,
     /// Years that the root is valid, 10 to 20
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(10..=20))]
@@ -279,7 +279,7 @@ fn configuration(args: &InitArgs) -> Result<CaConfig, CliError> {
 }
 
 /// Reads `URL+KEY` or `URL+KEY,operator=NAME`. A base64 key may hold a `+`, a URL of a log does not.
-fn log(text: &str) -> Result<TrustedLog, String> {
+pub fn named_log(text: &str) -> Result<TrustedLog, String> {
     let (log, operator) = text.split_once(",operator=").map_or((text, None), |(log, name)| (log, Some(name)));
     let (url, key) = log.split_once('+').ok_or("it must be URL+KEY, such as https://log.example.com/2026h2+MCow...")?;
     let spki = STANDARD.decode(key).ok();
@@ -308,20 +308,20 @@ mod tests {
 
     #[test]
     fn a_log_is_url_and_key() {
-        let by_name = log(&format!("https://log.example.com:8080/2026h2/+{VKEY}")).unwrap();
+        let by_name = named_log(&format!("https://log.example.com:8080/2026h2/+{VKEY}")).unwrap();
         // The base64 has a plus of its own.
-        let by_key = log(&format!("https://log.example.com:8080/2026h2+{SPKI}")).unwrap();
+        let by_key = named_log(&format!("https://log.example.com:8080/2026h2+{SPKI}")).unwrap();
         assert_eq!(by_name, by_key);
         assert_eq!(
             (by_key.url.as_str(), by_key.operator.as_str()),
             ("https://log.example.com:8080/2026h2", "log.example.com")
         );
-        let named = log(&format!("http://127.0.0.1:1+{SPKI},operator=Log, Ltd")).unwrap();
+        let named = named_log(&format!("http://127.0.0.1:1+{SPKI},operator=Log, Ltd")).unwrap();
         assert_eq!((named.url.as_str(), named.operator.as_str()), ("http://127.0.0.1:1", "Log, Ltd"));
-        assert_eq!(log(&format!("http://[::1]:80/x+{SPKI}")).unwrap().operator, "[::1]");
-        assert_eq!(log(&format!("http://[::1]+{SPKI}")).unwrap().operator, "[::1]");
-        assert!(log("https://log.example.com").unwrap_err().contains("URL+KEY"));
-        assert!(log("https://log.example.com+AAAA").unwrap_err().contains("SubjectPublicKeyInfo"));
-        assert!(log(&format!("https://log.example.com+{}", &VKEY[1..])).unwrap_err().contains("verifier key"));
+        assert_eq!(named_log(&format!("http://[::1]:80/x+{SPKI}")).unwrap().operator, "[::1]");
+        assert_eq!(named_log(&format!("http://[::1]+{SPKI}")).unwrap().operator, "[::1]");
+        assert!(named_log("https://log.example.com").unwrap_err().contains("URL+KEY"));
+        assert!(named_log("https://log.example.com+AAAA").unwrap_err().contains("SubjectPublicKeyInfo"));
+        assert!(named_log(&format!("https://log.example.com+{}", &VKEY[1..])).unwrap_err().contains("verifier key"));
     }
 }

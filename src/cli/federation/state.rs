@@ -240,7 +240,7 @@ fn text(pin: &Pin) -> Result<String, CliError> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::cli) mod tests {
     use super::*;
     use crate::apki::federation::bundle::tests::root;
     use crate::apki::federation::publish::BundlePublisher;
@@ -248,9 +248,9 @@ pub(super) mod tests {
     use crate::keys::Signer as _;
     use std::sync::Arc;
 
-    pub(in crate::cli::federation) const NOW: UnixMillis = UnixMillis::new(1_775_822_400_000);
+    pub(in crate::cli) const NOW: UnixMillis = UnixMillis::new(1_775_822_400_000);
 
-    pub(in crate::cli::federation) fn publisher(domain: &str, seed: u8) -> BundlePublisher {
+    pub(in crate::cli) fn publisher(domain: &str, seed: u8) -> BundlePublisher {
         BundlePublisher {
             domain: TrustDomain::parse(domain).unwrap(),
             certificates: vec![root(1)],
@@ -260,12 +260,12 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::cli::federation) fn fetched(publisher: &BundlePublisher, now: UnixMillis) -> FetchedBundle {
+    pub(in crate::cli) fn fetched(publisher: &BundlePublisher, now: UnixMillis) -> FetchedBundle {
         let made = publisher.publish(now).unwrap();
         FetchedBundle { bundle: made.bundle, jws: made.jws }
     }
 
-    pub(in crate::cli::federation) fn pin(cached: Option<FetchedBundle>) -> Pin {
+    pub(in crate::cli) fn pin(cached: Option<FetchedBundle>) -> Pin {
         let cached = cached.map(|FetchedBundle { bundle, jws }| {
             let (added, removed) = (Vec::new(), Vec::new());
             Cached { bundle: B64(bundle), jws, fetched_at: NOW, changed_at: NOW, added, removed }

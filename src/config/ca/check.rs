@@ -10,7 +10,7 @@ use super::raw::{
 use super::{CaConfig, CertificateRules, Federation, Issuance, Operator, Organization, Policy, Registry, TrustedLog};
 use crate::apki::AgentUri;
 use crate::apki::capabilities::{self, Amount, Capabilities, Capability, Currency, SpendLimit};
-use crate::apki::extension::{AsciiText, Text, ValueError};
+use crate::apki::extension::{AsciiText, Text};
 use crate::apki::trust_score::{DecayRate, Score};
 use crate::config::check::Check;
 use crate::config::raw::Whole;
