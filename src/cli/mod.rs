@@ -4,6 +4,7 @@
 mod agent;
 mod ca;
 mod dev;
+mod evidence;
 mod federation;
 mod files;
 mod log;
@@ -37,6 +38,7 @@ use output::CliError;
 /// To be an agent:          atl agent enroll --help
 /// To take others' agents:  atl federation add --help
 /// To check an agent:       atl verify --help
+/// To know who did what:    atl evidence make --help
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {
@@ -62,6 +64,9 @@ enum Command {
     #[command(subcommand)]
     Federation(Box<federation::FederationCommand>),
     Verify(Box<verify::VerifyArgs>),
+    /// Signed actions: collect what stands behind one, and judge it years later.
+    #[command(subcommand)]
+    Evidence(Box<evidence::EvidenceCommand>),
     Dev(dev::DevArgs),
 }
 
@@ -75,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Agent(command) => agent::run(*command),
         Command::Federation(command) => federation::run(*command),
         Command::Verify(args) => verify::run(&args),
+        Command::Evidence(command) => evidence::run(*command),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {

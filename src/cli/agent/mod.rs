@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod renew;
 pub mod revoke;
 mod show;
+pub mod sign;
 mod staple;
 pub mod tls;
 mod watch;
@@ -41,6 +42,7 @@ pub enum AgentCommand {
     Delegate(Box<delegate::DelegateArgs>),
     Revoke(revoke::RevokeArgs),
     Staple(staple::StapleArgs),
+    Sign(sign::SignArgs),
     Show(show::ShowArgs),
 }
 
@@ -52,6 +54,7 @@ pub fn run(command: AgentCommand) -> Result<(), CliError> {
         AgentCommand::Delegate(args) => delegate::run(&args),
         AgentCommand::Revoke(args) => revoke::run(&args),
         AgentCommand::Staple(args) => staple::run(&args),
+        AgentCommand::Sign(args) => sign::run(&args),
         AgentCommand::Show(args) => show::run(&args),
     }
 }

@@ -284,16 +284,13 @@ impl<'a> Inquiry<'a> {
         if let (Some(own), Some(said)) = (self.question.operation, &self.statement.operation)
             && own != said
         {
-            let [own, said] = [own, said].map(in_words);
-            failures.push(Failure::of_action(
-                ActionCode::Operation,
-                format!("the agent says that this is {said}, and it is {own}"),
-            ));
+            let detail = format!("the agent says that this is `{said}`, and it is `{own}`");
+            failures.push(Failure::of_action(ActionCode::Operation, detail));
         }
         let otherwise = match self.request.operation {
             None => (Outcome::Open, "nobody says what the action is in the terms of a capability".to_owned()),
             Some(_) if !self.is_judged() => (Outcome::Open, String::new()),
-            Some(operation) => (Outcome::Holds, format!("{} is within them", in_words(operation))),
+            Some(operation) => (Outcome::Holds, format!("`{operation}` is within them")),
         };
         Link::new(Step::Limits, None, failures, otherwise)
     }
@@ -404,9 +401,4 @@ fn delegation(member: Examined<'_>) -> (Outcome, String) {
         },
     };
     (Outcome::Holds, detail)
-}
-
-fn in_words(operation: &Operation) -> String {
-    let spend = operation.spend.map(|spend| format!(", {} {} (minor units)", spend.amount.get(), spend.currency));
-    format!("`{} {}`{}", operation.tool_uri.as_str(), operation.scope.as_str(), spend.unwrap_or_default())
 }
