@@ -55,3 +55,12 @@ fn each_property_has_its_target_and_its_seeds() {
     assert_eq!(targets.iter().map(|file| file.trim_end_matches(".rs").to_owned()).collect::<BTreeSet<_>>(), properties);
     assert_eq!(names(&corpus()), properties);
 }
+
+/// Otherwise the fuzzer would look at refusals alone.
+#[test]
+fn the_seeds_of_the_verdict_reach_an_acceptance() {
+    let directory = corpus().join("verdict");
+    let accepted = |seed: &String| properties::accepts(&std::fs::read(directory.join(seed)).unwrap());
+    let accepted: Vec<String> = names(&directory).into_iter().filter(accepted).collect();
+    assert!(accepted.len() >= 3, "{accepted:?}");
+}

@@ -154,6 +154,22 @@ impl Examination {
 impl RelyingParty {
     /// May the agent do what it asks for?
     pub fn decide(&self, presented: Presented, request: &Request<'_>, effort: Effort) -> Verdict {
+        let examination = match effort {
+            Effort::Whole => self.examine(presented),
+            Effort::Bounded => match self.screen(presented, request) {
+                Ok(examination) => examination,
+                Err(refused) => return Verdict::Refused(refused),
+            },
+        };
+        self.judge(&examination, request)
+    }
+
+    /// [`examine`](Self::examine) for servers, where strangers ask: what speaks against an agent without a
+    /// signature refuses it before the first one is verified.
+    ///
+    /// # Errors
+    /// The refusal, with the reasons that need no signature.
+    pub fn screen(&self, presented: Presented, request: &Request<'_>) -> Result<Examination, Box<Refused>> {
         let mut findings = Findings::default();
         let line = Line::read(presented, &self.policy, &mut findings);
         let mut first = Findings::default();
@@ -161,12 +177,12 @@ impl RelyingParty {
         if let Some(domain) = domain {
             self.local(&line, domain, request, &mut first);
         }
-        if effort == Effort::Bounded && !(findings.is_clean() && first.is_clean()) {
+        if !(findings.is_clean() && first.is_clean()) {
             findings.extend(first);
-            return refuse(&line, findings, request.now);
+            return Err(refuse(&line, findings, request.now));
         }
         let proven = domain.map_or_else(Vec::new, |domain| self.prove(&line, domain, &mut findings));
-        self.judge(&Examination { line, proven, findings }, request)
+        Ok(Examination { line, proven, findings })
     }
 
     /// Reads what was presented and verifies its signatures; the verdict comes from [`judge`](Self::judge).
@@ -184,14 +200,14 @@ impl RelyingParty {
         let mut findings = examination.findings.clone();
         let line = &examination.line;
         let Some(domain) = self.domain_of(line, &mut findings) else {
-            return refuse(line, findings, request.now);
+            return Verdict::Refused(refuse(line, findings, request.now));
         };
         let (scores, grant, mut until) = self.local(line, domain, request, &mut findings);
         let shown = Shown { policy: &self.policy, logs: &self.logs, examination, request, scores: &scores };
         shown.check(&mut until, &mut findings);
         findings.notes.extend(request.facts.notes.iter().cloned());
         accept(line, domain, &scores, grant, &until, &findings, request.now)
-            .unwrap_or_else(|| refuse(line, findings, request.now))
+            .unwrap_or_else(|| Verdict::Refused(refuse(line, findings, request.now)))
     }
 
     fn local(
@@ -254,12 +270,12 @@ fn accept(
 }
 
 /// The refusal. Should nothing have been found and still something be missing, that refuses.
-fn refuse(line: &Line, findings: Findings, at: UnixMillis) -> Verdict {
+fn refuse(line: &Line, findings: Findings, at: UnixMillis) -> Box<Refused> {
     let claims = line.members.first().and_then(|agent| agent.uri.clone());
     let refused = Refused::new(claims, findings.reasons, findings.notes, at);
     let incomplete = || {
         let detail = "the certificate lacks something without which nobody can be accepted";
         Refused::unread(Reason::new(Code::ProfileMalformed, Subject::Agent, detail), at)
     };
-    Verdict::Refused(Box::new(refused.unwrap_or_else(incomplete)))
+    Box::new(refused.unwrap_or_else(incomplete))
 }

@@ -113,6 +113,13 @@ impl Peers {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerPattern(String);
 
+/// The pattern that matches this one agent.
+impl From<&AgentUri> for PeerPattern {
+    fn from(agent: &AgentUri) -> Self {
+        Self(agent.as_str().to_owned())
+    }
+}
+
 impl PeerPattern {
     /// Reads a pattern; `None` where it could match no agent.
     pub fn parse(text: &str) -> Option<Self> {
@@ -186,6 +193,8 @@ mod tests {
         ] {
             assert_eq!(PeerPattern::parse(none), None, "{none}");
         }
+        let other = AgentUri::parse("agent://bank.example.com/retail/teller/77").unwrap();
+        assert!(PeerPattern::from(&agent).matches(&agent) && !PeerPattern::from(&agent).matches(&other));
         assert!(Peers::Any.admit(&agent) && !Peers::Only(Vec::new()).admit(&agent));
     }
 }

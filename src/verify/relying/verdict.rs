@@ -113,6 +113,19 @@ impl Verdict {
         matches!(self, Self::Accepted(_))
     }
 
+    /// The same verdict with something more that speaks against the agent, which refuses it: what is known
+    /// where the verdict is used, such as whom one wants to talk to.
+    #[must_use]
+    pub fn against(self, reason: Reason) -> Box<Refused> {
+        let (claims, mut reasons, notes, at) = match self {
+            Self::Accepted(accepted) => (Some(accepted.agent), Vec::new(), accepted.notes, accepted.at),
+            Self::Refused(refused) => (refused.claims, refused.reasons, refused.notes, refused.at),
+        };
+        reasons.push(reason);
+        reasons.sort_by_key(|reason| (reason.code, reason.subject));
+        Box::new(Refused { claims, reasons, at, notes })
+    }
+
     /// The reasons of a refusal; none of an acceptance.
     pub fn reasons(&self) -> &[Reason] {
         match self {

@@ -11,14 +11,14 @@ use atl::time::UnixMillis;
 use atl::wire::Reader;
 
 /// The anchors, the rules and the moment of the vectors.
-const ROOTS: [&[u8]; 2] =
+pub const ROOTS: [&[u8]; 2] =
     [include_bytes!("../../vectors/certs/p256/root.der"), include_bytes!("../../vectors/certs/ed25519/root.der")];
 const RULES: Rules = Rules {
     not_after_start: UnixMillis::new(1768046400000),
     not_after_limit: UnixMillis::new(1783598400000),
     max_chain_length: 4,
 };
-const NOW: UnixMillis = UnixMillis::new(1775824200000);
+pub const NOW: UnixMillis = UnixMillis::new(1775824200000);
 
 /// The keys of the Ed25519 anchor of the vectors and of the CA below it, published there for tests.
 const ROOT_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIBJWb9EOIPc+MnBaXe2AbSlBAs/clMJevepqiNVv8G1c";
@@ -26,7 +26,7 @@ const ORG_KEY: &str = "MC4CAQAwBQYDK2VwBCIEICB1S7qFBcDYTOTmxwAjzaWhJk/8gpBJUkOOG
 
 static ANCHORS: LazyLock<Anchors> =
     LazyLock::new(|| Anchors::new(ROOTS.map(|der| Certificate::parse(der).unwrap())).unwrap());
-static KEYS: LazyLock<[Ed25519Signer; 2]> = LazyLock::new(|| [ROOT_KEY, ORG_KEY].map(signer));
+pub static KEYS: LazyLock<[Ed25519Signer; 2]> = LazyLock::new(|| [ROOT_KEY, ORG_KEY].map(signer));
 
 fn signer(pkcs8: &str) -> Ed25519Signer {
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{pkcs8}\n-----END PRIVATE KEY-----\n");
@@ -95,7 +95,7 @@ fn check(admitted: &Submission, anchor: Fingerprint) {
 }
 
 /// `der` with the signature of one of [`KEYS`] in place of its own, which is the last of it.
-fn signed(by: u8, mut der: Vec<u8>) -> Vec<u8> {
+pub fn signed(by: u8, mut der: Vec<u8>) -> Vec<u8> {
     let Some(key) = usize::from(by).checked_sub(1).and_then(|place| KEYS.get(place)) else { return der };
     let Ok(certificate) = Certificate::parse(&der[..]) else { return der };
     let signature = key.sign(certificate.tbs_der()).unwrap();

@@ -12,6 +12,7 @@ mod ca;
 mod certificates;
 mod signed;
 mod tree;
+mod verdict;
 mod witnessed;
 
 pub use admission::admission;
@@ -21,6 +22,8 @@ pub use ca::{ca_config, csr, journal, registry, token};
 pub use certificates::{agent_uri, certificate, extensions};
 pub use signed::{checkpoint, sat};
 pub use tree::{bundles, proofs, tile_path};
+#[allow(unused_imports, reason = "the replay of the seeds alone asks")]
+pub use verdict::{accepts, verdict};
 pub use witnessed::{audit, cosignature, tlog_proof};
 
 /// Panics where `input` breaks it.
@@ -52,4 +55,5 @@ pub const ALL: &[(&str, Property)] = &[
     ("tlog_proof", tlog_proof),
     #[cfg(feature = "server")]
     ("token", token),
+    ("verdict", verdict),
 ];

@@ -73,7 +73,7 @@ fn long_root() -> Certificate {
 fn what_is_named_is_loaded() {
     let home = Home::new();
     home.pem("signer.pem", &long_root());
-    std::fs::write(home.dir.path().join("root.crl"), list(1)).unwrap();
+    fs::write(home.dir.path().join("root.crl"), list(1)).unwrap();
     let pem = der::pem::encode_string("X509 CRL", der::pem::LineEnding::LF, &list(1)).unwrap();
     home.write("root.crl.pem", &pem);
     for file in ["root.crl", "root.crl.pem"] {
@@ -119,7 +119,7 @@ fn complaints_name_the_key_and_the_file() {
     home.write("no.crl", "nothing\n");
     home.pem("leaf.pem", &Draft::leaf("Root").certificate(&key(1)));
     home.pem("signer.pem", &long_root());
-    std::fs::write(home.dir.path().join("forged.crl"), list(2)).unwrap();
+    fs::write(home.dir.path().join("forged.crl"), list(2)).unwrap();
     let domain = |line: &str| format!("[[domains]]\nname = \"other.example\"\n{line}\n");
     let listed = |file: &str, signer: &str| format!("[[revocation_lists]]\nfile = \"{file}\"\nsigner = \"{signer}\"\n");
     let inclusion = "[policy.inclusion]\nmax_age_seconds = 60\nneeded = 1\nwitnesses";
