@@ -44,7 +44,8 @@
 //! which one writes, as a whole or not at all.
 //!
 //! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow; and decides whether an
-//! agent may do what it asks for, with every reason where it may not ([`verify::relying`]).
+//! agent may do what it asks for, with every reason where it may not ([`verify::relying`]); and judges a signed
+//! action by what was collected of it in one file, years later ([`verify::evidence`]).
 //!
 //! **[`api`]** is the JSON, the queries and the problem documents on the wire, for servers and
 //! clients alike. A request that was read is within its bounds; what status an error has is decided
@@ -86,7 +87,7 @@
 //! file, the key and what may stand there.
 //!
 //! **`cli`** is the program `atl`: the servers of log, CA and trust engine, their operators' commands, the
-//! agent's side, the relying party's check, the pins of other domains, and the demo, which is made of these. One file per subcommand, and the one place where the parts are
+//! agent's side, the relying party's check, evidence of what agents did, the pins of other domains, and the demo, which is made of these. One file per subcommand, and the one place where the parts are
 //! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

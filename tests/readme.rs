@@ -30,8 +30,9 @@ fn the_blocks_run_as_they_stand() {
     let of_the_log = ["certificates", "serve", "submit", "tour", "leaf", "sat", "head", "inclusion"];
     let of_authority = ["authority", "delegate", "refused", "ocsp", "revoke", "crl", "staple"];
     let of_checking = ["policy", "verdict", "refusals", "offline"];
+    let of_evidence = ["sign", "years"];
     let of_trust = ["engine", "report", "fall", "bundle", "federate"];
-    assert_eq!(names, [&of_the_ca[..], &of_authority, &of_checking, &of_trust, &of_the_log].concat());
+    assert_eq!(names, [&of_the_ca[..], &of_authority, &of_checking, &of_evidence, &of_trust, &of_the_log].concat());
     // The only thing that is not as it stands: ports that are free here, all found before one is given back.
     let usual = ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8443", "127.0.0.1:8444"];
     let free = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
@@ -68,6 +69,9 @@ fn the_blocks_run_as_they_stand() {
         assert!(out.contains(part), "{part}: {out}\n{err}");
     }
     for part in ["ACCEPTED  agent://bank.example.com/retail/clerk/2", "25.00 GBP", "capability.perTransaction"] {
+        assert!(out.contains(part), "{part}: {out}\n{err}");
+    }
+    for part in ["The evidence holds.", "Jo Doe answers for the line", "revocation.revoked: "] {
         assert!(out.contains(part), "{part}: {out}\n{err}");
     }
     // A `!` in front of a command does not end the shell where the command goes well: so what was refused is read.
