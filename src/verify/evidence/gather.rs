@@ -133,9 +133,11 @@ impl<'a> Gathered<'a> {
     /// OCSP answers, each as of its own moment: it was true then, whatever became of responder and answer since.
     fn answers(&mut self, answers: &[About<Vec<u8>>], examination: &Examination) {
         let asked = examination.questionable();
+        // Each is hashed once, however many answers there are.
+        let asked: Vec<_> = asked.iter().map(|asked| (asked.certificate.fingerprint(), asked)).collect();
         for answer in answers {
-            let about = asked.iter().find(|asked| asked.certificate.fingerprint() == answer.certificate);
-            let Some(about) = about else { continue };
+            let about = asked.iter().find(|(fingerprint, _)| *fingerprint == answer.certificate);
+            let Some((_, about)) = about else { continue };
             match standing(&answer.fact, about) {
                 Ok(standing) => self.facts.revocations.answers.push(standing),
                 Err(why) => {

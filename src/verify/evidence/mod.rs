@@ -31,12 +31,14 @@
 //! Everything is judged as it was at the moment that the agent states (`signed_at`), or better, at the one at which
 //! the verifier had the action ([`Question::received_at`]):
 //! - validity, decay, delegation, capabilities as of then;
-//! - timestamps of logs from before then; the head of a proof may be of later: it shows that the log kept its word;
+//! - timestamps of logs from before then, as far as two clocks a minute apart can tell; the head of a proof may be of
+//!   later: it shows that the log kept its word;
 //! - revocation as it was then. An OCSP answer or list of that time does as it would have done then, and one of later
 //!   does better: it says whether the certificate had been revoked by then. Who was revoked later was authorised
 //!   then. But behind the end of a certificate nobody is cleared by a `good` (RFC 5280 section 3.3, RFC 6960 section
 //!   2.2): collect the bundle while the certificates of the line are valid. Answers are verified as of their own
-//!   moment: that they and their responder have run out since does not matter.
+//!   moment: that they and their responder have run out since does not matter. A revocation counts from the second on
+//!   that the CA states, against the millisecond that the agent states: closer than a minute, clocks decide.
 //!
 //! # What the verifier brings
 //! Nothing in a bundle says whom to trust. Years later these are the verifier's to keep:

@@ -131,7 +131,7 @@ impl Case {
             action: Some(ACTION.to_vec()),
             signature: SignedAction::sign(&key(AGENT), statement(line[0])).unwrap(),
             certificate: line[0].clone(),
-            chain: world.issuers.iter().cloned().chain(line[1..].iter().map(|c| Certificate::clone(c))).collect(),
+            chain: world.issuers.iter().cloned().chain(line[1..].iter().copied().cloned()).collect(),
             timestamps: Vec::new(),
             proofs: line.iter().enumerate().map(proof).collect(),
             tlog_proofs: Vec::new(),
