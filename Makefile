@@ -10,9 +10,10 @@ export CARGO_TERM_COLOR ?= auto
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
+MUTANTS ?= src/verify/relying/*.rs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint ladder deny advisories bench fuzz deps rust-tools clean
+.PHONY: help demo test check lint ladder deny advisories bench fuzz mutants deps rust-tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -32,6 +33,7 @@ lint: deps rust-tools
 # Each rung builds by itself, without what the rungs above it bring.
 ladder: deps rust-tools
 	$(CARGO) clippy --locked --package atl --lib --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --package atl --lib --no-default-features --features tls -- -D warnings
 	$(CARGO) clippy --locked --package atl --lib --no-default-features --features client -- -D warnings
 
 deny:
@@ -60,16 +62,24 @@ fuzz: deps ## each fuzz target for FUZZ_SECONDS (needs cargo-fuzz), or those in 
 			"$${dictionary[@]}" -max_len=16384 -timeout=10 -max_total_time=$(FUZZ_SECONDS); \
 	done
 
+# Takes each check of the relying party away, one at a time, and says which of them no test would miss.
+mutants: deps ## is every check of the relying party missed by a test? (needs cargo-mutants; MUTANTS names files)
+	@$(CARGO) mutants --version >/dev/null 2>&1 \
+		|| { echo "cargo-mutants is not installed: cargo install --locked cargo-mutants" >&2; exit 1; }
+	$(CARGO) mutants --package atl --no-default-features --file '$(MUTANTS)' --exclude '**/tests/**' \
+		--cargo-arg=--lib --output $${CARGO_TARGET_DIR:-$(CURDIR)/target} -- verify::
+
 rust-tools:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 \
 		|| rustup component add rustfmt clippy
 
-# The database is C++ and its bindings are made by libclang; python3, openssl and curl are for tests.
+# The database is C++ and its bindings are made by libclang; python3, openssl, curl and nginx are for tests.
 deps:
 	@missing=(); \
 	need() { command -v "$$1" >/dev/null 2>&1 || missing+=("$$2"); }; \
 	need cc build-essential; need c++ build-essential; need clang clang; need pkg-config pkg-config; need cmake cmake; \
 	need git git; need python3 python3; need openssl openssl; need curl curl; \
+	[ -x /usr/sbin/nginx ] || need nginx nginx-light; \
 	[ -n "$${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
 		|| compgen -G '/usr/lib/*/libclang*.so*' >/dev/null || missing+=(libclang-dev); \
 	[ -e /etc/ssl/certs/ca-certificates.crt ] || [ -n "$${SSL_CERT_FILE:-}" ] || missing+=(ca-certificates); \

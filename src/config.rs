@@ -1,4 +1,4 @@
-//! The configurations of servers and of relying parties: TOML as an operator writes it, checked into plain values.
+//! The configurations of servers, gateways and relying parties: TOML as an operator writes it, checked into plain values.
 //!
 //! An unknown key is refused, so that a typing error does not silently leave a default in force,
 //! and every complaint names file, key and what is allowed.
@@ -12,6 +12,7 @@ use thiserror::Error;
 
 pub mod ca;
 mod check;
+pub mod gateway;
 pub mod log;
 mod raw;
 pub mod relying;
@@ -19,6 +20,7 @@ mod render;
 pub mod trust;
 
 pub use self::ca::CaConfig;
+pub use self::gateway::GatewayConfig;
 pub use self::log::LogConfig;
 pub use self::relying::RelyingConfig;
 pub use self::trust::TrustConfig;

@@ -43,13 +43,21 @@
 //! offline ([`log::proof`]). It also draws the port that a store must fill ([`log::store`]): five calls, of
 //! which one writes, as a whole or not at all.
 //!
-//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow; and decides whether an
-//! agent may do what it asks for, with every reason where it may not ([`verify::relying`]); and judges a signed
-//! action by what was collected of it in one file, years later ([`verify::evidence`]).
+//! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow. It has the relying
+//! party ([`verify::relying`]): may this agent do this, now? One verdict, with every reason for a no; what it
+//! verifies is bounded whatever is presented, and what needs a memory, such as a day's spending, is kept by a
+//! ledger ([`verify::ledger`]). A signed action is judged by what was collected of it in one file, years
+//! later, by the same rules ([`verify::evidence`]).
 //!
 //! **[`api`]** is the JSON, the queries and the problem documents on the wire, for servers and
 //! clients alike. A request that was read is within its bounds; what status an error has is decided
 //! in one table, [`api::Token`].
+//!
+//! ## Between agents (feature `tls`)
+//!
+//! **`tls`** runs the relying party's verdict inside a TLS handshake, on both sides: two agents know each other,
+//! and what the other may do, before the first octet. It has no runtime and opens no connection: it works on
+//! whatever stream it is given.
 //!
 //! ## The server (feature `server`, the default)
 //!
@@ -71,9 +79,10 @@
 //! every change of a score stands with its reason, and it may be run by somebody else: a CA reads scores
 //! and cannot raise one. All of it is pure but `trust::service`.
 //!
-//! **`storage`** fills the ports of log, CA and trust engine with RocksDB, and with memory that fails on demand for
-//! tests. How far a log, a journal or the numbers of revocation lists had come is kept a second time, in a
-//! file apart from the database, so that a database put back from an older copy is seen.
+//! **`storage`** fills the ports of log, CA, trust engine and ledger with RocksDB, and with memory that fails on
+//! demand for tests. How far a log, a journal or the numbers of revocation lists had come is kept a second time, in a
+//! file apart from the database, so that a database put back from an older copy is seen. A relying party's ledger has
+//! no such file: there it is not seen.
 //!
 //! **`client`** (feature `client`) calls log, CA and trust engine over the network, bounded in size and time.
 //!
@@ -87,8 +96,9 @@
 //! file, the key and what may stand there.
 //!
 //! **`cli`** is the program `atl`: the servers of log, CA and trust engine, their operators' commands, the
-//! agent's side, the relying party's check, evidence of what agents did, the pins of other domains, and the demo, which is made of these. One file per subcommand, and the one place where the parts are
-//! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
+//! agent's side, the relying party's check, evidence of what agents did, the pins of other domains, the words for
+//! whatever is in a file (`inspect`), and the demo, which is made of these. One file per subcommand, and the one place
+//! where the parts are put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;
@@ -112,6 +122,8 @@ pub mod sequencer;
 #[cfg(feature = "server")]
 pub mod storage;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(feature = "server")]
 pub mod trust;
 pub mod verify;

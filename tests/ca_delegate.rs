@@ -23,10 +23,22 @@ use std::time::{Duration, Instant};
 use atl::api::CertHashQuery;
 use atl::api::ca::RevokeRequest;
 use atl::apki::Certificate;
+use atl::apki::chain::Anchors;
+use atl::apki::federation::TrustDomain;
 use atl::apki::status::RevocationReason;
+use atl::apki::trust_score::Score;
 use atl::client::LogClient;
+use atl::keys::SignatureAlgorithm;
 use atl::log::entry::EntryType;
 use atl::merkle::Hash;
+use atl::time::{Clock, SystemClock, UnixMillis};
+use atl::tls::Identity;
+use atl::verify::relying::{
+    Domain, Domains, Effort, Facts, LogList, Peers, Policy, Presented, ProvenancePolicy, RelyingParty, Request,
+    RevocationMode, RevocationPolicy, Trusted, TrustedLog, Verdict,
+};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 use self::ca_rig::*;
 use self::log_proxy::Fault;
@@ -60,6 +72,7 @@ fn authority_shrinks_and_is_taken_back() {
     let b = a.child("payments/bot/b", &["mcp://ledger read", "mcp://mail send", "mcp://files docs"], &["--json"]);
     let c = b.child("payments/bot/c", &["mcp://ledger read", "mcp://files docs/open"], &["--validity", "10m"]);
     the_line_is_in_the_logs(&rig, &a, &b, &c);
+    the_line_is_presented(&rig, &[&c, &b, &a]);
     renewals_follow_the_parent(&a, &b);
     every_broken_rule_is_named(&a, &b);
     the_same_again_is_the_same(&rig, &a);
@@ -97,6 +110,61 @@ fn renewals_follow_the_parent(a: &Party, b: &Party) {
     let renewed = b.run("renew", &[]);
     assert!(renewed.status.success(), "{}", text(&renewed));
     b.is_below(&after);
+    // It presents the parent that it has now.
+    assert_eq!(above(b), [after]);
+    assert!(!a.dir.join("parents.pem").exists());
+}
+
+/// The certificates of `parents.pem`.
+fn above(party: &Party) -> Vec<Certificate> {
+    let found = CertificateDer::pem_file_iter(party.dir.join("parents.pem")).unwrap();
+    found.map(|der| Certificate::parse(der.unwrap().as_ref()).unwrap()).collect()
+}
+
+/// What an agent's directory has is what its peers need: the line up to the one that a human answers for.
+fn the_line_is_presented(rig: &CaRig, line: &[&Party]) {
+    let read = |name: &str| std::fs::read_to_string(line[0].dir.join(name)).unwrap();
+    let identity = Identity::from_pem(&read("cert.pem"), &read("parents.pem"), &read("key.pem")).unwrap();
+    assert_eq!(identity.agent().to_string(), line[0].uri);
+    assert!(Identity::from_pem(&read("cert.pem"), "", &read("key.pem")).is_err());
+
+    let pem = [read("cert.pem"), read("parents.pem")].concat();
+    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|der| der.unwrap());
+    let certificates: Vec<_> = certificates.map(|der| Certificate::parse(der.as_ref()).unwrap()).collect();
+    let root = CertificateDer::from_pem_file(line[0].dir.join("root.pem")).unwrap();
+    let anchors = Anchors::new([Certificate::parse(root.as_ref()).unwrap()]).unwrap();
+    let logs = rig.logs.iter().enumerate().map(|(n, log)| TrustedLog {
+        name: log.argument.clone(),
+        origin: None,
+        key: log.key.clone(),
+        operator: format!("Operator {n}"),
+        from: UnixMillis::new(0),
+        until: None,
+    });
+    let policy = Policy {
+        minimum: Score::new(1).unwrap(),
+        algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
+        revocation: RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false },
+        max_depth: 5,
+        require_delegation: true,
+        provenance: ProvenancePolicy::default(),
+        inclusion: None,
+        audited_within: None,
+        peers: Peers::Any,
+        tools: Vec::new(),
+    };
+    let domain = (TrustDomain::parse(DOMAIN).unwrap(), Domain::own(Trusted::Roots(anchors)));
+    let party = RelyingParty { policy, domains: Domains::new([domain]), logs: LogList::new(logs.collect()).unwrap() };
+    let facts = Facts::default();
+    let request = Request { operation: None, facts: &facts, now: SystemClock.now(), past: false };
+    let presented = Presented::from_certificates(certificates).unwrap();
+    match party.decide(presented, &request, Effort::Whole) {
+        Verdict::Accepted(accepted) => {
+            let above: Vec<String> = accepted.parents.iter().map(ToString::to_string).collect();
+            assert_eq!(above, line[1..].iter().map(|party| party.uri.clone()).collect::<Vec<_>>());
+        }
+        Verdict::Refused(refused) => panic!("{refused}"),
+    }
 }
 
 fn every_broken_rule_is_named(a: &Party, b: &Party) {

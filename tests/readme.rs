@@ -93,12 +93,14 @@ fn the_blocks_run_as_they_stand() {
 fn the_metrics_that_it_names_exist() {
     let (log, ca) = (include_str!("../src/http/metrics.rs"), include_str!("../src/http/ca/metrics.rs"));
     let trust = include_str!("../src/http/trust/metrics.rs");
+    let gateway = include_str!("../src/http/gateway/metrics.rs");
     let names = README.split("`atl_").skip(1).map(|rest| rest.split(['`', '{']).next().unwrap());
     let mut seen = 0;
     for name in names {
         let (source, name) = match name.split_once('_') {
             Some(("ca", name)) => (ca, name),
             Some(("trust", name)) => (trust, name),
+            Some(("gateway", name)) => (gateway, name),
             _ => (log, name),
         };
         assert!(source.contains(&format!("\"{name}\"")), "{name}");
@@ -123,6 +125,7 @@ fn the_units_start_the_program_and_let_it_finish() {
     unit(include_str!("../config/atl-log@.service"), "log.toml");
     unit(include_str!("../config/atl-ca@.service"), "ca.toml");
     unit(include_str!("../config/atl-trust@.service"), "trust.toml");
+    unit(include_str!("../config/atl-gateway@.service"), "gateway.toml");
 }
 
 fn unit(unit: &str, config: &str) {

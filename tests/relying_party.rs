@@ -93,7 +93,7 @@ fn each_attack_has_its_own_reason() {
         (
             "SATs of another certificate",
             with_stamps(&|_| world.stamps(&precertificate(&draft(&root), &world.ca.key), NOW)),
-            &[Code::SatOtherCertificate, Code::NoSat],
+            &[Code::SatOtherCertificate],
         ),
         (
             "a precertificate",

@@ -83,6 +83,8 @@ tokens! {
     Policy = "policy", 403, "The registration authority refuses";
     /// The CA's own certificate was revoked: it issues nothing until it has another one.
     IssuerRevoked = "issuerRevoked", 403, "The CA's own certificate was revoked";
+    /// A gateway lets the agent not do this; the subproblems say why.
+    AgentRefused = "agentRefused", 403, "The agent may not do this";
     /// The credential is good, and not for this.
     Forbidden = "forbidden", 403, "The credential is not for this";
     /// The hash is not in the log, or in no signed head yet.
@@ -105,6 +107,8 @@ tokens! {
     LogsUnavailable = "logsUnavailable", 503, "Too few transparency logs answer";
     /// The trust engine gives no score at the moment; nothing was issued.
     TrustUnavailable = "trustUnavailable", 503, "The trust engine does not answer";
+    /// What a gateway's decision needs is not to be had at the moment; the subproblems say what.
+    Undecided = "undecided", 503, "It cannot be decided at the moment";
     /// There is too much to do.
     Overloaded = "overloaded", 503, "The server is overloaded";
     /// The log answers readers but takes nothing in.
@@ -306,7 +310,7 @@ mod tests {
     fn statuses_are_those_of_the_protocol() {
         let other = |t: &Token| match t.as_str() {
             "unauthorized" => 401,
-            "rejectedIdentifier" | "policy" | "forbidden" | "issuerRevoked" => 403,
+            "rejectedIdentifier" | "policy" | "forbidden" | "issuerRevoked" | "agentRefused" => 403,
             "hashUnknown" | "notFound" => 404,
             "methodNotAllowed" => 405,
             "conflict" => 409,
@@ -314,7 +318,7 @@ mod tests {
             "unsupportedMediaType" => 415,
             "rateLimited" => 429,
             "internal" => 500,
-            "overloaded" | "readOnly" | "shutdown" | "logsUnavailable" | "trustUnavailable" => 503,
+            "overloaded" | "readOnly" | "shutdown" | "logsUnavailable" | "trustUnavailable" | "undecided" => 503,
             _ => 400,
         };
         for token in Token::ALL {

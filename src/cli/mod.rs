@@ -7,6 +7,8 @@ mod dev;
 mod evidence;
 mod federation;
 mod files;
+mod gateway;
+mod inspect;
 mod log;
 mod output;
 pub mod pki;
@@ -39,6 +41,8 @@ use output::CliError;
 /// To take others' agents:  atl federation add --help
 /// To check an agent:       atl verify --help
 /// To know who did what:    atl evidence make --help
+/// To guard an API:         atl gateway serve --help
+/// To read any of it:       atl inspect FILE
 #[derive(Parser)]
 #[command(name = "atl", version, verbatim_doc_comment)]
 struct Cli {
@@ -67,6 +71,10 @@ enum Command {
     /// Signed actions: collect what stands behind one, and judge it years later.
     #[command(subcommand)]
     Evidence(Box<evidence::EvidenceCommand>),
+    /// Let agents through a reverse proxy (nginx, Envoy), or not.
+    #[command(subcommand)]
+    Gateway(Box<gateway::GatewayCommand>),
+    Inspect(inspect::InspectArgs),
     Dev(dev::DevArgs),
 }
 
@@ -81,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Federation(command) => federation::run(*command),
         Command::Verify(args) => verify::run(&args),
         Command::Evidence(command) => evidence::run(*command),
+        Command::Gateway(command) => gateway::run(&command),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Dev(args) => dev::run(&args),
     };
     match outcome {

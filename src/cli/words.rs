@@ -1,5 +1,7 @@
 //! Times, money and limits in words.
 
+pub mod certificate;
+
 use crate::apki::capabilities::{Amount, Capability, Currency, RateLimit, SpendLimit};
 use crate::time::UnixMillis;
 
@@ -91,6 +93,11 @@ pub fn money(amount: Amount, currency: Currency) -> String {
     }
 }
 
+/// An amount as it stands in a certificate, and in its currency's major unit: `5000 minor units (50.00 EUR)`.
+fn minor_units(amount: Amount, currency: Currency) -> String {
+    format!("{} minor units ({})", amount.get(), money(amount, currency))
+}
+
 /// `per hour`, `per 90 s`.
 fn per(seconds: u32) -> String {
     match seconds {
@@ -103,12 +110,12 @@ fn per(seconds: u32) -> String {
     }
 }
 
-/// What may be spent. Without a limit no money may be spent at all (protocol section 6).
-pub fn spend(limit: Option<&SpendLimit>) -> String {
+/// What may be spent, amounts as `tell` has them. Without a limit no money may be spent at all (protocol section 6).
+pub fn spend(limit: Option<&SpendLimit>, tell: fn(Amount, Currency) -> String) -> String {
     let Some(limit) = limit else { return "no money".into() };
     let period = limit.period_seconds.map_or_else(|| "per period without length".into(), |s| per(s.get()));
-    let each = limit.max_per_transaction.map(|amount| format!("{} at once", money(amount, limit.currency)));
-    let sum = limit.max_per_period.map(|amount| format!("{} {period}", money(amount, limit.currency)));
+    let each = limit.max_per_transaction.map(|amount| format!("{} at once", tell(amount, limit.currency)));
+    let sum = limit.max_per_period.map(|amount| format!("{} {period}", tell(amount, limit.currency)));
     match (each, sum) {
         (None, None) => format!("{}, without an amount", limit.currency),
         (each, sum) => each.into_iter().chain(sum).collect::<Vec<_>>().join(", "),
@@ -128,18 +135,35 @@ pub fn rate(limit: Option<&RateLimit>) -> String {
 
 /// Text of others, so that it cannot steer a terminal.
 pub fn clean(text: &str) -> String {
-    let is_safe = |c: char| {
-        !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars().map(|c| if is_safe(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
+}
+
+/// JSON, so that no text of others in it can: what it means stays the same.
+pub fn clean_json(text: &str) -> String {
+    // Written JSON has a newline between values only, and nothing that is not safe outside of strings.
+    let escaped = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+    text.chars().map(|c| if is_safe(c) || c == '\n' { c.to_string() } else { escaped(c) }).collect()
+}
+
+fn is_safe(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Capabilities as lines of a table, its head first.
 pub fn table(capabilities: &[Capability]) -> Vec<String> {
-    let head = ["TOOL", "SCOPE", "MONEY", "CALLS"].map(str::to_owned);
+    table_told(capabilities, ["TOOL", "SCOPE", "MONEY", "CALLS"], money)
+}
+
+/// The same with amounts as they stand in the certificate beside those that people know.
+pub fn exact_table(capabilities: &[Capability]) -> Vec<String> {
+    table_told(capabilities, ["TOOL", "SCOPE", "MONEY, AT MOST", "CALLS, AT MOST"], minor_units)
+}
+
+fn table_told(capabilities: &[Capability], head: [&str; 4], tell: fn(Amount, Currency) -> String) -> Vec<String> {
+    let head = head.map(str::to_owned);
     let row = |c: &Capability| {
         let (tool, scope) = (clean(c.tool_uri.as_str()), clean(c.scope.as_str()));
-        [tool, scope, spend(c.spend_limit.as_ref()), rate(c.rate_limit.as_ref())]
+        [tool, scope, spend(c.spend_limit.as_ref(), tell), rate(c.rate_limit.as_ref())]
     };
     let rows: Vec<[String; 4]> = std::iter::once(head).chain(capabilities.iter().map(row)).collect();
     columns(&rows)
@@ -238,12 +262,16 @@ mod tests {
             period_seconds: NonZeroU32::new(86_400),
             currency: Currency::new("EUR").unwrap(),
         };
-        assert_eq!(spend(Some(&limit)), "50.00 EUR at once, 500.00 EUR per day");
+        assert_eq!(spend(Some(&limit), money), "50.00 EUR at once, 500.00 EUR per day");
+        assert_eq!(
+            spend(Some(&limit), minor_units),
+            "5000 minor units (50.00 EUR) at once, 50000 minor units (500.00 EUR) per day"
+        );
         limit.max_per_period = None;
-        assert_eq!(spend(Some(&limit)), "50.00 EUR at once");
+        assert_eq!(spend(Some(&limit), money), "50.00 EUR at once");
         limit.max_per_transaction = None;
-        assert_eq!(spend(Some(&limit)), "EUR, without an amount");
-        assert_eq!(spend(None), "no money");
+        assert_eq!(spend(Some(&limit), money), "EUR, without an amount");
+        assert_eq!(spend(None, money), "no money");
         let calls = |n, s| rate(Some(&RateLimit { max_requests: n, period_seconds: NonZeroU32::new(s).unwrap() }));
         assert_eq!((calls(6, 60), calls(1, 90)), ("6 calls per minute".into(), "1 call per 1 min 30 s".into()));
         assert_eq!(rate(None), "any number of calls");
@@ -265,6 +293,15 @@ mod tests {
                 "x                         a\\u{1b}[2J\\u{202e}  no money  any number of calls",
             ]
         );
+    }
+
+    #[test]
+    fn json_means_the_same_when_it_is_clean() {
+        let value = serde_json::json!({ "a\u{9b}": ["x\u{7f}\u{202e}\n\u{1b}[2J", "\u{1f600}é"] });
+        let clean = clean_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&clean).unwrap(), value);
+        assert!(clean.lines().all(|line| line.chars().all(is_safe)), "{clean}");
+        assert!(clean.contains("\u{1f600}é") && clean.contains("\\u202e") && clean.contains("\\u009b"), "{clean}");
     }
 
     proptest! {

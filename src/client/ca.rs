@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use reqwest::header::ACCEPT;
 use reqwest::{Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 
-use super::{ClientError, LARGE, SMALL, Site, bearer, exchange, parsed, segment, with_query};
+use super::{ClientError, LARGE, OK, SMALL, Site, bearer, exchange, parsed, segment, with_query};
 use crate::api::ca::{
     AuditAnswer, CaDescriptor, CertificatesAnswer, DelegateRequest, DenyRequest, EnrolRequest, Hex32, LineageAnswer,
     MintTokenAnswer, MintTokenRequest, RequestAnswer, RequestsAnswer, RevokeAnswer, RevokeRequest, StandingAnswer,
@@ -137,6 +138,15 @@ impl CaClient {
     /// `GET certificates/{sha256}`: the DER of a certificate that the CA issued.
     pub async fn certificate(&self, sha256: Hex32) -> Result<Vec<u8>, ClientError> {
         self.site.octets(&format!("ca/v1/certificates/{sha256}"), SMALL).await
+    }
+
+    /// The same with its issuers behind it, in PEM.
+    pub async fn certificate_chain(&self, sha256: Hex32) -> Result<String, ClientError> {
+        let path = format!("ca/v1/certificates/{sha256}");
+        let url = self.site.url(&path);
+        let request = self.site.http.request(Method::GET, &url).header(ACCEPT, "application/pem-certificate-chain");
+        let octets = exchange(request, url.clone(), OK, SMALL).await?.octets;
+        String::from_utf8(octets).map_err(|e| ClientError::Unparsable { url, reason: e.to_string() })
     }
 
     /// `POST tokens`: mints an enrolment token. For operators.

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
@@ -52,15 +52,55 @@ struct Peer {
     certificate: Option<PeerCertificate>,
 }
 
+/// Where connections come from.
+#[derive(Debug)]
+pub enum Listener {
+    /// An address.
+    Tcp(TcpListener),
+    /// A socket in the file system; who may connect, its permissions say.
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    async fn accept(&self) -> std::io::Result<(Stream, SocketAddr)> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(stream, peer)| (Stream::Tcp(stream), peer)),
+            // Whoever comes this way is on this machine.
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), SocketAddr::from(([127, 0, 0, 1], 0))))
+            }
+        }
+    }
+}
+
 /// Serves `router` on `listener` until `stop` turns true, then lets requests under way finish.
 /// Beyond `max_connections` at once, connections wait in the kernel's queue.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     max_connections: usize,
     tls: Option<TlsAcceptor>,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
+    let listener = listener.into();
     let connections = Arc::new(Semaphore::new(max_connections));
     let sources = Shares::new(MAX_CONNECTIONS_BY_SOURCE);
     let graceful = GracefulShutdown::new();
@@ -89,7 +129,14 @@ pub async fn serve(
         }
         let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
-            connection(stream, peer, tls, router, watcher).await;
+            match stream {
+                Stream::Tcp(stream) => {
+                    // Answers are small and whole: waiting to fill a packet only delays them.
+                    let _ = stream.set_nodelay(true);
+                    connection(stream, peer, tls, router, watcher).await;
+                }
+                Stream::Unix(stream) => connection(stream, peer, tls, router, watcher).await,
+            }
             drop((permit, share));
         });
     }
@@ -105,14 +152,12 @@ pub async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    // Answers are small and whole: waiting to fill a packet only delays them.
-    let _ = stream.set_nodelay(true);
     let stream = Timely::new(stream, PATIENCE.stall);
     let mut who = Peer { address: peer, certificate: None };
     let Some(acceptor) = tls else { return http(stream, who, router, watcher, PATIENCE).await };

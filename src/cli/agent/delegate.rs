@@ -9,7 +9,7 @@ use super::evidence::EvidenceArgs;
 use super::exchange::{Outcome, settle};
 use super::files::{AgentDir, Generation, PendingRequest, Terms};
 use super::inspect::KnownLog;
-use super::{Delivery, Roots, certificates_of, connect, known_logs, require_valid};
+use super::{Delivery, Roots, certificates_of, connect, known_logs, parents, require_valid};
 use crate::api::B64;
 use crate::api::ca::{CertificateAnswer, DelegateRequest, EnrolRequest};
 use crate::apki::AgentUri;
@@ -29,6 +29,9 @@ const AGAIN: &str = "The child's key and the request are kept: the same command 
 /// The child's key is made in its own directory and does not leave it; this agent's certificate and key
 /// prove who hands on (mutual TLS). A child has a part of the capabilities, never longer than this agent's
 /// certificate is valid, and ends where this agent is revoked. It renews by itself: atl agent renew.
+///
+/// The child's directory has parents.pem beside cert.pem: the certificates of the agents above it, which it
+/// presents behind its own, since without them nobody can tell what it may do.
 ///
 /// What binds the child's own children too is set with --max-depth, --max-score, --max-spend and --scope;
 /// whatever binds this agent binds them besides.
@@ -151,6 +154,7 @@ pub async fn delegate(args: &DelegateArgs, say: impl FnMut(&str)) -> Result<(Cer
     let pinned = settings.logs.iter().filter(|log| log.pinned).map(KnownLog::restore);
     let pinned: Vec<_> = pinned.collect::<Result<_, _>>().context("agent.json")?;
     let logs = known_logs(&client, &pinned).await?;
+    let parents = parents::above(&client, &answer, &parent.certificates(&args.dir)?).await;
     let delivery = Delivery {
         dir: &dir,
         lock: &lock,
@@ -160,6 +164,7 @@ pub async fn delegate(args: &DelegateArgs, say: impl FnMut(&str)) -> Result<(Cer
         roots: &roots,
         ca_roots: ca_roots.as_ref(),
         logs: &logs,
+        parents: &parents,
         validity_seconds: args.validity,
         evidence: evidence.as_ref(),
     };

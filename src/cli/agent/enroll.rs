@@ -189,6 +189,7 @@ pub async fn enroll(args: &EnrollArgs, say: impl FnMut(&str)) -> Result<Enrolmen
         roots: &roots,
         ca_roots: ca_roots.as_ref(),
         logs: &logs,
+        parents: &[],
         validity_seconds: args.validity,
         evidence: evidence.as_ref(),
     };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/current -> generations/<sha256>    replaced by one rename: the step from one pair to the next
-//! DIR/generations/<sha256>/              key.pem cert.pem root.pem agent.json [ca-roots.pem]
+//! DIR/generations/<sha256>/              key.pem cert.pem root.pem agent.json [parents.pem] [ca-roots.pem]
 //! DIR/key.pem -> current/key.pem         and so on: paths that stay
 //! DIR/pending/                           key.pem request.json, while a request is unanswered
 //! DIR/lock
@@ -22,10 +22,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::evidence::Recipe;
+use super::inspect::certificates_of;
 use crate::api::B64;
 use crate::api::ca::{EnrolRequest, Hex32};
-use crate::apki::AgentUri;
 use crate::apki::delegation::AttenuationRules;
+use crate::apki::{AgentUri, Certificate};
 use crate::cli::files::write_new;
 use crate::cli::output::{CliError, Context};
 use crate::time::UnixMillis;
@@ -35,6 +36,7 @@ const GENERATIONS: &str = "generations";
 const PENDING: &str = "pending";
 const KEY: &str = "key.pem";
 const CERT: &str = "cert.pem";
+const PARENTS: &str = "parents.pem";
 const ROOT: &str = "root.pem";
 const CA_ROOTS: &str = "ca-roots.pem";
 const SETTINGS: &str = "agent.json";
@@ -95,12 +97,26 @@ pub struct Generation {
     pub key_pem: Zeroizing<String>,
     /// The certificate and its issuers, the agent's first.
     pub chain_pem: String,
+    /// Those of the agents above it, its parent's first, each with its issuers where these are others; `None`
+    /// where nobody is above it.
+    pub parents_pem: Option<String>,
     /// The root of agents' certificates.
     pub root_pem: String,
     /// The root of the CA's own TLS certificate, where it is not one that the system trusts.
     pub ca_roots_pem: Option<String>,
     /// The rest.
     pub settings: Settings,
+}
+
+impl Generation {
+    /// The certificate with its issuers, and those of the agents above it; `place` is the directory as the user
+    /// named it.
+    pub fn certificates(&self, place: &Path) -> Result<Vec<Certificate>, CliError> {
+        let read = |pem: &str, name: &str| certificates_of(pem).context(place.join(name).display());
+        let mut all = read(&self.chain_pem, CERT)?;
+        all.extend(read(self.parents_pem.as_deref().unwrap_or_default(), PARENTS)?);
+        Ok(all)
+    }
 }
 
 /// A request that has no answer yet, with its key.
@@ -194,11 +210,13 @@ impl AgentDir {
             let path = dir.join(name);
             fs::read_to_string(&path).context(path.display())
         };
-        let ca_roots_pem = if dir.join(CA_ROOTS).exists() { Some(text(CA_ROOTS)?) } else { None };
+        let optional = |name: &str| if dir.join(name).exists() { text(name).map(Some) } else { Ok(None) };
+        let (parents_pem, ca_roots_pem) = (optional(PARENTS)?, optional(CA_ROOTS)?);
         let settings = serde_json::from_str(&text(SETTINGS)?).context(dir.join(SETTINGS).display())?;
         Ok(Some(Generation {
             key_pem: Zeroizing::new(text(KEY)?),
             chain_pem: text(CERT)?,
+            parents_pem,
             root_pem: text(ROOT)?,
             ca_roots_pem,
             settings,
@@ -218,6 +236,7 @@ impl AgentDir {
                 (ROOT, 0o644, &generation.root_pem),
                 (SETTINGS, 0o600, &settings),
             ];
+            files.extend(generation.parents_pem.as_deref().map(|pem| (PARENTS, 0o644, pem)));
             files.extend(generation.ca_roots_pem.as_deref().map(|pem| (CA_ROOTS, 0o644, pem)));
             DirBuilder::new().recursive(true).mode(0o700).create(self.0.join(GENERATIONS)).context(GENERATIONS)?;
             self.check_paths()?;
@@ -227,6 +246,10 @@ impl AgentDir {
         }
         for name in [KEY, CERT, ROOT, SETTINGS] {
             self.point(name, &Path::new(CURRENT).join(name))?;
+        }
+        match generation.parents_pem {
+            Some(_) => self.point(PARENTS, &Path::new(CURRENT).join(PARENTS))?,
+            None => self.unpoint(PARENTS)?,
         }
         sync(&self.0)
     }
@@ -271,7 +294,7 @@ impl AgentDir {
 
     /// The paths that will be links are not somebody's files.
     fn check_paths(&self) -> Result<(), CliError> {
-        for path in [KEY, CERT, ROOT, SETTINGS].map(|name| self.0.join(name)) {
+        for path in [KEY, CERT, PARENTS, ROOT, SETTINGS].map(|name| self.0.join(name)) {
             if fs::symlink_metadata(&path).is_ok_and(|found| !found.file_type().is_symlink()) {
                 return Err(CliError::new(format!(
                     "{}: this file is not from atl agent; move it away, or choose another --dir",
@@ -295,6 +318,15 @@ impl AgentDir {
         }
         fs::rename(&new, &path).context(path.display())?;
         sync(&self.0)
+    }
+
+    /// Removes the link `name`, where it is one.
+    fn unpoint(&self, name: &str) -> Result<(), CliError> {
+        let path = self.0.join(name);
+        match fs::read_link(&path) {
+            Ok(_) => fs::remove_file(&path).context(path.display()),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Removes the generations but these.

@@ -171,7 +171,8 @@ fn validity_fault(what: &str, certificate: &Certificate, now: UnixMillis) -> Opt
     (now > certificate.not_after()).then(|| format!("{what} ended at {}", certificate.not_after()))
 }
 
-fn timestamps(certificate: &Certificate, logs: &[KnownLog], now: UnixMillis) -> (Logged, Vec<SatFinding>) {
+/// What the logs have of a certificate, and its timestamps.
+pub fn timestamps(certificate: &Certificate, logs: &[KnownLog], now: UnixMillis) -> (Logged, Vec<SatFinding>) {
     if certificate.extension(&oid::PRECERTIFICATE_POISON).is_some() {
         return (Logged::Fault("it is a precertificate, which nobody may accept".into()), Vec::new());
     }

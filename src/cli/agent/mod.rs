@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod exchange;
 pub mod files;
 pub mod inspect;
+mod parents;
 pub mod renew;
 pub mod revoke;
 mod show;
@@ -26,8 +27,8 @@ use self::files::{AgentDir, Generation, Lock, Settings};
 use self::inspect::{Expected, KnownLog, accept, certificates_of, pem_of};
 use self::tls::Identity;
 use crate::api::ca::CertificateAnswer;
-use crate::apki::AgentUri;
 use crate::apki::chain::Anchors;
+use crate::apki::{AgentUri, Certificate};
 use crate::cli::log::remote::polite;
 use crate::cli::output::{CliError, Context};
 use crate::client::CaClient;
@@ -109,6 +110,8 @@ struct Delivery<'a> {
     roots: &'a Roots,
     ca_roots: Option<&'a Roots>,
     logs: &'a [KnownLog],
+    /// The certificates of the agents above it.
+    parents: &'a [Certificate],
     validity_seconds: Option<u32>,
     evidence: Option<&'a Recipe>,
 }
@@ -140,6 +143,7 @@ impl Delivery<'_> {
         let generation = Generation {
             key_pem: self.key.pem().clone(),
             chain_pem: pem_of(&certificates).context("the chain")?,
+            parents_pem: (!self.parents.is_empty()).then(|| pem_of(self.parents)).transpose().context("the parents")?,
             root_pem: self.roots.pem.clone(),
             ca_roots_pem: self.ca_roots.map(|roots| roots.pem.clone()),
             settings,

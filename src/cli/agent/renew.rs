@@ -9,7 +9,7 @@ use super::csr::AgentKey;
 use super::exchange::{Outcome, settle};
 use super::files::{AgentDir, Generation, Lock, Pending, PendingRequest};
 use super::inspect::KnownLog;
-use super::{Delivery, Roots, check_private, connect, known_logs, require_valid, watch};
+use super::{Delivery, Roots, check_private, connect, known_logs, parents, require_valid, watch};
 use crate::api::B64;
 use crate::api::ca::EnrolRequest;
 use crate::cli::output::{CliError, Context};
@@ -139,6 +139,7 @@ pub(super) async fn renew(args: &RenewArgs, dir: &AgentDir) -> Result<Generation
     let pinned = settings.logs.iter().filter(|log| log.pinned).map(KnownLog::restore);
     let pinned: Vec<_> = pinned.collect::<Result<_, _>>().context("agent.json")?;
     let logs = known_logs(&client, &pinned).await?;
+    let parents = parents::above(&client, &answer, &current.certificates(&args.dir)?).await;
     let delivery = Delivery {
         dir,
         lock: &lock,
@@ -148,6 +149,7 @@ pub(super) async fn renew(args: &RenewArgs, dir: &AgentDir) -> Result<Generation
         roots: &roots,
         ca_roots: ca_roots.as_ref(),
         logs: &logs,
+        parents: &parents,
         validity_seconds: settings.validity_seconds,
         evidence: settings.evidence.as_ref(),
     };

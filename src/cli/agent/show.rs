@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use der::Decode;
 use serde_json::{Value, json};
 
 use super::Roots;
@@ -11,9 +10,12 @@ use super::files::AgentDir;
 use super::inspect::{Inspection, KnownLog, Logged, SatFinding, SatState, certificates_of, inspect};
 use crate::apki::Certificate;
 use crate::apki::capabilities::Capabilities;
-use crate::apki::trust_score::{Score, TrustScore};
 use crate::cli::log::remote::certificate_file;
 use crate::cli::output::{CliError, Context, print_json, print_rows};
+use crate::cli::words::certificate::{
+    attestation_json, attestation_rows, capability_lines, computed, delegation_json, delegation_rows, fading, falls,
+    name, provenance_json, provenance_rows, score, trust_json, well_formed,
+};
 use crate::cli::words::{clean, duration, table};
 use crate::time::{Clock, SystemClock, UnixMillis};
 
@@ -84,15 +86,6 @@ fn material(args: &ShowArgs) -> Result<Material, CliError> {
     Ok((certificates, Some(roots), logs.context(dir.join("agent.json").display())?))
 }
 
-/// A Name as RFC 4514 writes it.
-fn name(der: &[u8]) -> String {
-    match x509_cert::name::Name::from_der(der) {
-        Ok(name) if name.is_empty() => "(empty)".into(),
-        Ok(name) => clean(&name.to_string()),
-        Err(_) => "(unreadable)".into(),
-    }
-}
-
 fn print(certificate: &Certificate, found: &Inspection, now: UnixMillis) {
     let until = certificate.not_after();
     let left = if now > until {
@@ -111,7 +104,7 @@ fn print(certificate: &Certificate, found: &Inspection, now: UnixMillis) {
     ]);
     let sections = [
         ("Trust", trust_rows(certificate, now)),
-        ("Capabilities", capability_lines(certificate)),
+        ("Capabilities", capability_lines(certificate, table)),
         ("Built", provenance_rows(certificate)),
         ("Attested", attestation_rows(certificate)),
         ("Delegated", delegation_rows(certificate)),
@@ -140,79 +133,14 @@ fn logged_words(logged: &Logged) -> String {
     }
 }
 
-/// The extension, where it is there and well-formed; what is malformed is among the faults.
-fn well_formed<T, E>(extension: Result<Option<T>, E>) -> Option<T> {
-    extension.ok().flatten()
-}
-
 fn trust_rows(certificate: &Certificate, now: UnixMillis) -> Vec<String> {
     let Some(trust) = well_formed(certificate.trust_score()) else { return Vec::new() };
-    let told = |score: Score| format!("{} ({})", score.get(), score.tier().name());
-    let mut lines = vec![format!("{} at {}", told(trust.score), trust.last_updated)];
-    let rate = match trust.decay_rate.get() {
-        0 => "it does not fade".to_owned(),
-        1 => "a point fades each hour".to_owned(),
-        n => format!("{n} points fade each hour"),
-    };
-    if let Ok(score) = trust.effective(now) {
-        lines.push(format!("{} now; {rate}", told(score)));
+    let mut lines = vec![format!("{} at {}", score(trust.score), trust.last_updated)];
+    if let Ok(left) = trust.effective(now) {
+        lines.push(format!("{} now; {}", score(left), fading(trust.decay_rate)));
     }
-    if let Some((tier, at)) = next_fall(&trust, now) {
-        let length = duration(at.since(now));
-        let late = if at > certificate.not_after() { ", after the certificate's end" } else { "" };
-        lines.push(format!("{tier} from {at} (in {length}{late})"));
-    }
-    lines.extend(trust.computation_method.map(|method| format!("computed by: {}", clean(method.as_str()))));
-    lines
-}
-
-/// The tier below the present one, and from when on it is that.
-fn next_fall(trust: &TrustScore, now: UnixMillis) -> Option<(&'static str, UnixMillis)> {
-    let present = trust.effective(now).ok()?;
-    let at = trust.falls_below(present.tier().floor())?;
-    Some((trust.effective(at).ok()?.tier().name(), at))
-}
-
-fn capability_lines(certificate: &Certificate) -> Vec<String> {
-    match well_formed(certificate.capabilities()) {
-        None => Vec::new(),
-        Some(all) if all.as_slice().is_empty() => vec!["none: it may call nothing".into()],
-        Some(all) => table(all.as_slice()),
-    }
-}
-
-fn provenance_rows(certificate: &Certificate) -> Vec<String> {
-    let Some(built) = well_formed(certificate.provenance()) else { return Vec::new() };
-    let (family, version) = (clean(built.model_family.as_str()), clean(built.model_version.as_str()));
-    let (framework, organization) = (clean(built.framework.as_str()), clean(built.organization_id.as_str()));
-    let mut lines = vec![format!("{family} {version} in {framework}, by {organization}")];
-    lines.extend(built.build_hash.map(|hash| format!("build {}", hex::encode(hash))));
-    lines.extend(built.attest_evidence.map(|e| format!("evidence of {} octets", e.as_bytes().len())));
-    lines
-}
-
-fn attestation_rows(certificate: &Certificate) -> Vec<String> {
-    let Some(attested) = well_formed(certificate.attestation()) else { return Vec::new() };
-    let by = attested.attestor_identity.map_or_else(String::new, |by| format!(" by {}", clean(by.as_str())));
-    let mut lines = vec![format!("{}{by} at {}", attested.method.name(), attested.time)];
-    lines.extend(attested.evidence_uri.map(|uri| format!("evidence: {}", clean(uri.as_str()))));
-    lines
-}
-
-fn delegation_rows(certificate: &Certificate) -> Vec<String> {
-    let Some(line) = well_formed(certificate.delegation()) else { return Vec::new() };
-    let mut lines = vec![format!("depth {} of at most {}", line.depth, line.max_depth)];
-    if line.parent_cert_hash != [0; 32] {
-        lines.push(format!("parent {}", hex::encode(line.parent_cert_hash)));
-    }
-    lines.extend(line.human_principal.map(|human| format!("answers for it: {}", clean(human.as_str()))));
-    let rules = line.rules;
-    if !rules.capabilities_subset {
-        lines.push("children's capabilities need not be among its own".into());
-    }
-    lines.extend(rules.max_trust_score.map(|score| format!("children's score at most {}", score.get())));
-    lines.extend(rules.max_spend_limit.map(|m| format!("children's amounts at most {} minor units", m.get())));
-    lines.extend(rules.scope_narrowing.map(|s| format!("children's scopes within {}", clean(s.as_str()))));
+    lines.extend(falls(&trust, now).next().map(|fall| fall.words(now, certificate.not_after())));
+    lines.extend(computed(&trust));
     lines
 }
 
@@ -249,44 +177,11 @@ fn as_json(certificate: &Certificate, found: &Inspection, now: UnixMillis) -> Va
         "cert_hash": logged,
         "trust": well_formed(certificate.trust_score()).map(|trust| trust_json(&trust, now)),
         "capabilities": well_formed::<Capabilities, _>(certificate.capabilities()),
-        "provenance": well_formed(certificate.provenance()).map(|built| json!({
-            "model_family": built.model_family,
-            "model_version": built.model_version,
-            "framework": built.framework,
-            "organization": built.organization_id,
-            "build_hash": built.build_hash.map(hex::encode),
-        })),
-        "attestation": well_formed(certificate.attestation()).map(|attested| json!({
-            "method": attested.method,
-            "attestor": attested.attestor_identity,
-            "time": attested.time.millis(),
-            "evidence_uri": attested.evidence_uri,
-        })),
-        "delegation": well_formed(certificate.delegation()).map(|line| json!({
-            "parent_cert_hash": hex::encode(line.parent_cert_hash),
-            "depth": line.depth,
-            "max_depth": line.max_depth,
-            "rules": line.rules,
-            "human_principal": line.human_principal,
-        })),
+        "provenance": well_formed(certificate.provenance()).map(|built| provenance_json(&built)),
+        "attestation": well_formed(certificate.attestation()).map(|attested| attestation_json(&attested)),
+        "delegation": well_formed(certificate.delegation()).map(|line| delegation_json(&line)),
         "timestamps": found.sats.iter().map(sat_json).collect::<Vec<_>>(),
         "faults": found.faults,
-    })
-}
-
-fn trust_json(trust: &TrustScore, now: UnixMillis) -> Value {
-    let effective = trust.effective(now).ok();
-    let fall = next_fall(trust, now);
-    json!({
-        "score": trust.score,
-        "tier": trust.score.tier(),
-        "last_updated": trust.last_updated.millis(),
-        "decay_rate": trust.decay_rate.get(),
-        "effective_score": effective,
-        "effective_tier": effective.map(Score::tier),
-        "next_tier": fall.map(|(tier, _)| tier),
-        "next_tier_at": fall.map(|(_, at)| at),
-        "computation_method": trust.computation_method,
     })
 }
 

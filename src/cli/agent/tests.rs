@@ -197,7 +197,7 @@ fn an_ended_certificate_says_what_to_do() {
         logs: Vec::new(),
     };
     let (key_pem, chain_pem, root_pem) = (key.pem().clone(), String::new(), String::new());
-    let generation = Generation { key_pem, chain_pem, root_pem, ca_roots_pem: None, settings };
+    let generation = Generation { key_pem, chain_pem, parents_pem: None, root_pem, ca_roots_pem: None, settings };
     dir.install(&dir.lock().unwrap(), &generation).unwrap();
     let dir = temp.path().to_str().unwrap();
     for args in [&["renew", "--dir", dir][..], &["renew", "--dir", dir, "--watch"]] {

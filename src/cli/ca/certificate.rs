@@ -46,7 +46,8 @@ pub fn rows(certificate: &Certificate) -> Result<[(&'static str, String); 5], Cl
     ])
 }
 
-fn permitted_host(der: &[u8]) -> Result<String, CliError> {
+/// Of which host a nameConstraints extension permits the URIs, in words.
+pub fn permitted_host(der: &[u8]) -> Result<String, CliError> {
     let constraints = NameConstraints::from_der(der).context("nameConstraints")?;
     Ok(match constraints.permitted_subtrees.as_deref() {
         Some([GeneralSubtree { base: GeneralName::UniformResourceIdentifier(host), .. }]) => {

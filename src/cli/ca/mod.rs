@@ -3,7 +3,7 @@
 pub mod audit;
 mod authority;
 pub mod bundle;
-mod certificate;
+pub mod certificate;
 pub mod certificates;
 mod emergency;
 pub mod engine;

@@ -193,7 +193,7 @@ impl Agent {
         let current = args.dir.as_deref().map(generation).transpose()?;
         let chain = match (&args.chain, &current) {
             (Some(file), _) => read_certificates(file)?,
-            (None, Some(current)) => certificates_of(&current.chain_pem).context("cert.pem")?,
+            (None, Some(current)) => current.certificates(args.dir.as_deref().unwrap_or(Path::new("")))?,
             (None, None) => Vec::new(),
         };
         let roots = match (&args.root, &current) {
@@ -231,7 +231,9 @@ impl Agent {
         let what = format!("the certificate {} of the signature, which is not the one in use", hex::encode(named));
         let der = polite(|| ca.certificate(Hex32(named))).await.context(&what)?;
         let certificate = Certificate::parse(der).context(what)?;
-        Ok(std::iter::once(certificate).chain(self.chain.iter().skip(1).cloned()).collect())
+        // Its CAs are the same; the agents above it may have renewed as well, and are looked up by their hashes.
+        let is_ca = |c: &&Certificate| matches!(c.basic_constraints(), Ok(Some(constraints)) if constraints.ca);
+        Ok(std::iter::once(certificate).chain(self.chain.iter().filter(is_ca).cloned()).collect())
     }
 
     /// Whoever made the bundle takes everything that its own root and logs vouch for. What is wanted of it, the

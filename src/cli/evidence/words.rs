@@ -63,7 +63,7 @@ fn answered(answers: &Answers) -> Vec<(&'static str, String)> {
     for right in &limits.rights {
         let capability = &right.capability;
         let (tool, scope) = (clean(capability.tool_uri.as_str()), clean(capability.scope.as_str()));
-        let (spend, rate) = (spend(capability.spend_limit.as_ref()), rate(capability.rate_limit.as_ref()));
+        let (spend, rate) = (spend(capability.spend_limit.as_ref(), money), rate(capability.rate_limit.as_ref()));
         rows.push((limit, format!("{tool} {scope}: {spend}; {rate} ({})", right.agent)));
         limit = "";
     }

@@ -267,7 +267,7 @@ impl Shown<'_> {
         let own = self.scores.effective.get(depth).copied().flatten();
         let here = if depth == 0 { self.scores.mapped } else { None };
         let two = own.max(here).is_some_and(|score| score >= TWO_OPERATORS);
-        let enough = operators.len() >= 1 + usize::from(two);
+        let enough = operators.len() > usize::from(two);
         if enough {
             good_until.into_iter().for_each(|moment| until.at_most(moment));
             unaudited.into_iter().for_each(|why| found.note(subject, why));

@@ -17,7 +17,8 @@
 //! signatures proved ([`RelyingParty::examine`]) and asks [`RelyingParty::judge`], which verifies none.
 //!
 //! Nothing here asks the time or the network; what fails, fails closed. Limits that need a memory (spending in
-//! a period, calls in a period) are kept by a ledger.
+//! a period, calls in a period) are kept by a [ledger](super::ledger), which is asked behind the verdict
+//! ([`Accepted::reserve`]).
 
 mod code;
 mod domains;
@@ -33,9 +34,10 @@ mod policy;
 mod presented;
 mod proven;
 mod reason;
+mod spending;
 mod standing;
 #[cfg(test)]
-pub(in crate::verify) mod tests;
+pub(crate) mod tests;
 mod verdict;
 
 pub use self::code::Code;
@@ -50,6 +52,7 @@ pub use self::policy::{
 };
 pub use self::presented::{Link, MAX_CERTIFICATE, MAX_CERTIFICATES, Presented};
 pub use self::reason::{Note, Reason, Subject};
+pub use self::spending::{ChargedTo, Overdrawn};
 pub use self::standing::{CrlRefused, Known, RevocationLists, Revocations, Standing, StandingError, Status};
 pub use self::verdict::{Accepted, Grant, Refused, Verdict};
 
@@ -126,6 +129,19 @@ impl Examination {
         Some(&self.line.members.first()?.link.certificate)
     }
 
+    /// Whether every certificate was proven to stand below an anchor of the agent's domain, and nothing speaks
+    /// against any of them whatever time it is: what strangers make up is never proven.
+    pub fn is_proven(&self) -> bool {
+        let proven = self.proven.len() == self.line.members.len();
+        proven && self.findings.is_clean() && self.proven.iter().all(|proven| proven.path.is_some())
+    }
+
+    /// What was examined, as it would be presented again.
+    pub fn presented(&self) -> Option<Presented> {
+        let mut links = self.line.members.iter().map(|member| member.link.clone());
+        Some(Presented { agent: links.next()?, parents: links.collect() })
+    }
+
     /// The certificates whose revocation matters, each once, with who issued it; those whose chain does not
     /// hold are left out.
     pub fn questionable(&self) -> Vec<Questionable<'_>> {
@@ -170,6 +186,24 @@ impl RelyingParty {
     /// # Errors
     /// The refusal, with the reasons that need no signature.
     pub fn screen(&self, presented: Presented, request: &Request<'_>) -> Result<Examination, Box<Refused>> {
+        self.screen_but_for(presented, request, |_| false)
+    }
+
+    /// The same, but that a parent that is missing refuses nobody yet: for servers that can look for it. Without it,
+    /// [`judge`](Self::judge) refuses.
+    ///
+    /// # Errors
+    /// The refusal, with the reasons that need no signature.
+    pub fn screen_incomplete(&self, presented: Presented, request: &Request<'_>) -> Result<Examination, Box<Refused>> {
+        self.screen_but_for(presented, request, |reason| reason.code == Code::NoParent)
+    }
+
+    fn screen_but_for(
+        &self,
+        presented: Presented,
+        request: &Request<'_>,
+        passes: impl Fn(&Reason) -> bool,
+    ) -> Result<Examination, Box<Refused>> {
         let mut findings = Findings::default();
         let line = Line::read(presented, &self.policy, &mut findings);
         let mut first = Findings::default();
@@ -177,7 +211,7 @@ impl RelyingParty {
         if let Some(domain) = domain {
             self.local(&line, domain, request, &mut first);
         }
-        if !(findings.is_clean() && first.is_clean()) {
+        if !(findings.reasons.iter().all(passes) && first.is_clean()) {
             findings.extend(first);
             return Err(refuse(&line, findings, request.now));
         }

@@ -125,7 +125,7 @@ mod tests {
             leaf.certificate(&key(2))
         };
         let (org, other) = (ca("Org", 2), ca("Other", 3));
-        let flat = vec![agent("Org", 1), org.clone(), agent("Org", 2), agent("Other", 3), other.clone()];
+        let flat = [agent("Org", 1), org.clone(), agent("Org", 2), agent("Other", 3), other.clone()];
         let ders: Vec<&[u8]> = flat.iter().map(Certificate::der).collect();
         let presented = Presented::from_der(ders).unwrap();
         assert_eq!(presented.agent, Link::new(flat[0].clone(), vec![org.clone()]));

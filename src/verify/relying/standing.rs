@@ -142,6 +142,11 @@ impl RevocationLists {
         let anchors = domains.iter().flat_map(|(_, domain)| domain.trusted.anchors().iter());
         let anchors = anchors.filter(|anchor| is_or_certified(anchor, signer)).map(|anchor| *anchor.fingerprint());
         let taken = TrustedCrl { anchors: anchors.collect(), signer_spki: signer.spki_der().into(), crl };
+        self.take(taken);
+        Ok(())
+    }
+
+    fn take(&mut self, taken: TrustedCrl) {
         let same = |other: &&mut TrustedCrl| {
             other.signer_spki == taken.signer_spki
                 && other.crl.issuer_der() == taken.crl.issuer_der()
@@ -152,7 +157,16 @@ impl RevocationLists {
             Some(known) => *known = taken,
             None => self.0.push(taken),
         }
-        Ok(())
+    }
+
+    /// Takes in the lists that were taken for the same domains elsewhere; of two of one signer and scope the newer one.
+    pub fn merge(&mut self, others: &Self) {
+        others.0.iter().cloned().for_each(|list| self.take(list));
+    }
+
+    /// The nextUpdate of the list that runs out first, where there is a list.
+    pub fn good_until(&self) -> Option<UnixMillis> {
+        self.0.iter().map(|list| list.crl.next_update().millis()).min()
     }
 
     /// How many lists there are.

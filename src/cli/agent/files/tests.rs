@@ -15,6 +15,7 @@ fn generation(n: u8) -> Generation {
     Generation {
         key_pem: Zeroizing::new(format!("key {n}")),
         chain_pem: format!("cert {n}"),
+        parents_pem: n.is_multiple_of(2).then(|| format!("parents {n}")),
         root_pem: "root".into(),
         ca_roots_pem: (n > 1).then(|| "ca".into()),
         settings,
@@ -53,6 +54,10 @@ fn key_and_certificate_change_together() {
         let current = dir.current().unwrap().unwrap();
         assert_eq!(current.settings, generation(n).settings);
         assert_eq!(current.ca_roots_pem, generation(n).ca_roots_pem);
+        assert_eq!(current.parents_pem, generation(n).parents_pem);
+        // There is none where nobody is above: not the one of before.
+        assert_eq!(fs::read_to_string(dir.path().join(PARENTS)).ok(), generation(n).parents_pem);
+        assert_eq!(fs::symlink_metadata(dir.path().join(PARENTS)).is_ok(), n.is_multiple_of(2));
         let kept = fs::read_dir(dir.path().join(GENERATIONS)).unwrap().count();
         assert_eq!(kept, usize::from(n).min(2));
     }

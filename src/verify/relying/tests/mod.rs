@@ -3,5 +3,6 @@
 mod attacks;
 mod codes;
 mod facts;
-pub(in crate::verify) mod rig;
+pub(crate) mod rig;
+mod spending;
 mod verdicts;

@@ -1,0 +1,165 @@
+//! Everything that a gateway decides by, read from its files at one time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::digest::digest;
+use super::routes::routes;
+use crate::apki::Certificate;
+use crate::cli::log::open::read_certificates;
+use crate::cli::output::{CliError, Context};
+use crate::cli::relying::material::{Material as Loaded, RemoteList};
+use crate::config::relying::{Fetch, ListSource, Trusted};
+use crate::config::{GatewayConfig, RelyingConfig};
+use crate::http::gateway::ports::Material;
+use crate::verify::relying::{Audited, Facts, RevocationLists, Revocations};
+
+/// Most octets of an audit statement.
+const MAX_AUDIT: u64 = 64 << 10;
+
+/// What the files said, and what of it decides.
+pub struct Snapshot {
+    /// The gateway's own file.
+    pub config: GatewayConfig,
+    /// The relying party, with what it needs to ask others. Its lists that are elsewhere are in `remote`.
+    pub loaded: Loaded,
+    /// What may be asked for, where anything may.
+    pub fetch: Option<Fetch>,
+    /// Revocation lists to fetch.
+    pub remote: Vec<RemoteList>,
+    /// What decides.
+    pub material: Arc<Material>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+    digests: Digests,
+}
+
+/// What was in the files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Digests {
+    /// Those that say who is trusted and what is wanted.
+    party: [u8; 32],
+    /// Those that say what is known: lists and audits.
+    facts: [u8; 32],
+}
+
+impl Snapshot {
+    /// Reads the configuration in `file` and all that it names. `None` where it is all as in `before`.
+    pub fn read(file: &Path, before: Option<&Self>) -> Result<Option<Self>, CliError> {
+        let config = GatewayConfig::load(file).map_err(|e| CliError::new(e.to_string()))?;
+        let relying = RelyingConfig::load(&config.relying_party).map_err(|e| CliError::new(e.to_string()))?;
+        let digests = Digests::of(file, &config, &relying)?;
+        if before.is_some_and(|before| before.digests == digests) {
+            return Ok(None);
+        }
+        let same_party = before.filter(|before| before.digests.party == digests.party);
+        let generation = match (before, same_party) {
+            (None, _) => 1,
+            (Some(_), Some(before)) => before.material.generation,
+            (Some(before), None) => before.material.generation + 1,
+        };
+        Self::load(file, config, &relying, digests, generation).map(Some)
+    }
+
+    fn load(
+        file: &Path,
+        config: GatewayConfig,
+        relying: &RelyingConfig,
+        digests: Digests,
+        generation: u64,
+    ) -> Result<Self, CliError> {
+        let mut loaded = Loaded::load(relying, &config.relying_party)?;
+        let remote = std::mem::take(&mut loaded.remote_lists);
+        let mut notes = std::mem::take(&mut loaded.notes);
+        let key = |key: &str| format!("{}: `{key}`", file.display());
+        let issuers = config.issuers.as_ref().map(|path| read_certificates(path));
+        let audits = config.audits.as_ref().map(|dir| audits(dir, &loaded, &mut notes));
+        let revocations = Revocations { lists: Arc::clone(&loaded.lists), ..Revocations::default() };
+        let audits = audits.transpose().context(key("audits"))?.unwrap_or_default();
+        let material = Material {
+            generation,
+            party: loaded.party.clone(),
+            issuers: issuers.transpose().context(key("issuers"))?.unwrap_or_default(),
+            facts: Facts { revocations, audits, ..Facts::default() },
+            routes: routes(&config.routes, file)?,
+            charge_ancestors: relying.limits.charge_ancestors,
+        };
+        let material = Arc::new(material);
+        Ok(Self { config, loaded, fetch: relying.fetch.clone(), remote, material, notes, digests })
+    }
+
+    /// The same with these revocation lists.
+    pub fn with_lists(&self, lists: RevocationLists) -> Self {
+        let Material { generation, party, issuers, facts, routes, charge_ancestors } = &*self.material;
+        let mut facts = facts.clone();
+        facts.revocations.lists = Arc::new(lists);
+        let material = Material {
+            generation: *generation,
+            party: party.clone(),
+            issuers: issuers.clone(),
+            facts,
+            routes: routes.clone(),
+            charge_ancestors: *charge_ancestors,
+        };
+        Self {
+            config: self.config.clone(),
+            loaded: self.loaded.clone(),
+            fetch: self.fetch.clone(),
+            remote: self.remote.clone(),
+            material: Arc::new(material),
+            notes: Vec::new(),
+            digests: self.digests,
+        }
+    }
+
+    /// The revocation lists at hand.
+    pub fn lists(&self) -> &RevocationLists {
+        &self.material.facts.revocations.lists
+    }
+}
+
+impl Digests {
+    fn of(file: &Path, config: &GatewayConfig, relying: &RelyingConfig) -> Result<Self, CliError> {
+        let mut party: Vec<&Path> = vec![file, &config.relying_party];
+        party.extend(relying.domains.iter().map(|domain| match &domain.trusted {
+            Trusted::Roots(path) | Trusted::Bundle(path) => path.as_path(),
+        }));
+        let roots = relying.fetch.as_ref().and_then(|fetch| fetch.ca_roots.as_ref());
+        let more = [config.issuers.as_ref(), relying.federation_dir.as_ref(), roots];
+        party.extend(more.into_iter().flatten().map(PathBuf::as_path));
+        let mut facts: Vec<&Path> = Vec::new();
+        for list in &relying.revocation_lists {
+            facts.push(&list.signer);
+            if let ListSource::File(path) = &list.source {
+                facts.push(path);
+            }
+        }
+        facts.extend(config.audits.as_deref());
+        Ok(Self { party: digest(party)?, facts: digest(facts)? })
+    }
+}
+
+/// The audit statements in a directory. One that says nothing here is noted, and does not keep the others out.
+fn audits(dir: &Path, loaded: &Loaded, notes: &mut Vec<String>) -> Result<Vec<Audited>, CliError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).context(dir.display())? {
+        let path = entry.context(dir.display())?.path();
+        let size = fs::metadata(&path).context(path.display())?.len();
+        if path.is_dir() || size > MAX_AUDIT {
+            notes.push(format!("{}: no audit statement", path.display()));
+            continue;
+        }
+        let octets = fs::read(&path).context(path.display())?;
+        match Audited::from_statement(&octets, &loaded.monitors, &loaded.party.logs) {
+            Ok(audit) => found.push(audit),
+            Err(error) => notes.push(format!("{}: {error}", path.display())),
+        }
+    }
+    Ok(found)
+}
+
+/// The certificates of these CAs, for a table.
+pub fn names(issuers: &[Certificate]) -> String {
+    issuers.iter().map(|issuer| hex::encode(issuer.fingerprint())).collect::<Vec<_>>().join(", ")
+}
