@@ -46,7 +46,8 @@
 //! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow. It has the relying
 //! party ([`verify::relying`]): may this agent do this, now? One verdict, with every reason for a no; what it
 //! verifies is bounded whatever is presented, and what needs a memory, such as a day's spending, is kept by a
-//! ledger ([`verify::ledger`]).
+//! ledger ([`verify::ledger`]). A signed action is judged by what was collected of it in one file, years
+//! later, by the same rules ([`verify::evidence`]).
 //!
 //! **[`api`]** is the JSON, the queries and the problem documents on the wire, for servers and
 //! clients alike. A request that was read is within its bounds; what status an error has is decided
@@ -95,9 +96,9 @@
 //! file, the key and what may stand there.
 //!
 //! **`cli`** is the program `atl`: the servers of log, CA and trust engine, their operators' commands, the
-//! agent's side, the relying party's check, the pins of other domains, the words for whatever is in a file
-//! (`inspect`), and the demo, which is made of these. One file per subcommand, and the one place where the parts are
-//! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
+//! agent's side, the relying party's check, evidence of what agents did, the pins of other domains, the words for
+//! whatever is in a file (`inspect`), and the demo, which is made of these. One file per subcommand, and the one place
+//! where the parts are put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;
