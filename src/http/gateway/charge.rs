@@ -43,7 +43,10 @@ fn refused(error: &LedgerError, now: UnixMillis) -> No {
         }
         LedgerError::Unenforceable(error) => unenforceable(error),
         other => {
-            tracing::error!(error = %other, "the ledger grants nothing");
+            match other {
+                LedgerError::Stopped(_) => tracing::error!(error = %other, "the ledger grants nothing"),
+                _ => tracing::warn!(error = %other, "the ledger grants nothing at the moment"),
+            }
             No::new(Kind::Unavailable, Code::Ledger.as_str(), "spending and calls cannot be counted at the moment")
         }
     }

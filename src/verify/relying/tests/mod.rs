@@ -4,4 +4,5 @@ mod attacks;
 mod codes;
 mod facts;
 pub(crate) mod rig;
+mod servers;
 mod verdicts;
