@@ -16,7 +16,7 @@ mod logs;
 mod net;
 mod status;
 
-use self::net::Net;
+pub use self::net::Net;
 use super::material::Material;
 use crate::apki::Certificate;
 use crate::cli::output::CliError;
@@ -54,7 +54,12 @@ pub struct Online<'a> {
 impl<'a> Online<'a> {
     /// What `rules` allow, from now on.
     pub fn new(material: &'a Material, rules: &'a Fetch) -> Result<Self, CliError> {
-        Ok(Self { material, rules, net: Net::open(rules)? })
+        Ok(Self::over(&Net::open(rules)?, material, rules))
+    }
+
+    /// The same over a network that others have used: whoever asks often keeps its connections.
+    pub fn over(net: &Net, material: &'a Material, rules: &'a Fetch) -> Self {
+        Self { material, rules, net: net.again() }
     }
 
     /// Examines what was presented, completed by what could be learned of it; `facts` grow by what was learned.

@@ -37,6 +37,12 @@ impl Net {
         })
     }
 
+    /// The same network, with all of its time before it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { deadline: Instant::now() + Duration::from_secs(self.seconds.into()), ..self.clone() }
+    }
+
     /// Whether a URL that a certificate names may be asked.
     ///
     /// # Errors
