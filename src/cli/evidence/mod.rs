@@ -2,7 +2,7 @@
 
 mod collect;
 mod make;
-mod show;
+pub mod show;
 mod verify;
 mod words;
 

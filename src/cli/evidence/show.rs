@@ -46,6 +46,13 @@ pub fn run(args: &ShowArgs) -> Result<(), CliError> {
     if args.json {
         return print_json(&summary(&evidence));
     }
+    print_rows(rows(&evidence));
+    println!("\nNothing of this is verified: atl evidence verify {} --policy relying-party.toml", args.file.display());
+    Ok(())
+}
+
+/// What is in it, in words; parts of it are whatever somebody wrote there.
+pub fn rows(evidence: &Evidence) -> Vec<(&'static str, String)> {
     let Statement { digest, signed_at, operation, .. } = evidence.signature.statement();
     let there = if evidence.action.is_some() { "in the bundle" } else { "not in the bundle" };
     let mut rows = vec![
@@ -73,9 +80,7 @@ pub fn run(args: &ShowArgs) -> Result<(), CliError> {
     }
     rows.push(("OCSP answers", evidence.answers.len().to_string()));
     rows.push(("revocation lists", evidence.lists.len().to_string()));
-    print_rows(rows);
-    println!("\nNothing of this is verified: atl evidence verify {} --policy relying-party.toml", args.file.display());
-    Ok(())
+    rows
 }
 
 /// Whose certificate it says it is.
@@ -84,7 +89,8 @@ fn named(certificate: &Certificate) -> String {
     format!("{whose}, SHA-256 {}", hex::encode(certificate.fingerprint()))
 }
 
-fn summary(evidence: &Evidence) -> Value {
+/// The same for machines.
+pub fn summary(evidence: &Evidence) -> Value {
     let Statement { digest, signed_at, certificate, operation } = evidence.signature.statement();
     let certificates: Vec<_> = evidence
         .certificates()
