@@ -290,7 +290,10 @@ fn mapping(mapping: &ScoreMapping) -> String {
 
 fn log(log: &Log) -> String {
     let default_name = log.url.as_ref().unwrap_or(&log.operator);
-    let name = (log.name != *default_name).then(|| format!("name = {}\n", quoted(&log.name))).unwrap_or_default();
+    let name = match log.name == *default_name {
+        true => String::new(),
+        false => format!("name = {}\n", quoted(&log.name)),
+    };
     let text = |key: &str, value: Option<&String>| {
         value.map(|value| format!("{key} = {}\n", quoted(value))).unwrap_or_default()
     };

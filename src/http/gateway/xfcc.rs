@@ -156,16 +156,17 @@ mod tests {
     #[test]
     fn the_last_element_counts() {
         let (one, two) = (vec![0x30, 1, 0], vec![0x30, 1, 1]);
-        assert_eq!(from_envoy(&element(&one)).unwrap(), [one.clone()]);
-        assert_eq!(from_envoy(&format!("{},{}", element(&two), element(&one))).unwrap(), [one.clone()]);
-        assert_eq!(from_envoy(&format!("{}, {}", element(&two), element(&one))).unwrap(), [one.clone()]);
+        let alone = [one.clone()];
+        assert_eq!(from_envoy(&element(&one)).unwrap(), alone);
+        assert_eq!(from_envoy(&format!("{},{}", element(&two), element(&one))).unwrap(), alone);
+        assert_eq!(from_envoy(&format!("{}, {}", element(&two), element(&one))).unwrap(), alone);
         // One that the client made up is nothing, be it as malformed as it may inside.
-        assert_eq!(from_envoy(&format!("Cert=junk,{}", element(&one))).unwrap(), [one.clone()]);
+        assert_eq!(from_envoy(&format!("Cert=junk,{}", element(&one))).unwrap(), alone);
         let chain = format!("\"{}\"", escape(&[pem(&one), pem(&two)].concat()));
         let both = [one.clone(), two.clone()];
         assert_eq!(from_envoy(&format!("Chain={chain}")).unwrap(), both);
         assert_eq!(from_envoy(&format!("Cert={};Chain={chain}", cert(&one))).unwrap(), both);
-        assert_eq!(from_envoy(&format!("Cert={}", escape(&pem(&one)))).unwrap(), [one]);
+        assert_eq!(from_envoy(&format!("Cert={}", escape(&pem(&one)))).unwrap(), alone);
     }
 
     #[test]
