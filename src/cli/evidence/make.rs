@@ -114,10 +114,14 @@ pub fn run(args: &MakeArgs) -> Result<(), CliError> {
     match finding.holds() {
         true if args.json => Ok(()),
         true => {
-            println!(
-                "\n{written}. It verifies offline: atl evidence verify {} --policy relying-party.toml",
-                out.display()
-            );
+            let next = format!("atl evidence verify {} --policy relying-party.toml", out.display());
+            match missing.is_empty() {
+                true => println!("\n{written}. It verifies offline: {next}"),
+                false => println!(
+                    "\n{written}, without what was not had: a policy that wants it will refuse, and after the end of the \
+                     certificates it cannot be had any more. {next}"
+                ),
+            }
             Ok(())
         }
         false if args.anyway => Err(CliError::negative(format!("{written}, and a link of it fails: {finding}"))),

@@ -154,7 +154,7 @@ impl<'a> Gathered<'a> {
         for (index, list) in evidence.lists.iter().enumerate() {
             let added = Crl::parse(list.crl.as_slice()).map_err(|e| e.to_string());
             let added = added.and_then(|crl| {
-                lists.add(crl, &list.signer, &self.party.domains).map_err(|refused| refused.to_string())
+                lists.add_beside(crl, &list.signer, &self.party.domains).map_err(|refused| refused.to_string())
             });
             if let Err(why) = added {
                 self.fail(Code::StatusInvalid, Subject::Agent, format!("the list {index} of the bundle: {why}"));

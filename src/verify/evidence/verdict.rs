@@ -234,9 +234,10 @@ impl<'a> Inquiry<'a> {
         Link::new(Step::Log, Some(subject), failures, (outcome, told.collect::<Vec<_>>().join("; ")))
     }
 
-    /// The timestamps from before the moment in question.
+    /// The timestamps from before the moment in question, of logs that count.
     fn stamps(&self, member: Examined<'a>) -> Vec<(&'a TrustedLog, UnixMillis)> {
-        self.party.stamps(member).filter(|(_, since)| since.since(self.at) <= CLOCK_SKEW).collect()
+        let stamps = self.party.stamps(member).filter(|(_, since)| since.since(self.at) <= CLOCK_SKEW);
+        stamps.filter(|(log, _)| self.party.is_audited(log, self.request)).collect()
     }
 
     /// Where the member's entry is in this log, under the newest head.
