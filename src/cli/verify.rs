@@ -23,19 +23,21 @@ use crate::verify::relying::{Facts, Operation, Presented, Refused, Spend, Verdic
 
 /// Check an agent: who it is, whether it is to be trusted, and whether it may do what it asks for.
 ///
-/// The certificates come in PEM or DER: the agent's first, and behind it, or in further files, those of its CAs
-/// and of the agents above it, in any sensible order. What is wanted stands in a file, the policy: whose agents,
-/// with how many points, which logs, how revocation is known of (config/relying-party.toml has every key).
+/// The certificates come in PEM or DER: the agent's first, and behind it, or in further files, those
+/// of its CAs and of the agents above it, in any sensible order. What is wanted stands in a file, the
+/// policy: whose agents, with how many points, which logs, how revocation is known of. The sample
+/// config/relying-party.toml has every key, and so has what --print-policy prints.
 ///
-/// One rule that is broken refuses. A refusal tells every rule that is, with a code for programs, what exactly is
-/// wrong, where the rule stands, and what would help. An acceptance tells until when it holds.
+/// One broken rule refuses. A refusal tells every rule that is broken, with a code for programs, what
+/// exactly is wrong, where the rule stands, and what would help. An acceptance tells until when it
+/// holds.
 ///
-/// What was not presented is asked for where the policy's [fetch] says so: revocation by OCSP and lists from where
-/// the certificates say, parents and proofs from the logs. With --offline nobody is asked, and what is needed is
-/// given in files.
+/// What was not presented is asked for where the policy's [fetch] says so: revocation, by OCSP and
+/// lists, from where the certificates say; parents and proofs from the logs. With --offline nobody is
+/// asked, and what is needed is given in files.
 ///
-/// It ends with 0 for an agent that is accepted, 1 for one that is refused, and 2 where nothing could be decided:
-/// a file that cannot be read, or a policy that does not hold together.
+/// It ends with 0 for an agent that is accepted, 1 for one that is refused, and 2 where nothing could
+/// be decided: a file that cannot be read, or a policy that does not hold together.
 ///
 /// To start, let a policy be written:
 ///   atl verify --print-policy --domain bank.example.com --root root.pem \
@@ -48,7 +50,7 @@ use crate::verify::relying::{Facts, Operation, Presented, Refused, Spend, Verdic
 /// Was it to be trusted yesterday? What was found out since counts too:
 ///   atl verify --policy relying-party.toml cert.pem --at 2026-04-10T12:30:00Z
 /// Without a network:
-///   atl verify --policy relying-party.toml cert.pem --offline --staple cert.ocsp --proof cert.tlog-proof
+///   atl verify --policy relying-party.toml cert.pem --offline --staple cert.ocsp
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct VerifyArgs {
@@ -69,11 +71,11 @@ pub struct VerifyArgs {
     /// Ask nobody over the network, whatever the policy says
     #[arg(long)]
     offline: bool,
-    #[command(flatten)]
-    given: Given,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    given: Given,
     #[command(flatten)]
     start: StartArgs,
 }
@@ -165,17 +167,18 @@ fn decide(
     present: UnixMillis,
 ) -> Result<Verdict, CliError> {
     let mut facts = Facts::default();
-    // Before anything is asked: what is given need not be.
-    let examination = material.party.examine(presented.clone());
-    args.given.learn(material, &examination, question.at, present, &mut facts)?;
-    let examination = match config.fetch.as_ref().filter(|_| !args.offline) {
-        Some(rules) => {
-            let runtime = runtime()?;
-            let _inside = runtime.enter();
-            let online = Online::new(material, rules)?;
-            runtime.block_on(online.examine(presented, question, present, &mut facts))
-        }
-        None => examination,
+    let Some(rules) = config.fetch.as_ref().filter(|_| !args.offline) else {
+        let examination = material.party.examine(presented);
+        args.given.learn(material, &examination, question.at, present, &mut facts)?;
+        return Ok(material.party.judge(&examination, &question.with(&facts)));
     };
+    let online = Online::new(material, rules)?;
+    let examination = runtime()?.block_on(async {
+        let examination = online.line(presented, &mut facts).await;
+        // What is given need not be asked for.
+        args.given.learn(material, &examination, question.at, present, &mut facts)?;
+        online.learn(&examination, question, present, &mut facts).await;
+        Ok::<_, CliError>(examination)
+    })?;
     Ok(material.party.judge(&examination, &question.with(&facts)))
 }

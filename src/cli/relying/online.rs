@@ -6,7 +6,7 @@
 //! issues certificates chooses an address that this machine then connects to. What keeps that within bounds:
 //! nobody is asked on the word of a certificate whose chain to an anchor of its own domain does not hold; only
 //! `http` and `https` are spoken, to the hosts of `fetch.hosts` where they are named; no redirect is followed;
-//! answers are bounded in size, and all of it together in time. Private addresses are not told from others: a
+//! answers are bounded in size, few are waited for at once, and all of it together is bounded in time. Private addresses are not told from others: a
 //! machine that reaches what a CA should not reach needs the list of hosts.
 //!
 //! What comes is believed as far as it is signed or its hash was asked for. What does not come is a note, and
@@ -71,22 +71,38 @@ impl<'a> Online<'a> {
         present: UnixMillis,
         facts: &mut Facts,
     ) -> Examination {
-        let examination = match self.rules.parents {
+        let examination = self.line(presented, facts).await;
+        self.learn(&examination, question, present, facts).await;
+        examination
+    }
+
+    /// Examines what was presented, with the parents that are missing.
+    pub async fn line(&self, presented: Presented, facts: &mut Facts) -> Examination {
+        match self.rules.parents {
             true => self.parents(presented, facts).await,
             false => self.material.party.examine(presented),
-        };
+        }
+    }
+
+    /// Asks for what is not known yet of an agent that was examined: revocation, a proof of inclusion.
+    pub async fn learn(
+        &self,
+        examination: &Examination,
+        question: Question<'_>,
+        present: UnixMillis,
+        facts: &mut Facts,
+    ) {
         if self.material.party.policy.revocation.mode != RevocationMode::Off {
             if self.rules.ocsp {
-                self.ocsp(&examination, question, present, facts).await;
+                self.ocsp(examination, question, present, facts).await;
             }
             if self.rules.lists {
-                self.lists(&examination, question, facts).await;
+                self.lists(examination, question, facts).await;
             }
         }
         if self.rules.proofs && self.material.party.policy.inclusion.is_some() {
-            self.proofs(&examination, present, facts).await;
+            self.proofs(examination, present, facts).await;
         }
-        examination
     }
 
     /// Whether it is known well enough whether this certificate, which is the agent's or of one above it, was revoked.

@@ -1,9 +1,11 @@
 //! The way to servers of others, bounded.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Url};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::apki::chain::Anchors;
@@ -13,18 +15,22 @@ use crate::cli::output::{CliError, Context};
 use crate::client::ClientError;
 use crate::config::relying::Fetch;
 
+/// Most calls under way at once: what is held of their answers is as many times the longest one.
+const AT_ONCE: usize = 4;
+
 /// A client with a deadline for all of its calls together.
 #[derive(Clone)]
 pub struct Net {
     /// The client for what certificates name.
     pub http: Client,
     hosts: Option<Vec<String>>,
+    slots: Arc<Semaphore>,
     deadline: Instant,
     seconds: u32,
 }
 
 impl Net {
-    /// The network until the time of `rules` is over.
+    /// The network until the time of `rules` is over. Making one is slow; [`again`](Self::again) is not.
     pub fn open(rules: &Fetch) -> Result<Self, CliError> {
         let roots = rules.ca_roots.as_ref().map(|file| {
             Anchors::new(read_certificates(file)?).context(format_args!("{} (`fetch.ca_roots`)", file.display()))
@@ -32,6 +38,7 @@ impl Net {
         Ok(Self {
             http: http_client(roots.transpose()?, None).context("the HTTP client")?,
             hosts: rules.hosts.clone(),
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
             deadline: Instant::now() + Duration::from_secs(rules.timeout_seconds.into()),
             seconds: rules.timeout_seconds,
         })
@@ -40,7 +47,11 @@ impl Net {
     /// The same network, with all of its time before it.
     #[must_use]
     pub fn again(&self) -> Self {
-        Self { deadline: Instant::now() + Duration::from_secs(self.seconds.into()), ..self.clone() }
+        Self {
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            deadline: Instant::now() + Duration::from_secs(self.seconds.into()),
+            ..self.clone()
+        }
     }
 
     /// Whether a URL that a certificate names may be asked.
@@ -69,7 +80,12 @@ impl Net {
     /// # Errors
     /// Why there is nothing.
     pub async fn within<T>(&self, call: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientFailure> {
-        match timeout_at(self.deadline, call).await {
+        let in_turn = async {
+            // It is never closed; were it, the call would go on without a turn.
+            let _turn = self.slots.acquire().await;
+            call.await
+        };
+        match timeout_at(self.deadline, in_turn).await {
             Ok(answer) => answer.map_err(ClientFailure::Client),
             Err(_) => Err(ClientFailure::Late(self.seconds)),
         }
@@ -97,10 +113,14 @@ mod tests {
         Fetch { hosts, ..RelyingConfig::new(Vec::new(), Vec::new()).fetch.unwrap() }
     }
 
+    fn net(rules: &Fetch) -> Net {
+        Net::open(rules).unwrap()
+    }
+
     #[test]
     fn only_hosts_that_may_be_asked_are() {
-        let any = Net::open(&rules(None)).unwrap();
-        let some = Net::open(&rules(Some(&["ca.example.com", "[::1]"]))).unwrap();
+        let any = net(&rules(None));
+        let some = net(&rules(Some(&["ca.example.com", "[::1]"])));
         for url in ["http://ca.example.com/ocsp", "https://CA.example.com:8443/crl/1", "http://[::1]:80/"] {
             assert!(any.admit(url).is_ok() && some.admit(url).is_ok(), "{url}");
         }
@@ -116,10 +136,16 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_waited_for_longer_than_all_may_take() {
-        let over = Net { deadline: Instant::now(), ..Net::open(&rules(None)).unwrap() };
+        let over = Net { deadline: Instant::now(), ..net(&rules(None)) };
         let never = std::future::pending::<Result<(), ClientError>>();
         assert!(matches!(over.within(never).await, Err(ClientFailure::Late(10))));
-        let net = Net::open(&rules(None)).unwrap();
+        let net = net(&rules(None));
         assert_eq!(net.within(async { Ok(1) }).await.unwrap(), 1);
+        // Whoever has no turn waits for one, as long as there is time.
+        let turns = net.slots.acquire_many(AT_ONCE as u32).await.unwrap();
+        let late = Net { deadline: Instant::now(), ..net.clone() };
+        assert!(matches!(late.within(async { Ok(1) }).await, Err(ClientFailure::Late(10))));
+        drop(turns);
+        assert_eq!(net.within(async { Ok(2) }).await.unwrap(), 2);
     }
 }
