@@ -25,7 +25,7 @@ use atl::http::serve::serve;
 use atl::storage::ledger::rocks::RocksLedger;
 use atl::time::{Clock, Stopwatch, UnixMillis};
 use atl::verify::ledger::{Bounds, Demand, LedgerError, MemoryLedger, Outcome, ReservationId};
-use atl::verify::relying::Facts;
+use atl::verify::relying::{ChargedTo, Facts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -187,7 +187,7 @@ fn material(world: &World) -> Material {
         issuers,
         facts: Facts::default(),
         routes: Routes::new(vec![route]).unwrap(),
-        charge_ancestors: true,
+        charged: ChargedTo::Line,
     }
 }
 

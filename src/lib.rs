@@ -46,7 +46,8 @@
 //! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow. It has the relying
 //! party ([`verify::relying`]): may this agent do this, now? One verdict, with every reason for a no; what it
 //! verifies is bounded whatever is presented, and what needs a memory, such as a day's spending, is kept by a
-//! ledger ([`verify::ledger`]).
+//! ledger ([`verify::ledger`]). A signed action is judged by what was collected of it in one file, years
+//! later, by the same rules ([`verify::evidence`]).
 //!
 //! **[`api`]** is the JSON, the queries and the problem documents on the wire, for servers and
 //! clients alike. A request that was read is within its bounds; what status an error has is decided
@@ -89,15 +90,16 @@
 //! parsed, limited per source and per anchor, token or reporter, described for machines (`/openapi.json`)
 //! and held to that description. It sees ports, never a database, and shows a log's readers no more than a signed head
 //! covers. CA and trust engine end TLS themselves, since the client's certificate is a credential; what a CA
-//! tells of revocations is signed, and is served over plain HTTP as well.
+//! tells of revocations is signed, and is served over plain HTTP as well. A reverse proxy asks the gateway whether an
+//! agent may make a call (`http::gateway`), which is the relying party's verdict with a ledger behind it.
 //!
 //! **`config`** is what an operator, or a relying party, may set. An unknown key is refused, and a complaint names the
 //! file, the key and what may stand there.
 //!
 //! **`cli`** is the program `atl`: the servers of log, CA and trust engine, their operators' commands, the
-//! agent's side, the relying party's check, the pins of other domains, the words for whatever is in a file
-//! (`inspect`), and the demo, which is made of these. One file per subcommand, and the one place where the parts are
-//! put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
+//! agent's side, the relying party's check and its gateway, evidence of what agents did, the pins of other domains, the words for
+//! whatever is in a file (`inspect`), and the demo, which is made of these. One file per subcommand, and the one place
+//! where the parts are put together. It ends with 0 for yes, 1 for a no that was asked for, 2 for a failure.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;

@@ -64,3 +64,12 @@ fn the_seeds_of_the_verdict_reach_an_acceptance() {
     let accepted: Vec<String> = names(&directory).into_iter().filter(accepted).collect();
     assert!(accepted.len() >= 3, "{accepted:?}");
 }
+
+#[test]
+fn the_good_bundles_of_evidence_hold_and_the_bad_ones_do_not() {
+    let directory = corpus().join("evidence");
+    let holds = |seed: &String| properties::holds(&std::fs::read(directory.join(seed)).unwrap());
+    let (holds, not): (Vec<_>, Vec<_>) = names(&directory).into_iter().partition(holds);
+    assert!(holds.len() >= 5 && holds.iter().all(|seed| seed.starts_with("good-")), "{holds:?}");
+    assert!(not.iter().all(|seed| seed.starts_with("bad-") || seed.starts_with("good-signature")), "{not:?}");
+}

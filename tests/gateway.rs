@@ -146,7 +146,7 @@ fn revocation_is_asked_about_and_counts() {
     assert!(heard.header("x-agent-human").starts_with("sha256:"), "{heard:?}");
     assert_eq!(gateway.authorize("GET", "/pay", &agent, &[("X-Agent-Chain", &cas)]).outcome(), (403, "request.method"));
     let outcome = gateway.authorize("GET", "/ledger", &agent, &[]);
-    assert_eq!(outcome.outcome(), (403, "chain.unknownAnchor"), "{outcome:?}");
+    assert_eq!(outcome.outcome(), (403, "chain.unknownAnchor,delegation.noParent"), "{outcome:?}");
     let revoked = a.run("revoke", &["--agent", &b.uri, "--reason", "cessationOfOperation"]);
     assert!(revoked.status.success(), "{}", text(&revoked));
     until("the revocation counts", || look().outcome() == (403, "revocation.revoked"));

@@ -287,12 +287,16 @@ fn money_and_calls_are_counted(client: &Client<'_>) {
     let over = pay("401");
     assert_eq!(over.outcome(), (403, "capability.perPeriod"));
     assert!(!over.header("retry-after").is_empty(), "{over:?}");
-    // Of two amounts the API hears the one that was authorised.
-    let two = client.asked("/pay", &["--data", "", "--header", "X-Amount: 400", "--header", "X-Amount: 9999"]);
-    assert_eq!(
-        (&two["headers"]["x-amount"], &two["headers"]["x-agent-amount"]),
-        (&json!(["400"]), &json!(["400 GBP"]))
-    );
+    // Of two amounts the API hears the one that was authorised; a newer nginx makes one value of them, which is none.
+    let two = client.call("/pay", &["--data", "", "--header", "X-Amount: 400", "--header", "X-Amount: 9999"]);
+    if two.status == 200 {
+        let two: Value = serde_json::from_str(&two.body).unwrap();
+        let heard = (&two["headers"]["x-amount"], &two["headers"]["x-agent-amount"]);
+        assert_eq!(heard, (&json!(["400"]), &json!(["400 GBP"])));
+    } else {
+        assert_eq!(two.outcome(), (403, "request.amount"));
+        assert_eq!(pay("400").status, 200);
+    }
     assert_eq!(pay("1").outcome(), (403, "capability.perPeriod"));
     for _ in 0..3 {
         assert_eq!(client.call("/often", &[]).status, 200);

@@ -4,6 +4,7 @@
 mod agent;
 mod ca;
 mod dev;
+mod evidence;
 mod federation;
 mod files;
 mod gateway;
@@ -39,6 +40,7 @@ use output::CliError;
 /// To be an agent:          atl agent enroll --help
 /// To take others' agents:  atl federation add --help
 /// To check an agent:       atl verify --help
+/// To know who did what:    atl evidence make --help
 /// To guard an API:         atl gateway serve --help
 /// To read any of it:       atl inspect FILE
 #[derive(Parser)]
@@ -66,6 +68,9 @@ enum Command {
     #[command(subcommand)]
     Federation(Box<federation::FederationCommand>),
     Verify(Box<verify::VerifyArgs>),
+    /// Signed actions: collect what stands behind one, and judge it years later.
+    #[command(subcommand)]
+    Evidence(Box<evidence::EvidenceCommand>),
     /// Let agents through a reverse proxy (nginx, Envoy), or not.
     #[command(subcommand)]
     Gateway(Box<gateway::GatewayCommand>),
@@ -83,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Agent(command) => agent::run(*command),
         Command::Federation(command) => federation::run(*command),
         Command::Verify(args) => verify::run(&args),
+        Command::Evidence(command) => evidence::run(*command),
         Command::Gateway(command) => gateway::run(&command),
         Command::Inspect(args) => inspect::run(&args),
         Command::Dev(args) => dev::run(&args),

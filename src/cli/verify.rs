@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use self::input::{Given, operation};
+use self::input::Given;
+pub use self::input::operation;
 use self::start::StartArgs;
 use super::output::{CliError, print_json};
 use super::relying::material::Material;
@@ -117,7 +118,7 @@ fn spend(amount: u64, currency: &str) -> Result<Spend, String> {
 }
 
 /// A moment in words, or in milliseconds.
-fn moment(text: &str) -> Result<UnixMillis, String> {
+pub fn moment(text: &str) -> Result<UnixMillis, String> {
     let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
     match text.parse() {
         Ok(millis) if digits => Ok(UnixMillis::new(millis)),

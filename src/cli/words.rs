@@ -111,7 +111,7 @@ fn per(seconds: u32) -> String {
 }
 
 /// What may be spent, amounts as `tell` has them. Without a limit no money may be spent at all (protocol section 6).
-fn spend(limit: Option<&SpendLimit>, tell: fn(Amount, Currency) -> String) -> String {
+pub fn spend(limit: Option<&SpendLimit>, tell: fn(Amount, Currency) -> String) -> String {
     let Some(limit) = limit else { return "no money".into() };
     let period = limit.period_seconds.map_or_else(|| "per period without length".into(), |s| per(s.get()));
     let each = limit.max_per_transaction.map(|amount| format!("{} at once", tell(amount, limit.currency)));

@@ -60,7 +60,7 @@ pub enum Listen {
 /// A table of `routes`: requests that are one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The host, without a port. Default: every host that no other route names.
+    /// The host, without a port; every route names one, or none does, and then any host will do.
     pub host: Option<String>,
     /// The path, and all below it. Mandatory.
     pub path: String,

@@ -248,15 +248,6 @@ impl RelyingConfig {
             peers: None,
             tools: Vec::new(),
         };
-        let fetch = Fetch {
-            ocsp: true,
-            lists: true,
-            parents: true,
-            proofs: true,
-            hosts: None,
-            timeout_seconds: 10,
-            ca_roots: None,
-        };
         Self {
             policy,
             domains,
@@ -264,9 +255,14 @@ impl RelyingConfig {
             logs,
             revocation_lists: Vec::new(),
             monitors: Vec::new(),
-            fetch: Some(fetch),
+            fetch: Some(Self::usual_fetch()),
             limits: Limits { charge_ancestors: true },
         }
+    }
+
+    /// What may be asked for where an empty table says so: everything, from everywhere.
+    pub fn usual_fetch() -> Fetch {
+        Fetch { ocsp: true, lists: true, parents: true, proofs: true, hosts: None, timeout_seconds: 10, ca_roots: None }
     }
 
     /// Reads the file at `path`. Relative paths in it are relative to its directory.

@@ -187,7 +187,7 @@ fn answer(shared: &Shared, mut client: TcpStream) -> io::Result<()> {
         }
         _ => {}
     }
-    let (status, answer) = forward(log, &head, &body)?;
+    let (status, retry_after, answer) = forward(log, &head, &body)?;
     let submitted = head.starts_with("POST /atl/v1/submit-entry ") && status == "200";
     let answer = match submitted {
         true => match altered(shared, fault, &body, answer) {
@@ -198,7 +198,7 @@ fn answer(shared: &Shared, mut client: TcpStream) -> io::Result<()> {
     };
     write!(
         client,
-        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status} X\r\n{retry_after}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         answer.len()
     )?;
     client.write_all(&answer)
@@ -237,15 +237,17 @@ fn altered(shared: &Shared, fault: Fault, request: &[u8], honest: Vec<u8>) -> Op
     Some(serde_json::to_vec(&answer).unwrap())
 }
 
-/// The status and the body with which the log answers.
-fn forward(log: SocketAddr, head: &str, body: &[u8]) -> io::Result<(String, Vec<u8>)> {
+/// The status, when to ask again as a header line, and the body with which the log answers.
+fn forward(log: SocketAddr, head: &str, body: &[u8]) -> io::Result<(String, String, Vec<u8>)> {
     let mut upstream = TcpStream::connect(log)?;
     let line = head.lines().next().unwrap_or_default();
     let kind = "Content-Type: application/json";
     write!(upstream, "{line}\r\nHost: log\r\n{kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
     upstream.write_all(body)?;
     let (head, body) = message(&mut upstream)?;
-    Ok((head.split(' ').nth(1).unwrap_or_default().to_owned(), body))
+    let retry_after = head.lines().find(|line| line.to_ascii_lowercase().starts_with("retry-after:"));
+    let retry_after = retry_after.map_or_else(String::new, |line| format!("{line}\r\n"));
+    Ok((head.split(' ').nth(1).unwrap_or_default().to_owned(), retry_after, body))
 }
 
 /// One HTTP/1.1 message with a `Content-Length`: its head and its body.

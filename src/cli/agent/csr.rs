@@ -1,5 +1,8 @@
 //! Agents' keys, and the certification requests (RFC 2986) that prove the requester holds them.
 
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use der::pem::{self, LineEnding};
 use rcgen::string::Ia5String;
@@ -9,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::apki::AgentUri;
 use crate::cli::pki::KeyKind;
+use crate::keys::{EcdsaP256Signer, KeyError, Signer, signer_from_pkcs8_pem};
 
 /// Why there is no key or no request.
 #[derive(Debug, Error)]
@@ -61,6 +65,20 @@ impl AgentKey {
     /// The key as it is kept.
     pub fn pem(&self) -> &Zeroizing<String> {
         &self.pem
+    }
+
+    /// The key, ready to sign what is no certification request.
+    ///
+    /// # Errors
+    /// Where the key is not of a form that is read here.
+    pub fn signer(&self) -> Result<Box<dyn Signer>, KeyError> {
+        let random = Arc::new(SystemRandom::new());
+        let (label, der) = pem::decode_vec(self.pem.as_bytes()).map_err(|e| KeyError::Malformed(e.to_string()))?;
+        let der = Zeroizing::new(der);
+        match label {
+            "EC PRIVATE KEY" => Ok(Box::new(EcdsaP256Signer::from_sec1_der(&der, random)?)),
+            _ => signer_from_pkcs8_pem(&self.pem, random),
+        }
     }
 
     /// DER SubjectPublicKeyInfo.
@@ -135,6 +153,23 @@ mod tests {
             let read = openssl.args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(&file).output().unwrap();
             assert_eq!(read.stdout, key.spki(), "{}", String::from_utf8_lossy(&read.stderr));
         }
+    }
+
+    #[test]
+    fn a_key_signs_whatever_form_it_is_in() {
+        for kind in [KeyKind::P256, KeyKind::Ed25519] {
+            let key = AgentKey::generate(kind).unwrap();
+            let signer = key.signer().unwrap();
+            assert_eq!(signer.public_key().spki_der(), key.spki());
+            assert!(signer.public_key().verify(b"octets", &signer.sign(b"octets").unwrap()).is_ok());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key.pem");
+        let mut openssl = Command::new("openssl");
+        let made = openssl.args(["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"]).arg(&file).output();
+        assert!(made.unwrap().status.success());
+        let sec1 = AgentKey::from_pem(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(sec1.signer().unwrap().public_key().spki_der(), sec1.spki());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod parents;
 pub mod renew;
 pub mod revoke;
 mod show;
+pub mod sign;
 mod staple;
 pub mod tls;
 mod watch;
@@ -42,6 +43,7 @@ pub enum AgentCommand {
     Delegate(Box<delegate::DelegateArgs>),
     Revoke(revoke::RevokeArgs),
     Staple(staple::StapleArgs),
+    Sign(sign::SignArgs),
     Show(show::ShowArgs),
 }
 
@@ -53,6 +55,7 @@ pub fn run(command: AgentCommand) -> Result<(), CliError> {
         AgentCommand::Delegate(args) => delegate::run(&args),
         AgentCommand::Revoke(args) => revoke::run(&args),
         AgentCommand::Staple(args) => staple::run(&args),
+        AgentCommand::Sign(args) => sign::run(&args),
         AgentCommand::Show(args) => show::run(&args),
     }
 }

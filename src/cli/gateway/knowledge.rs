@@ -89,16 +89,16 @@ impl Known {
 
     async fn ask(&self, material: &Material, about: Unsettled<'_>) -> Option<Lesson> {
         let snapshot = self.snapshot();
-        let rules = snapshot.fetch.as_ref()?;
+        let (rules, net) = snapshot.fetch.as_ref()?;
         // What another relying party examines is nothing to this one.
         if snapshot.material.generation != material.generation {
             return None;
         }
-        let online = Online::new(&snapshot.loaded, rules).map_err(|error| tracing::error!(%error, "nobody is asked"));
+        let online = Online::over(net, &snapshot.loaded, rules);
         let Unsettled { presented, operation, mut facts, now } = about;
         let before = Arc::clone(&facts.revocations.lists);
         let question = Question { operation: Some(operation), at: now, past: false };
-        let examination = online.ok()?.examine(presented, question, now, &mut facts).await;
+        let examination = online.examine(presented, question, now, &mut facts).await;
         for note in &facts.notes {
             tracing::warn!(certificate = %note.subject, "{}", note.detail);
         }

@@ -22,9 +22,13 @@ use crate::cli::server::{MIN_CONNECTIONS, Running, listen, room_for_connections,
 use crate::cli::{runtime, start_tracing};
 use crate::config::gateway::{Listen, Proxy as ConfiguredProxy};
 use crate::http::gateway::metrics::GatewayMetrics;
+use crate::http::gateway::ports::Ledger;
 use crate::http::gateway::{Caller, GatewayApi, GatewayParts, Proxy};
 use crate::http::serve::{Listener, serve, stopped};
 use crate::time::{Clock, SystemClock};
+
+/// How often it is looked whether the ledger still counts.
+const LEDGER: Duration = Duration::from_secs(1);
 
 /// Serve a gateway until it is told to stop (SIGTERM or Ctrl-C).
 ///
@@ -60,6 +64,7 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
 pub struct RunningGateway {
     /// Where it listens.
     pub listen: String,
+    ledger: Arc<dyn Ledger>,
     socket: Option<PathBuf>,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
@@ -88,7 +93,7 @@ impl RunningGateway {
         let api = Arc::new(GatewayApi::new(GatewayParts {
             caller: Caller { proxy, secret_sha256: config.secret_sha256 },
             knowledge: Arc::clone(&known) as _,
-            ledger,
+            ledger: Arc::clone(&ledger),
             clock,
             standing_ms: u64::from(config.refresh.ocsp_seconds) * 1000,
             metrics: Arc::clone(&metrics),
@@ -103,14 +108,19 @@ impl RunningGateway {
         let every = Duration::from_secs(config.refresh.files_seconds.into());
         servers.push(tokio::spawn(keep_files(Arc::clone(&known), every, hangup, stopping.clone())));
         servers.push(tokio::spawn(keep_lists(known, metrics, stopping)));
-        Ok(Self { listen: listen_name, socket, stop, servers })
+        Ok(Self { listen: listen_name, ledger, socket, stop, servers })
     }
 }
 
 impl Running for RunningGateway {
-    /// It does not: a ledger that has failed says so to whoever asks, and in `/readyz`.
+    /// A ledger that could not write lets nobody in, and a new start reads what it wrote.
     async fn ended(&self) -> CliError {
-        std::future::pending().await
+        loop {
+            if let Some(why) = self.ledger.failure() {
+                return CliError::new(format!("the gateway stopped, because its ledger cannot count: {why}"));
+            }
+            tokio::time::sleep(LEDGER).await;
+        }
     }
 
     async fn abandon(self) {

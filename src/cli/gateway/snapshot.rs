@@ -10,6 +10,7 @@ use crate::apki::Certificate;
 use crate::cli::log::open::read_certificates;
 use crate::cli::output::{CliError, Context};
 use crate::cli::relying::material::{Material as Loaded, RemoteList};
+use crate::cli::relying::online::Net;
 use crate::config::relying::{Fetch, ListSource, Trusted};
 use crate::config::{GatewayConfig, RelyingConfig};
 use crate::http::gateway::ports::Material;
@@ -24,8 +25,8 @@ pub struct Snapshot {
     pub config: GatewayConfig,
     /// The relying party, with what it needs to ask others. Its lists that are elsewhere are in `remote`.
     pub loaded: Loaded,
-    /// What may be asked for, where anything may.
-    pub fetch: Option<Fetch>,
+    /// What may be asked for and by which connections, where anything may.
+    pub fetch: Option<(Fetch, Net)>,
     /// Revocation lists to fetch.
     pub remote: Vec<RemoteList>,
     /// What decides.
@@ -86,7 +87,8 @@ impl Snapshot {
             charged: if relying.limits.charge_ancestors { ChargedTo::Line } else { ChargedTo::Agent },
         };
         let material = Arc::new(material);
-        Ok(Self { config, loaded, fetch: relying.fetch.clone(), remote, material, notes, digests })
+        let fetch = relying.fetch.clone().map(|rules| Net::open(&rules).map(|net| (rules, net)));
+        Ok(Self { config, loaded, fetch: fetch.transpose()?, remote, material, notes, digests })
     }
 
     /// The same with these revocation lists.

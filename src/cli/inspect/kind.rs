@@ -4,7 +4,8 @@ use super::content::{Content, Piece};
 use super::outline::{Shape, tag_name};
 use super::report::Report;
 use super::{
-    audit, bundle, certificate, checkpoint, descriptor, jws, ocsp, private_key, public_key, request, revocation_list,
+    audit, bundle, certificate, checkpoint, descriptor, evidence, jws, ocsp, private_key, public_key, request,
+    revocation_list,
 };
 use super::{sat, sth, tlog_proof, vkey};
 use crate::time::UnixMillis;
@@ -41,6 +42,7 @@ pub static KINDS: &[Kind] = &[
     checkpoint::KIND,
     tlog_proof::KIND,
     audit::KIND,
+    evidence::KIND,
     vkey::KIND,
     jws::KIND,
 ];

@@ -9,6 +9,7 @@ mod certificate;
 mod checkpoint;
 mod content;
 mod descriptor;
+mod evidence;
 mod jws;
 mod key_words;
 mod kind;
@@ -59,6 +60,7 @@ const MAX_FILE: u64 = 96 << 20;
 ///   checkpoint       a tree head as a signed note
 ///   tlog-proof       a proof that something is in a log
 ///   audit            what a monitor says of a log
+///   evidence         an evidence bundle of a signed action
 ///   log              what a log says of itself, the JSON of GET /atl/v1/log
 ///   bundle           a trust bundle in JSON, and jws, the signature over one
 ///   public-key       and vkey, a log's key as checkpoints have it

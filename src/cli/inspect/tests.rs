@@ -145,6 +145,12 @@ fn audit(at: u64) -> Vec<u8> {
     crate::log::audit::sign_audit(&key(2), &name, &statement).unwrap().into_bytes()
 }
 
+/// One of the seeds of the fuzzer.
+fn evidence() -> Vec<u8> {
+    let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/evidence/good-delegated");
+    std::fs::read(seed).unwrap()
+}
+
 fn private_key() -> String {
     key(5).to_pkcs8_pem().unwrap()
 }
@@ -202,6 +208,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("checkpoint", checkpoint()),
         ("tlog-proof", tlog_proof(0)),
         ("audit", audit(1_775_824_200_000)),
+        ("evidence", evidence()),
         ("vkey", text(&json("note.json"), "vkey").as_bytes().to_vec()),
         ("jws", jws::sign_detached(&key(1), BUNDLE_TYP, b"{}").unwrap().into_bytes()),
     ]

@@ -69,17 +69,23 @@ fn hash(text: &str) -> Result<Hash, String> {
 }
 
 /// What is to be found, and what it is.
-struct Wanted {
-    leaf: Hash,
-    what: &'static str,
+pub struct Wanted {
+    /// Its leaf hash.
+    pub leaf: Hash,
+    /// What it is, for a message.
+    pub what: &'static str,
 }
 
 /// What the log has shown.
-struct Shown {
-    wanted: Wanted,
-    sth: SignedTreeHead,
-    checkpoint: String,
-    proof: ProofResponse,
+pub struct Shown {
+    /// What was found.
+    pub wanted: Wanted,
+    /// The head, its signature verified.
+    pub sth: SignedTreeHead,
+    /// The checkpoint of the same tree, its signature verified.
+    pub checkpoint: String,
+    /// The proof in that tree, which nobody has verified yet.
+    pub proof: ProofResponse,
 }
 
 /// What the command found, for machines.
@@ -133,8 +139,9 @@ fn wanted(args: &ProofArgs) -> Result<Vec<Wanted>, CliError> {
     Ok(found)
 }
 
-/// The head, its checkpoint, and the proof of the first leaf that the log has.
-async fn find(log: &RemoteLog, wanted: Vec<Wanted>, wait: bool) -> Result<Shown, CliError> {
+/// The head, its checkpoint, and the proof of the first leaf that the log has; with `wait` it waits until a head covers
+/// it, and says so.
+pub async fn find(log: &RemoteLog, wanted: Vec<Wanted>, wait: bool) -> Result<Shown, CliError> {
     let mut unknown = CliError::new("there is nothing to look for");
     let mut turns = HEADS_MISSED;
     for wanted in wanted {

@@ -16,10 +16,7 @@ mod logs;
 mod net;
 mod status;
 
-use reqwest::Client;
-
-use self::net::Net;
-pub use self::net::http_client;
+pub use self::net::Net;
 use super::material::Material;
 use crate::apki::Certificate;
 use crate::cli::output::CliError;
@@ -57,13 +54,12 @@ pub struct Online<'a> {
 impl<'a> Online<'a> {
     /// What `rules` allow, from now on.
     pub fn new(material: &'a Material, rules: &'a Fetch) -> Result<Self, CliError> {
-        Ok(Self::with_http(material, rules, http_client(rules)?))
+        Ok(Self::over(&Net::open(rules)?, material, rules))
     }
 
-    /// The same through an [`http_client`] that was made before: to make one is slow, and one that is kept keeps its
-    /// connections.
-    pub fn with_http(material: &'a Material, rules: &'a Fetch, http: Client) -> Self {
-        Self { material, rules, net: Net::new(http, rules) }
+    /// The same over a network that others have used: whoever asks often keeps its connections.
+    pub fn over(net: &Net, material: &'a Material, rules: &'a Fetch) -> Self {
+        Self { material, rules, net: net.again() }
     }
 
     /// Examines what was presented, completed by what could be learned of it; `facts` grow by what was learned.

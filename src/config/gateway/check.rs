@@ -30,6 +30,12 @@ impl Check<'_> {
         if routes.is_empty() {
             return self.refuse("routes", "empty", "what no route names is refused, so there must be one at least");
         }
+        let named = routes.iter().filter(|route| route.host.is_some()).count();
+        if named != 0 && named != routes.len() {
+            let allowed =
+                "either each route has a `host` or none: otherwise a client chooses its routes by a host of its own";
+            return self.refuse("routes", "mixed", allowed);
+        }
         let metrics = raw.metrics.listen.map(|text| self.address("metrics.listen", &text));
         Ok(GatewayConfig {
             relying_party: self.path("relying_party", base, raw.relying_party)?,

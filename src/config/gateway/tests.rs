@@ -48,7 +48,7 @@ fn everything_can_be_said() {
         metrics = {{ listen = \"127.0.0.1:9090\" }}"
     );
     let behind = "[routes.spend]\namount_header = \"X-Amount\"\ncurrency = \"GBP\"\n\
-        [[routes]]\nhost = \"api.example\"\npath = \"/b\"\nmethods = [\"POST\", \"PUT\"]\ntool_uri = \"mcp://x\"\n\
+        [[routes]]\npath = \"/b\"\nmethods = [\"POST\", \"PUT\"]\ntool_uri = \"mcp://x\"\n\
         scope = \"\"\nspend = { amount = 5, currency = \"EUR\" }\n\
         [[routes]]\npath = \"/c\"\ntool_uri = \"mcp://x\"\nscope = \"s\"\n\
         spend = { amount_query = \"amount\", currency = \"EUR\" }\n";
@@ -85,6 +85,7 @@ fn a_complaint_names_the_key_and_what_may_stand_there() {
         ("", "spend = { amount = -1, currency = \"GBP\" }", "`routes[0].spend.amount` is -1"),
         ("", "spend = { amount = 1, currency = \"gbp\" }", "`routes[0].spend.currency` is \"gbp\""),
         ("", "spend = { amount_query = \"a b\", currency = \"GBP\" }", "`routes[0].spend.amount_query` is \"a b\""),
+        ("", &route.replace("path", "host = \"api.example\"\npath"), "`routes` is mixed"),
         ("", &route.replace("\"/b\"", "\"b\""), "`routes[1].path` is \"b\""),
         ("", &route.replace("\"x\"", "\"\u{e4}\""), "`routes[1].tool_uri` is \"\u{e4}\""),
     ];

@@ -290,11 +290,13 @@ fn mapping(mapping: &ScoreMapping) -> String {
 
 fn log(log: &Log) -> String {
     let default_name = log.url.as_ref().unwrap_or(&log.operator);
-    let name = Some(&log.name).filter(|name| *name != default_name);
+    let name = match log.name == *default_name {
+        true => String::new(),
+        false => format!("name = {}\n", quoted(&log.name)),
+    };
     let text = |key: &str, value: Option<&String>| {
         value.map(|value| format!("{key} = {}\n", quoted(value))).unwrap_or_default()
     };
-    let name = text("name", name);
     let (url, origin) = (text("url", log.url.as_ref()), text("origin", log.origin.as_ref()));
     let from = if log.from == UnixMillis::new(0) { None } else { Some(&log.from) };
     let since =

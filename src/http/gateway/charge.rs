@@ -32,7 +32,10 @@ fn refused(accepted: &Accepted, error: &LedgerError, now: UnixMillis) -> No {
     let all = |code| overdrawn.refused.reasons().iter().all(|reason| reason.code == code);
     if all(Code::Ledger) {
         // Why is for whoever runs the gateway, and not for agents.
-        tracing::error!(%error, "the ledger grants nothing");
+        match error {
+            LedgerError::Stopped(_) => tracing::error!(%error, "the ledger grants nothing"),
+            _ => tracing::warn!(%error, "the ledger grants nothing at the moment"),
+        }
         return No::new(Kind::Unavailable, Code::Ledger.as_str(), "spending and calls cannot be counted at the moment");
     }
     let kind = if all(Code::Rate) { Kind::TooOften } else { Kind::Forbidden };

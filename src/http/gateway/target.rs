@@ -2,7 +2,8 @@
 //! and backend can take it for different things.
 //!
 //! A path that two programs may normalise to two paths is refused, not guessed at: `.` and `..`, empty segments,
-//! `;`, and escapes of what needs none or of what would be a `/`, a `\`, a `%` or a control.
+//! `;`, escapes of what may stand as it is or would be a `/`, a `\`, a `%`, a `;` or a control, and escapes that are no
+//! UTF-8.
 
 use thiserror::Error;
 
@@ -20,7 +21,8 @@ pub enum TargetError {
     Character(u32),
     /// An escape of something that must not hide.
     #[error(
-        "the path has an escape that is none, or that stands for `/`, `\\`, `%`, a control, or for what needs no escape"
+        "the path has an escape that is none, or not UTF-8, or that stands for `/`, `\\`, `%`, `;`, a control, or for what \
+         needs no escape"
     )]
     Escape,
     /// A segment that is not one.
@@ -71,7 +73,7 @@ pub fn check(path: &str) -> Result<(), TargetError> {
     }
     let mut parts = path.split('%');
     parts.next();
-    if !parts.all(|part| part.as_bytes().first_chunk::<2>().is_some_and(may_be_escaped)) {
+    if !parts.all(|part| part.as_bytes().first_chunk::<2>().is_some_and(may_be_escaped)) || !is_utf8(path) {
         return Err(TargetError::Escape);
     }
     // A `/` at the end is no segment, and the root has none.
@@ -95,7 +97,20 @@ const fn unreserved(c: u32) -> bool {
 fn may_be_escaped(digits: &[u8; 2]) -> bool {
     let mut octet = [0];
     hex::decode_to_slice(digits, &mut octet).is_ok()
-        && !(unreserved(octet[0].into()) || octet[0].is_ascii_control() || matches!(octet[0], b'/' | b'\\' | b'%'))
+        && !(allowed(char::from(octet[0]))
+            || octet[0].is_ascii_control()
+            || matches!(octet[0], b'/' | b'\\' | b'%' | b';'))
+}
+
+/// Whether the escapes of a path, which are escapes, make UTF-8: an octet that is none is a dot to some.
+fn is_utf8(path: &str) -> bool {
+    let mut octets = Vec::with_capacity(path.len());
+    for (place, part) in path.split('%').enumerate() {
+        let escaped = if place == 0 { None } else { part.get(..2) };
+        octets.extend(escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()));
+        octets.extend_from_slice(part.get(escaped.map_or(0, str::len)..).unwrap_or_default().as_bytes());
+    }
+    std::str::from_utf8(&octets).is_ok()
 }
 
 #[cfg(test)]
@@ -104,8 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_normal_passes() {
-        for path in ["/", "/a", "/a/", "/a/b.c/d-e_f~g", "/a/%C3%A9%20x", "/a/%c3", "/...", "/a..b", "/a:b@c!$&'()*+,="]
-        {
+        for path in ["/", "/a", "/a/", "/a/b.c/d-e_f~g", "/a/%C3%A9%20x", "/...", "/a..b", "/a:b@c!$&'()*+,="] {
             let target = Target::parse(path).unwrap();
             assert_eq!((target.path(), target.query()), (path, None), "{path}");
             assert!(check(path).is_ok());
@@ -118,7 +132,13 @@ mod tests {
     #[test]
     fn what_two_programs_may_read_in_two_ways_is_refused() {
         use TargetError::{Character, Escape, NotAPath, Segment};
-        let cases: [(&str, TargetError); 34] = [
+        let cases: [(&str, TargetError); 40] = [
+            ("/a%3Adelete", Escape),
+            ("/a%40", Escape),
+            ("/a%2B", Escape),
+            ("/a%3Bx=1", Escape),
+            ("/a/%c3", Escape),
+            ("/%c0%ae%c0%ae/b", Escape),
             ("", NotAPath),
             ("a", NotAPath),
             ("*", NotAPath),

@@ -2,17 +2,18 @@
 //! `Key=value` pairs separated by semicolons. A value with one of `,;=` in it stands in double quotes, in which a
 //! double quote is escaped by a backslash.
 //!
-//! A proxy appends its element behind those that came with the request. So the last one is what the proxy that
-//! asks has seen itself, and whatever stands before it is somebody else's word, and not looked at.
+//! One element is taken, no more: the proxy that asks must set the header anew (`SANITIZE_SET`). Envoy writes names
+//! out of a certificate (`URI`, `DNS`) as they stand there, and with a comma in one of them a stranger would begin an
+//! element of its own. For the same reason a key that is there twice refuses the whole.
 
 use sha2::{Digest, Sha256};
 
 use super::certificate::{CertificateHeaderError, bounded, escaped_pem};
 
-/// Most elements and pairs that are read.
+/// Most pairs that are read.
 const MAX_PAIRS: usize = 256;
 
-/// The certificates of the last element: the client's first, and those that it sent behind it where the proxy has
+/// The certificates of the one element: the client's first, and those that it sent behind it where the proxy has
 /// `Chain` set. In DER.
 ///
 /// # Errors
@@ -20,17 +21,19 @@ const MAX_PAIRS: usize = 256;
 pub fn from_envoy(value: &str) -> Result<Vec<Vec<u8>>, CertificateHeaderError> {
     use CertificateHeaderError::{Contradiction, Element, NoCert};
     bounded(value)?;
-    let mut last: Last = Last::default();
+    let mut said = Said::default();
     let mut scanner = Scanner(value);
     for _ in 0..MAX_PAIRS {
         let (key, text) = scanner.pair()?;
-        last.take(key, text)?;
+        said.take(key, text)?;
         match scanner.separator()? {
             Some(Separator::Pair) => {}
-            Some(Separator::Element) => last = Last::default(),
+            Some(Separator::Element) => {
+                return Err(Element("there is more than one: the proxy has to set the header anew"));
+            }
             None => {
-                let cert = last.cert.map(|text| escaped_pem(&text)).transpose()?;
-                let chain = last.chain.map(|text| escaped_pem(&text)).transpose()?;
+                let cert = said.cert.map(|text| escaped_pem(&text)).transpose()?;
+                let chain = said.chain.map(|text| escaped_pem(&text)).transpose()?;
                 let found = match (cert, chain) {
                     (Some(cert), _) if cert.len() != 1 => return Err(Contradiction("Cert has more than one")),
                     (Some(cert), Some(chain)) if chain.first() != cert.first() => {
@@ -41,7 +44,7 @@ pub fn from_envoy(value: &str) -> Result<Vec<Vec<u8>>, CertificateHeaderError> {
                     (None, None) => return Err(NoCert),
                 };
                 let hash = found.first().map(|leaf| hex::encode(Sha256::digest(leaf)));
-                if last.hash.is_some_and(|stated| hash.is_none_or(|hash| !stated.eq_ignore_ascii_case(&hash))) {
+                if said.hash.is_some_and(|stated| hash.is_none_or(|hash| !stated.eq_ignore_ascii_case(&hash))) {
                     return Err(Contradiction("Hash is not that of the certificate"));
                 }
                 return Ok(found);
@@ -53,13 +56,13 @@ pub fn from_envoy(value: &str) -> Result<Vec<Vec<u8>>, CertificateHeaderError> {
 
 /// What counts of an element.
 #[derive(Default)]
-struct Last {
+struct Said {
     hash: Option<String>,
     cert: Option<String>,
     chain: Option<String>,
 }
 
-impl Last {
+impl Said {
     fn take(&mut self, key: &str, text: String) -> Result<(), CertificateHeaderError> {
         let place = if key.eq_ignore_ascii_case("Hash") {
             &mut self.hash
@@ -154,18 +157,28 @@ mod tests {
     }
 
     #[test]
-    fn the_last_element_counts() {
+    fn one_element_counts_and_no_more_are_taken() {
         let (one, two) = (vec![0x30, 1, 0], vec![0x30, 1, 1]);
-        assert_eq!(from_envoy(&element(&one)).unwrap(), [one.clone()]);
-        assert_eq!(from_envoy(&format!("{},{}", element(&two), element(&one))).unwrap(), [one.clone()]);
-        assert_eq!(from_envoy(&format!("{}, {}", element(&two), element(&one))).unwrap(), [one.clone()]);
-        // One that the client made up is nothing, be it as malformed as it may inside.
-        assert_eq!(from_envoy(&format!("Cert=junk,{}", element(&one))).unwrap(), [one.clone()]);
+        let alone = [one.clone()];
+        assert_eq!(from_envoy(&element(&one)).unwrap(), alone);
+        let several = [
+            format!("{},{}", element(&two), element(&one)),
+            format!("{}, {}", element(&two), element(&one)),
+            format!("Cert=junk,{}", element(&one)),
+            // A stranger's certificate with a name that would go on as an element of its own.
+            format!("{};URI=x,Cert={}", element(&two), cert(&one)),
+            format!("{};DNS=x,Cert={}", element(&two), cert(&one)),
+        ];
+        for value in several {
+            assert!(matches!(from_envoy(&value), Err(Element(_))), "{value}");
+        }
+        // Or as a pair.
+        assert!(matches!(from_envoy(&format!("{};URI=x;Cert={}", element(&two), cert(&one))), Err(Contradiction(_))));
         let chain = format!("\"{}\"", escape(&[pem(&one), pem(&two)].concat()));
         let both = [one.clone(), two.clone()];
         assert_eq!(from_envoy(&format!("Chain={chain}")).unwrap(), both);
         assert_eq!(from_envoy(&format!("Cert={};Chain={chain}", cert(&one))).unwrap(), both);
-        assert_eq!(from_envoy(&format!("Cert={}", escape(&pem(&one)))).unwrap(), [one]);
+        assert_eq!(from_envoy(&format!("Cert={}", escape(&pem(&one)))).unwrap(), alone);
     }
 
     #[test]
@@ -184,7 +197,7 @@ mod tests {
         let cases: [(String, CertificateHeaderError); 16] = [
             (String::new(), Element("there is a pair without `=`")),
             ("Hash".into(), Element("there is a pair without `=`")),
-            (format!("{},", element(&one)), Element("there is a pair without `=`")),
+            (format!("{},", element(&one)), Element("there is more than one: the proxy has to set the header anew")),
             (format!("{};", element(&one)), Element("there is a pair without `=`")),
             (format!("Cert={c1}x"), Element("there is text behind a quoted value")),
             (format!("Cert={}", &c1[..c1.len() - 1]), Element("there is a quote that does not end")),
@@ -192,7 +205,10 @@ mod tests {
             (format!("=x;Cert={c1}"), Element("there is a key that is none")),
             (format!("a b=x;Cert={c1}"), Element("there is a key that is none")),
             ("By=x;Hash=00".into(), NoCert),
-            (format!("{},By=x", element(&one)), NoCert),
+            (
+                format!("{},By=x", element(&one)),
+                Element("there is more than one: the proxy has to set the header anew"),
+            ),
             (format!("Cert={c1};cert={c2}"), Contradiction("a key is given twice")),
             (format!("Hash=00;Cert={c1}"), Contradiction("Hash is not that of the certificate")),
             (format!("Cert={c2};Chain={c1}"), Contradiction("Chain begins with another certificate than Cert")),
@@ -208,11 +224,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_stands_before_the_last_element_changes_nothing(before in "[^,\"=;]{0,9}=[^,\"]{0,40}") {
-            let one = vec![0x30, 1, 0];
-            let value = format!("{before},{}", element(&one));
-            // Either it does not parse, or it is the last that counts.
-            prop_assert!(from_envoy(&value).map_or(true, |found| found == [one]));
+        fn nothing_stands_before_or_behind_the_one_element(other in "[A-Za-z]{1,9}=[^,\"]{0,40}") {
+            let one = element(&[0x30, 1, 0]);
+            for value in [format!("{other},{one}"), format!("{one},{other}")] {
+                prop_assert!(from_envoy(&value).is_err(), "{}", value);
+            }
         }
 
         #[test]

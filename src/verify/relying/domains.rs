@@ -84,12 +84,4 @@ impl Domains {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&TrustDomain, &Domain)> {
         self.0.iter()
     }
-
-    /// The names of them, for a message.
-    pub(super) fn names(&self) -> String {
-        match self.0.is_empty() {
-            true => "none is".to_owned(),
-            false => self.0.keys().map(TrustDomain::as_str).take(8).collect::<Vec<_>>().join(", "),
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! What was examined, to be looked at: for whoever has to say more than yes or no.
 
-use super::judge::known;
+use super::judge::{audit, known};
 use super::logs::TrustedLog;
 use super::member::Member;
 use super::proven::Proven;
@@ -64,6 +64,11 @@ impl RelyingParty {
     pub fn stamps<'a>(&'a self, of: Examined<'a>) -> impl Iterator<Item = (&'a TrustedLog, UnixMillis)> {
         let stamps = of.proven.into_iter().flat_map(|proven| &proven.stamps);
         stamps.filter_map(|stamp| Some((self.logs.at(stamp.log)?, stamp.timestamp)))
+    }
+
+    /// Whether the log counts by its audits, where the policy wants any.
+    pub fn is_audited(&self, log: &TrustedLog, request: &Request<'_>) -> bool {
+        audit(&self.policy, request, &log.key.log_id()).is_ok()
     }
 
     /// What is known of the revocation of this agent's certificate; `None` where its chain does not hold, so that

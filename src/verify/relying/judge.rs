@@ -16,6 +16,7 @@ use crate::apki::attestation::AttestationMethod;
 use crate::apki::chain::IssuerPath;
 use crate::apki::federation::BundleError;
 use crate::apki::trust_score::{Score, TrustTier};
+use crate::keys::LogId;
 use crate::time::UnixMillis;
 
 /// How far two honest clocks may be apart (R1, R30).
@@ -287,32 +288,21 @@ impl Shown<'_> {
         }
     }
 
-    /// Whether the log counts as audited, and until when.
-    fn audit(&self, log: &crate::keys::LogId) -> Result<Option<UnixMillis>, String> {
-        let Some(within) = self.policy.audited_within else { return Ok(None) };
-        let now = self.now();
-        let audits: Vec<&Audited> = self.request.facts.audits.iter().filter(|audit| audit.log == *log).collect();
-        if let Some(bad) = audits.iter().find(|audit| !audit.consistent) {
-            return Err(format!("an audit of {} found the log inconsistent", bad.at));
-        }
-        // A later audit covers what was logged before it.
-        let fresh = |audit: &&&Audited| now.since(audit.at) <= within && self.is_not_ahead(audit.at);
-        match audits.iter().filter(fresh).map(|audit| audit.at).max() {
-            Some(at) => Ok(Some(at.saturating_add(within))),
-            None => Err("nobody has audited the log recently enough".into()),
-        }
+    fn audit(&self, log: &LogId) -> Result<Option<UnixMillis>, String> {
+        audit(self.policy, self.request, log)
     }
 
     fn revocation(&self, member: &Member, path: &IssuerPath, depth: usize, until: &mut Until, found: &mut Findings) {
         let policy = self.policy.revocation;
         let subject = Subject::at(depth);
-        if policy.mode == RevocationMode::Off {
+        let (known, wanted) = known(self.policy, self.request, member, path);
+        // A tool that wants an answer at once wants it whatever holds for the others.
+        if policy.mode == RevocationMode::Off && !wanted.ocsp_only {
             return;
         }
-        let (known, wanted) = known(self.policy, self.request, member, path);
         let hard = policy.mode == RevocationMode::HardFail || wanted.ocsp_only;
         tell(known, "the certificate", hard, subject, until, found);
-        if !policy.issuers {
+        if !policy.issuers || policy.mode == RevocationMode::Off {
             return;
         }
         let wanted = Wanted { max_age: policy.max_age, ocsp_only: false, ..wanted };
@@ -339,6 +329,7 @@ impl Shown<'_> {
             let log = self.logs.get(&inclusion.log);
             (hash == agent.cert_hash || *hash.as_bytes() == agent.fingerprint)
                 && log.is_some_and(|log| seen(inclusion).is_none_or(|at| log.trusted_at(at)))
+                && self.audit(&inclusion.log).is_ok()
         };
         let inclusions: Vec<&Inclusion> = facts.inclusions.iter().filter(about).collect();
         let newest = inclusions.iter().filter_map(seen).filter(|at| self.is_not_ahead(*at)).max();
@@ -366,6 +357,23 @@ impl Shown<'_> {
             }
             None => found.against(Code::NoInclusion, Subject::Agent, "no proof of inclusion was brought"),
         }
+    }
+}
+
+/// Whether the log counts as audited, where the policy wants that, and until when.
+pub(super) fn audit(policy: &Policy, request: &Request<'_>, log: &LogId) -> Result<Option<UnixMillis>, String> {
+    let Some(within) = policy.audited_within else { return Ok(None) };
+    let now = request.now;
+    let audits: Vec<&Audited> = request.facts.audits.iter().filter(|audit| audit.log == *log).collect();
+    if let Some(bad) = audits.iter().find(|audit| !audit.consistent) {
+        return Err(format!("an audit of {} found the log inconsistent", bad.at));
+    }
+    // A later audit covers what was logged before it.
+    let is_not_ahead = |at: UnixMillis| request.past || at.since(now) <= CLOCK_SKEW_MS;
+    let fresh = |audit: &&&Audited| now.since(audit.at) <= within && is_not_ahead(audit.at);
+    match audits.iter().filter(fresh).map(|audit| audit.at).max() {
+        Some(at) => Ok(Some(at.saturating_add(within))),
+        None => Err("nobody has audited the log recently enough".into()),
     }
 }
 

@@ -268,7 +268,7 @@ impl RelyingParty {
         let name = line.members.first()?.uri.as_ref()?.trust_domain();
         let domain = self.domains.get(name);
         if domain.is_none() {
-            let detail = format!("the domain {name} is not trusted here ({} trusted)", self.domains.names());
+            let detail = format!("the domain {name} is not among those that are trusted here");
             found.against(Code::UnknownDomain, Subject::Agent, detail);
         }
         domain

@@ -1,5 +1,7 @@
 //! What an agent wants to do: a call of a tool, and the money in it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::apki::capabilities::{Amount, Currency, MAX_TOOL_URI};
@@ -27,4 +29,12 @@ pub struct Operation {
     /// The money, where the call moves any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend: Option<Spend>,
+}
+
+/// The tool and the scope with a space between them, and behind them the amount, in minor units, and the currency.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.tool_uri.as_str(), self.scope.as_str())?;
+        self.spend.map_or(Ok(()), |spend| write!(f, " {} {}", spend.amount.get(), spend.currency))
+    }
 }

@@ -10,6 +10,9 @@ pub const MAX_CERTIFICATE: usize = 256 << 10;
 /// Most certificates that are looked at: a line of agents, each with its CAs.
 pub const MAX_CERTIFICATES: usize = 64;
 
+/// Most CAs behind one certificate that can make a chain (R9).
+const MAX_ISSUERS: usize = 3;
+
 /// An agent's certificate, and the CAs that lead from it to an anchor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -70,6 +73,8 @@ impl Presented {
         let mut line = vec![Link::new(agent, Vec::new())];
         for certificate in certificates {
             match line.last_mut() {
+                // One more than a chain may have: enough to say that it is too long.
+                Some(last) if is_ca(&certificate) && last.issuers.len() > MAX_ISSUERS => {}
                 Some(last) if is_ca(&certificate) => last.issuers.push(certificate),
                 _ => line.push(Link::new(certificate, Vec::new())),
             }

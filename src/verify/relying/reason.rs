@@ -19,7 +19,7 @@ pub enum Subject {
 
 impl Subject {
     /// The agent for 0, and the parents from 1 on.
-    pub(super) const fn at(depth: usize) -> Self {
+    pub const fn at(depth: usize) -> Self {
         match depth {
             0 => Self::Agent,
             // A line is never as long as that.

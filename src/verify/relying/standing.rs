@@ -3,13 +3,13 @@
 
 use thiserror::Error;
 
-use crate::apki::Certificate;
 use crate::apki::chain::Issuer;
 use crate::apki::status::crl::{Crl, CrlError};
 use crate::apki::status::ocsp::{
     CertIdError, CertIdHash, CertStatus, IssuerIds, Nonce, OcspResponse, OcspResponseError, OcspVerifyError,
 };
 use crate::apki::status::{CLOCK_SKEW, RevocationReason};
+use crate::apki::{Certificate, oid};
 use crate::keys::{KeyError, PublicKey};
 use crate::time::UnixMillis;
 
@@ -114,6 +114,12 @@ pub enum CrlRefused {
     /// The signer's key is none.
     #[error("the certificate of the list's signer: {0}")]
     Key(#[from] KeyError),
+    /// The list was made when the signer's certificate was not valid.
+    #[error("the list is of {0}, when the certificate of its signer was not valid")]
+    Validity(UnixMillis),
+    /// Something critical that nobody here knows.
+    #[error("the certificate of the list's signer has a critical extension that nobody here knows")]
+    UnknownCritical,
     /// The signature.
     #[error(transparent)]
     Crl(#[from] CrlError),
@@ -131,18 +137,17 @@ impl RevocationLists {
     /// # Errors
     /// [`CrlRefused`]
     pub fn add(&mut self, crl: Crl, signer: &Certificate, domains: &Domains) -> Result<(), CrlRefused> {
-        if crl.issuer_der() != signer.subject_der() {
-            return Err(CrlRefused::OtherSigner);
-        }
-        let usage = signer.key_usage().ok().flatten();
-        if !usage.is_some_and(|usage| usage.crl_sign()) {
-            return Err(CrlRefused::KeyUsage);
-        }
-        crl.verify(&PublicKey::from_spki_der(signer.spki_der())?)?;
-        let anchors = domains.iter().flat_map(|(_, domain)| domain.trusted.anchors().iter());
-        let anchors = anchors.filter(|anchor| is_or_certified(anchor, signer)).map(|anchor| *anchor.fingerprint());
-        let taken = TrustedCrl { anchors: anchors.collect(), signer_spki: signer.spki_der().into(), crl };
-        self.take(taken);
+        self.take(verified(crl, signer, domains)?);
+        Ok(())
+    }
+
+    /// The same, beside whatever is at hand: a newer list may have dropped who was revoked before its certificate
+    /// ended, so of the past each list says something.
+    ///
+    /// # Errors
+    /// [`CrlRefused`]
+    pub fn add_beside(&mut self, crl: Crl, signer: &Certificate, domains: &Domains) -> Result<(), CrlRefused> {
+        self.0.push(verified(crl, signer, domains)?);
         Ok(())
     }
 
@@ -206,6 +211,28 @@ impl RevocationLists {
         });
         answers.collect::<Vec<_>>().into_iter()
     }
+}
+
+fn verified(crl: Crl, signer: &Certificate, domains: &Domains) -> Result<TrustedCrl, CrlRefused> {
+    if crl.issuer_der() != signer.subject_der() {
+        return Err(CrlRefused::OtherSigner);
+    }
+    let usage = signer.key_usage().ok().flatten();
+    if !usage.is_some_and(|usage| usage.crl_sign()) {
+        return Err(CrlRefused::KeyUsage);
+    }
+    let made = crl.this_update().millis();
+    if made < signer.not_before() || signer.not_after() < made {
+        return Err(CrlRefused::Validity(made));
+    }
+    let known = [oid::KEY_USAGE, oid::EXTENDED_KEY_USAGE, oid::BASIC_CONSTRAINTS, oid::NAME_CONSTRAINTS];
+    if signer.extensions().any(|e| e.critical && !known.iter().any(|oid| e.is(oid))) {
+        return Err(CrlRefused::UnknownCritical);
+    }
+    crl.verify(&PublicKey::from_spki_der(signer.spki_der())?)?;
+    let anchors = domains.iter().flat_map(|(_, domain)| domain.trusted.anchors().iter());
+    let anchors = anchors.filter(|anchor| is_or_certified(anchor, signer)).map(|anchor| *anchor.fingerprint());
+    Ok(TrustedCrl { anchors: anchors.collect(), signer_spki: signer.spki_der().into(), crl })
 }
 
 fn is_or_certified(anchor: &Issuer, signer: &Certificate) -> bool {
@@ -282,27 +309,29 @@ impl Revocations {
             _ => None,
         });
         let first = revoked.min_by_key(|(at, _)| *at);
-        // A moment ahead of our clock is the present by the CA's. Of the past the moments are held against each
-        // other as they stand: who signs what happened states the time, and nobody is believed for a minute.
-        let skew = if wanted.past { 0 } else { CLOCK_SKEW };
-        if let Some((at, reason)) = first.filter(|(at, _)| *at <= wanted.now.saturating_add(skew)) {
+        // Of the past the moments are held against each other as they stand. In the present a revocation counts
+        // from when it is known, whatever moment it is dated to.
+        if let Some((at, reason)) = first.filter(|(at, _)| !wanted.past || *at <= wanted.now) {
             return Known::Revoked { at, reason };
         }
         let later = first.filter(|_| wanted.past);
         let end = certificate.not_after();
         let usable = |ocsp: bool, answer: &Standing| (ocsp || !wanted.ocsp_only) && wanted.is_current(answer, end);
         let current = answers.iter().filter(|(ocsp, answer)| usable(*ocsp, answer));
-        let mut best = Known::Nothing;
-        for (_, answer) in current {
-            match (answer.status, &best) {
-                (Status::Unknown, Known::Nothing) => best = Known::Unknown,
-                (Status::Unknown, _) => {}
-                (_, Known::Good { until, .. }) if *until >= answer.next_update => {}
-                (_, _) => best = Known::Good { until: answer.next_update, later },
+        let (mut by_ocsp, mut by_list, mut is_unknown) = (None, None, false);
+        for (ocsp, answer) in current {
+            let good = if *ocsp { &mut by_ocsp } else { &mut by_list };
+            match answer.status {
+                Status::Unknown => is_unknown = true,
+                _ => *good = (*good).max(Some(wanted.until(answer))),
             }
         }
-        if best != Known::Nothing {
-            return best;
+        // A CA that does not know the certificate is not contradicted by a list that does not name it.
+        let by_list = by_list.filter(|_| by_ocsp.is_some() || !is_unknown);
+        match (by_ocsp.max(by_list), is_unknown) {
+            (Some(until), _) => return Known::Good { until, later },
+            (None, true) => return Known::Unknown,
+            (None, false) => {}
         }
         let invalid = self.invalid.iter().find(|(about, _)| *about == fingerprint);
         let newest = answers.iter().map(|(_, answer)| answer.this_update).max();
@@ -315,6 +344,12 @@ impl Revocations {
 }
 
 impl Wanted {
+    /// Until when the answer is current.
+    fn until(&self, answer: &Standing) -> UnixMillis {
+        let end = answer.next_update.saturating_add(CLOCK_SKEW);
+        self.max_age.map_or(end, |most| end.min(answer.this_update.saturating_add(most)))
+    }
+
     /// Whether the answer, about a certificate that ends at `end`, says something of the moment.
     fn is_current(&self, answer: &Standing, end: UnixMillis) -> bool {
         let ahead = answer.this_update > self.now.saturating_add(CLOCK_SKEW);

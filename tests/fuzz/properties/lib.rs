@@ -10,6 +10,7 @@ mod api;
 #[cfg(feature = "server")]
 mod ca;
 mod certificates;
+mod evidence;
 mod signed;
 mod tree;
 mod verdict;
@@ -20,6 +21,7 @@ pub use api::{json, query};
 #[cfg(feature = "server")]
 pub use ca::{ca_config, csr, journal, registry, token};
 pub use certificates::{agent_uri, certificate, extensions};
+pub use evidence::{evidence, holds};
 pub use signed::{checkpoint, sat};
 pub use tree::{bundles, proofs, tile_path};
 #[allow(unused_imports, reason = "the replay of the seeds alone asks")]
@@ -42,6 +44,7 @@ pub const ALL: &[(&str, Property)] = &[
     ("cosignature", cosignature),
     #[cfg(feature = "server")]
     ("csr", csr),
+    ("evidence", evidence),
     ("extensions", extensions),
     #[cfg(feature = "server")]
     ("journal", journal),

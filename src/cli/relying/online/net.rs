@@ -18,14 +18,6 @@ use crate::config::relying::Fetch;
 /// Most calls under way at once: what is held of their answers is as many times the longest one.
 const AT_ONCE: usize = 4;
 
-/// A client for what certificates name, which trusts TLS servers as `rules` say.
-pub fn http_client(rules: &Fetch) -> Result<Client, CliError> {
-    let roots = rules.ca_roots.as_ref().map(|file| {
-        Anchors::new(read_certificates(file)?).context(format_args!("{} (`fetch.ca_roots`)", file.display()))
-    });
-    tls::http_client(roots.transpose()?, None).context("the HTTP client")
-}
-
 /// A client with a deadline for all of its calls together.
 #[derive(Clone)]
 pub struct Net {
@@ -39,13 +31,26 @@ pub struct Net {
 
 impl Net {
     /// The network until the time of `rules` is over.
-    pub fn new(http: Client, rules: &Fetch) -> Self {
-        Self {
-            http,
+    pub fn open(rules: &Fetch) -> Result<Self, CliError> {
+        let roots = rules.ca_roots.as_ref().map(|file| {
+            Anchors::new(read_certificates(file)?).context(format_args!("{} (`fetch.ca_roots`)", file.display()))
+        });
+        Ok(Self {
+            http: tls::http_client(roots.transpose()?, None).context("the HTTP client")?,
             hosts: rules.hosts.clone(),
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             deadline: Instant::now() + Duration::from_secs(rules.timeout_seconds.into()),
             seconds: rules.timeout_seconds,
+        })
+    }
+
+    /// The same network, with all of its time before it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            deadline: Instant::now() + Duration::from_secs(self.seconds.into()),
+            ..self.clone()
         }
     }
 
@@ -109,7 +114,7 @@ mod tests {
     }
 
     fn net(rules: &Fetch) -> Net {
-        Net::new(http_client(rules).unwrap(), rules)
+        Net::open(rules).unwrap()
     }
 
     #[test]
@@ -140,6 +145,8 @@ mod tests {
         let turns = net.slots.acquire_many(AT_ONCE as u32).await.unwrap();
         let late = Net { deadline: Instant::now(), ..net.clone() };
         assert!(matches!(late.within(async { Ok(1) }).await, Err(ClientFailure::Late(10))));
+        // Each verification has turns of its own.
+        assert_eq!(net.again().within(async { Ok(3) }).await.unwrap(), 3);
         drop(turns);
         assert_eq!(net.within(async { Ok(2) }).await.unwrap(), 2);
     }

@@ -162,3 +162,17 @@ fn a_log_counts_while_somebody_audits_it() {
     world.agent.score().score = points(59);
     assert_eq!(world.codes(), [], "log B alone is enough below 60 points");
 }
+
+#[test]
+fn a_proof_of_a_log_that_was_found_inconsistent_proves_nothing() {
+    let mut world = World::new();
+    world.agent.score().score = points(59);
+    world.party.policy.audited_within = Some(24 * HOUR);
+    world.party.policy.inclusion = Some(InclusionPolicy { max_age: HOUR, witnesses: None });
+    let audited = |seed: u8, consistent| Audited { log: key(seed).public_key().log_id(), at: START, consistent };
+    world.facts.audits = vec![audited(LOG_A, true), audited(LOG_B, false)];
+    world.facts.inclusions = vec![included(&world, LOG_B, after(1)).unwrap()];
+    assert_eq!(world.codes(), [Code::NoInclusion]);
+    world.facts.inclusions = vec![included(&world, LOG_A, after(1)).unwrap()];
+    assert_eq!(world.codes(), []);
+}

@@ -5,5 +5,6 @@ mod codes;
 mod facts;
 mod logged;
 pub(crate) mod rig;
+mod servers;
 mod spending;
 mod verdicts;

@@ -1,0 +1,79 @@
+//! How commands fail, and how they show what others wrote.
+
+use std::fmt::{self, Display};
+use std::io;
+
+/// A command that failed.
+#[derive(Debug)]
+pub struct CliError {
+    message: String,
+    code: u8,
+}
+
+impl CliError {
+    /// As a process ends that the signal of a closed pipe ends.
+    const CLOSED_PIPE: u8 = 141;
+
+    /// A failure in these words; the process ends with 2.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 2 }
+    }
+
+    /// What was found could not be written.
+    pub fn unwritten(error: &io::Error) -> Self {
+        let code = if error.kind() == io::ErrorKind::BrokenPipe { Self::CLOSED_PIPE } else { 2 };
+        Self { message: format!("the findings cannot be written: {error}"), code }
+    }
+
+    /// The exit code.
+    pub const fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// Whether nobody reads what is written any more.
+    pub const fn is_closed_pipe(&self) -> bool {
+        self.code == Self::CLOSED_PIPE
+    }
+}
+
+impl Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Text of others, so that it cannot steer a terminal.
+pub fn clean(text: &str) -> String {
+    let is_safe = |c: char| {
+        !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_safe(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
+}
+
+/// A number with its thousands set apart: `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn text_cannot_steer_a_terminal() {
+        assert_eq!(clean("a\u{1b}[2J\u{202e}é"), "a\\u{1b}[2J\\u{202e}é");
+    }
+}
