@@ -21,6 +21,17 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use atl::api::ProofQuery;
+use atl::apki::precertificate::recover;
+use atl::client::{self, LogClient};
+use atl::keys::{Ed25519Signer, Signer as _};
+use atl::log::audit::{self, AuditStatement, sign_audit};
+use atl::log::checkpoint::Checkpoint;
+use atl::log::cosignature::{CosignatureTime, WitnessKey, cosign};
+use atl::log::entry::CertHash;
+use atl::log::note::{Note, VerifierKey};
+use atl::log::proof::TlogProof;
+use atl::merkle::{Hash, TreeSize};
 use atl::time::{Clock, SystemClock};
 use serde_json::Value;
 
@@ -120,6 +131,8 @@ fn an_agent_is_checked_at_its_ca_and_its_logs() {
     a_proof_comes_from_a_log(&desk, &a);
     the_cas_are_asked_about_too(&desk, &a);
     nobody_answers(&desk, &c, &[&shown[0], &shown[1]]);
+    files_do_without_a_network(&desk, &a, &ca.status_url());
+    audits_and_witnesses_are_read(&desk, &a);
 
     // Certificates and lists know whole seconds only.
     while SystemClock.now().since(moment) < 2000 {
@@ -211,4 +224,69 @@ fn nobody_answers(desk: &Desk<'_>, c: &Party, shown: &[&str]) {
     for log in &desk.rig.logs {
         log.proxy.set(Fault::None);
     }
+}
+
+/// A list of the CA as a file, in place of a network.
+fn files_do_without_a_network(desk: &Desk<'_>, a: &Party, status: &str) {
+    let policy = desk.policy("files.toml", &[], &[], "");
+    let http = client::builder().build().unwrap();
+    let list = desk.rig.path("whole.crl");
+    fs::write(&list, desk.rig.ask(client::crl(&http, &format!("{status}/crl"))).unwrap()).unwrap();
+    let list = list.display().to_string();
+    assert_eq!(desk.verify(&policy, a, &["--offline", "--crl", &list]).0, 0);
+    let (reasons, _) = desk.refused(&policy, a, &["--offline"]);
+    assert_eq!(reasons, pairs(&[("revocation.unavailable", "agent")]));
+}
+
+/// Statements of a monitor, and a proof under a checkpoint that a witness has seen.
+fn audits_and_witnesses_are_read(desk: &Desk<'_>, a: &Party) {
+    let (monitor, witness) =
+        (Ed25519Signer::from_seed(&[31; 32]).unwrap(), Ed25519Signer::from_seed(&[21; 32]).unwrap());
+    let vkey = VerifierKey::new("monitor.example".parse().unwrap(), monitor.public_key().clone()).unwrap();
+    let audits = ("# audited_within_seconds = 86400", "audited_within_seconds = 86400");
+    let audited = desk.policy("audited.toml", &[], &[audits], &format!("[[monitors]]\nvkey = \"{vkey}\"\n"));
+    let statement = |log: &TestLog, name: &str| {
+        let statement = AuditStatement {
+            origin: "log.example/audited".parse().unwrap(),
+            log_id: log.key.log_id(),
+            size: TreeSize::new(1),
+            root: Hash::new([1; 32]),
+            at: SystemClock.now(),
+            verdict: audit::Verdict::Consistent,
+        };
+        let file = desk.rig.path(name);
+        fs::write(&file, sign_audit(&monitor, vkey.name(), &statement).unwrap()).unwrap();
+        file.display().to_string()
+    };
+    let [first, second] = [statement(&desk.rig.logs[0], "first.audit"), statement(&desk.rig.logs[1], "second.audit")];
+    // Whoever has 60 points and more needs two logs, each of them audited.
+    let (reasons, _) = desk.refused(&audited, a, &["--audit", &first]);
+    assert_eq!(reasons, pairs(&[("sat.audit", "agent")]));
+    assert_eq!(desk.verify(&audited, a, &["--audit", &first, "--audit", &second]).0, 0);
+
+    let key = WitnessKey::new("witness.example".parse().unwrap(), witness.public_key().clone()).unwrap();
+    let inclusion = format!("[policy.inclusion]\nmax_age_seconds = 60\nwitnesses = [\"{key}\"]\nneeded = 1\n");
+    let wanted = desk.policy("witnesses.toml", &[], &[("proofs = true", "proofs = false")], &inclusion);
+    let proof = |of: &Party, name: &str| {
+        let log = LogClient::new(&desk.rig.logs[0].proxy.url()).unwrap();
+        let note = Note::parse(desk.rig.ask(log.checkpoint()).unwrap().as_bytes()).unwrap();
+        let checkpoint = Checkpoint::parse(note.text()).unwrap();
+        let line = cosign(&witness, key.name(), &checkpoint, CosignatureTime::from(SystemClock.now())).unwrap();
+        let certificate = of.certificate();
+        let logged = recover(&certificate).unwrap().unwrap();
+        let hash = CertHash::of_certificate(&logged.precertificate_der).leaf_hash();
+        let answer = desk.rig.ask(log.proof_by_hash(ProofQuery { hash, tree_size: Some(checkpoint.size) })).unwrap();
+        let seen = note.with_line(line).unwrap().to_string();
+        let proof = TlogProof::new(answer.leaf_index, answer.tree_size, answer.inclusion, seen.as_bytes()).unwrap();
+        let file = desk.rig.path(name);
+        fs::write(&file, proof.to_string()).unwrap();
+        file.display().to_string()
+    };
+    assert_eq!(desk.verify(&wanted, a, &["--proof", &proof(a, "a.tlog-proof")]).0, 0);
+    let (reasons, _) = desk.refused(&wanted, a, &[]);
+    assert_eq!(reasons, pairs(&[("sat.inclusion", "agent")]));
+    // A proof of another certificate is none of this one.
+    let other = Party { uri: uri("payments/bot/b"), dir: a.dir.with_file_name("payments-bot-b") };
+    let (reasons, _) = desk.refused(&wanted, a, &["--proof", &proof(&other, "b.tlog-proof")]);
+    assert_eq!(reasons, pairs(&[("sat.proof", "agent")]));
 }

@@ -145,6 +145,8 @@ mod tests {
         let turns = net.slots.acquire_many(AT_ONCE as u32).await.unwrap();
         let late = Net { deadline: Instant::now(), ..net.clone() };
         assert!(matches!(late.within(async { Ok(1) }).await, Err(ClientFailure::Late(10))));
+        // Each verification has turns of its own.
+        assert_eq!(net.again().within(async { Ok(3) }).await.unwrap(), 3);
         drop(turns);
         assert_eq!(net.within(async { Ok(2) }).await.unwrap(), 2);
     }
