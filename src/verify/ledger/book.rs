@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::agenda::{Agenda, Due};
 use super::counters::Counters;
 use super::demand::{Cap, Posting};
 use super::settled::Settlements;
@@ -24,7 +25,7 @@ pub struct Bounds {
     /// Counters: one for the calls of an account, and one for each currency that it spends. Each takes some two
     /// kilobytes and its names; up to forty where its periods go from a second to a day and more.
     pub counters: usize,
-    /// Reservations that are not settled. Each takes some hundred octets, and 16 for each counter that it charges.
+    /// Reservations that are not settled. Each takes some two hundred octets, and 16 for each counter that it charges.
     pub reservations: usize,
     /// Settlements remembered, for callers who ask again.
     pub settled: usize,
@@ -46,19 +47,12 @@ pub struct Book {
     pub(super) settled: Settlements,
     pub(super) touched: Touched,
     /// When to look whether something is over; it may turn out to be so later, but not earlier.
-    due: BTreeSet<(UnixMillis, Due)>,
+    pub(super) due: Agenda,
 }
 
 /// Whether it is a moment that a certificate can have. Periods after such a one overflow nothing.
 pub(super) fn is_a_time(moment: UnixMillis) -> bool {
     Moment::floor(moment).is_some()
-}
-
-/// What ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    Counter(u64),
-    Reservation(ReservationId),
 }
 
 /// The keys of rows that changed, where somebody wants to know.
@@ -128,8 +122,7 @@ impl Book {
             return Err(LedgerError::Unknown(id));
         }
         self.change(now);
-        let Some(reservation) = self.open.remove(&id) else { return Err(LedgerError::Unknown(id)) };
-        self.touched.note(RowKey::Reservation(id));
+        let Some(reservation) = self.drop_reservation(id) else { return Err(LedgerError::Unknown(id)) };
         if outcome == Outcome::Released {
             self.give_back(&reservation);
         }
@@ -249,8 +242,16 @@ impl Book {
 
     fn drop_counter(&mut self, number: u64) {
         let Some(counter) = self.counters.remove(number) else { return };
+        self.due.cancel(Due::Counter(number));
         self.touched.note(RowKey::Counter(number));
         counter.window.buckets().for_each(|bucket| self.touched.note(RowKey::Bucket(number, bucket.first)));
+    }
+
+    fn drop_reservation(&mut self, id: ReservationId) -> Option<Reservation> {
+        let reservation = self.open.remove(&id)?;
+        self.due.cancel(Due::Reservation(id));
+        self.touched.note(RowKey::Reservation(id));
+        Some(reservation)
     }
 
     fn give_back(&mut self, reservation: &Reservation) {
@@ -278,7 +279,7 @@ impl Book {
 
     fn expect_end(&mut self, due: Due) {
         if let Some(end) = self.end(due) {
-            self.due.insert((end, due));
+            self.due.expect(due, end);
         }
     }
 
@@ -292,11 +293,10 @@ impl Book {
     /// Drops what is over, looking at so many things at most.
     fn sweep(&mut self, now: UnixMillis, most: usize) {
         for _ in 0..most {
-            let Some((_, due)) = self.due.first().copied().filter(|(moment, _)| *moment <= now) else { return };
-            self.due.pop_first();
+            let Some(due) = self.due.pop(now) else { return };
             match (self.end(due), due) {
                 (None, _) => {}
-                (Some(end), due) if end > now => drop(self.due.insert((end, due))),
+                (Some(end), due) if end > now => self.due.expect(due, end),
                 (_, due) => {
                     self.head.latest = now;
                     self.touched.note(RowKey::Head);
@@ -309,10 +309,7 @@ impl Book {
     fn forget(&mut self, due: Due) {
         match due {
             Due::Counter(number) => self.drop_counter(number),
-            Due::Reservation(id) => {
-                self.open.remove(&id);
-                self.touched.note(RowKey::Reservation(id));
-            }
+            Due::Reservation(id) => drop(self.drop_reservation(id)),
         }
     }
 }

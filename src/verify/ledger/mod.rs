@@ -26,6 +26,7 @@
 //! What cannot be enforced is refused ([`Unenforceable`]), and so is what there is no room to remember
 //! ([`Bounds`]).
 
+mod agenda;
 mod book;
 mod counters;
 mod demand;

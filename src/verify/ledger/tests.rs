@@ -440,6 +440,33 @@ mod bounds {
     }
 
     #[test]
+    fn what_is_settled_leaves_nothing_to_wait_for() {
+        let mut book = Book::default();
+        let waits = |book: &Book| {
+            let there = book.open.len() + book.counters.len();
+            assert_eq!(book.due.len(), there);
+            assert_eq!(copy(book).due.len(), there);
+            there
+        };
+        let open = book.reserve(&demand([call(9, 900, 9000)]), moment(0)).unwrap();
+        for n in 0..300_u64 {
+            // One account that stays, and one that ends with each release and begins anew.
+            for (account, outcome) in [(1, Outcome::Committed), (2, Outcome::Released)] {
+                let one = demand([call(account, 900, 9000), spend(account + 10, 1, per_period(POUNDS, 900, 60))]);
+                let id = book.reserve(&one, moment(n)).unwrap();
+                book.settle(id, outcome, moment(n)).unwrap();
+                assert!(waits(&book) <= 6, "{n}");
+            }
+        }
+        // What goes by itself leaves nothing either.
+        book.settle(open, Outcome::Released, moment(300)).unwrap();
+        for n in 0..100_u64 {
+            book.reserve(&demand([call(3, 9, 60)]), moment(300 + n * 4_000_000)).unwrap();
+            assert!(waits(&book) <= 5, "{n}");
+        }
+    }
+
+    #[test]
     fn nothing_is_dropped_before_it_is_over() {
         let mut book = Book::default();
         book.reserve(&demand([call(1, 9, 60)]), moment(0)).unwrap();
