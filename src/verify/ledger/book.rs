@@ -50,6 +50,10 @@ pub struct Book {
     pub(super) due: Agenda,
 }
 
+fn used_up() -> LedgerError {
+    LedgerError::Stopped("it has given every number that there is".into())
+}
+
 /// Whether it is a moment that a certificate can have. Periods after such a one overflow nothing.
 pub(super) fn is_a_time(moment: UnixMillis) -> bool {
     Moment::floor(moment).is_some()
@@ -90,21 +94,31 @@ impl Book {
     /// Where a limit would be exceeded, or there is no room to remember it.
     pub fn reserve(&mut self, demand: &Demand, now: UnixMillis) -> Result<ReservationId, LedgerError> {
         let now = self.now(now)?;
-        let overruns: Vec<_> = demand.charges().iter().flat_map(|charge| self.overruns(charge, now)).collect();
-        if !overruns.is_empty() {
-            return Err(LedgerError::Refused(overruns));
-        }
-        let (id, next) = self.make_room(demand, now)?;
-        self.change(now);
-        let mut parts = Vec::new();
-        for charge in demand.charges() {
-            parts.extend(charge.postings().filter_map(|posting| self.post(&charge.key, posting, now)));
-        }
+        self.fits(demand, now)?;
+        let id = ReservationId::new(self.head.next_reservation);
+        let next = id.get().checked_add(1).ok_or_else(used_up)?;
+        self.make_room(demand, 1, now)?;
+        let parts = self.post_all(demand, now);
         self.head.next_reservation = next;
         self.open.insert(id, Reservation { at: now, parts });
         self.touched.note(RowKey::Reservation(id));
         self.expect_end(Due::Reservation(id));
         Ok(id)
+    }
+
+    /// Charges the demand as if it were reserved and committed at once: nothing is open behind it, and there is
+    /// nothing to settle. Where nothing counts what it asks for, nothing changes.
+    ///
+    /// # Errors
+    /// Where a limit would be exceeded, or there is no room to remember it.
+    pub fn charge(&mut self, demand: &Demand, now: UnixMillis) -> Result<(), LedgerError> {
+        let now = self.now(now)?;
+        self.fits(demand, now)?;
+        if self.counts(demand, now) {
+            self.make_room(demand, 0, now)?;
+            self.post_all(demand, now);
+        }
+        Ok(())
     }
 
     /// Ends a reservation in one of the two ways.
@@ -143,6 +157,21 @@ impl Book {
         }
     }
 
+    /// Whether every account has room for it.
+    fn fits(&self, demand: &Demand, now: UnixMillis) -> Result<(), LedgerError> {
+        let overruns: Vec<_> = demand.charges().iter().flat_map(|charge| self.overruns(charge, now)).collect();
+        if overruns.is_empty() { Ok(()) } else { Err(LedgerError::Refused(overruns)) }
+    }
+
+    /// Whether any of it is limited, or counted already because of another certificate that limits it.
+    fn counts(&self, demand: &Demand, now: UnixMillis) -> bool {
+        let is_counted = |charge: &Charge, posting: &Posting| {
+            let is_live = || self.counters.live(&charge.key, posting.measure, now).is_some();
+            posting.amount > 0 && (posting.cap.is_some() || is_live())
+        };
+        demand.charges().iter().any(|charge| charge.postings().any(|posting| is_counted(charge, &posting)))
+    }
+
     /// Every limit that the charge would exceed.
     fn overruns(&self, charge: &Charge, now: UnixMillis) -> Vec<Overrun> {
         let overrun = |limit, used, wanted, fits_at| Overrun { key: charge.key.clone(), limit, used, wanted, fits_at };
@@ -168,33 +197,31 @@ impl Book {
         single.into_iter().chain(periods).collect()
     }
 
-    /// The number of the next reservation and of the one behind it, if there is room for this one. What is over
-    /// is dropped before there is said to be none.
-    fn make_room(&mut self, demand: &Demand, now: UnixMillis) -> Result<(ReservationId, u64), LedgerError> {
+    /// Sees to it that there is room for the demand's counters and for so many more reservations. What is over is
+    /// dropped before there is said to be none.
+    fn make_room(&mut self, demand: &Demand, reservations: usize, now: UnixMillis) -> Result<(), LedgerError> {
         let opens = |charge: &Charge, posting: &Posting| {
             let is_kept = posting.cap.is_some() && posting.amount > 0;
             is_kept && self.counters.live(&charge.key, posting.measure, now).is_none()
         };
         let opened = demand.charges().iter().map(|charge| charge.postings().filter(|p| opens(charge, p)).count());
-        let opened = opened.sum();
-        if self.has_room(opened).is_err() {
+        let opened: usize = opened.sum();
+        self.head.next_counter.checked_add(opened as u64).ok_or_else(used_up)?;
+        if self.has_room(opened, reservations).is_err() {
             self.sweep(now, usize::MAX);
         }
-        self.has_room(opened)?;
-        let number = self.head.next_reservation;
-        let next = number.checked_add(1).zip(self.head.next_counter.checked_add(opened as u64));
-        let used_up = || LedgerError::Stopped("it has given every number that there is".into());
-        next.map(|(next, _)| (ReservationId::new(number), next)).ok_or_else(used_up)
+        self.has_room(opened, reservations)
     }
 
-    /// Whether there is room for one more reservation, and for so many more counters.
-    fn has_room(&self, opened: usize) -> Result<(), LedgerError> {
-        let Bounds { counters, reservations, .. } = self.bounds;
-        if opened > 0 && self.counters.len().saturating_add(opened) > counters {
-            return Err(LedgerError::Full { what: Kept::Counters, limit: counters });
+    /// Whether there is room for so many more counters and reservations. Narrow bounds do not stop what adds none.
+    fn has_room(&self, counters: usize, reservations: usize) -> Result<(), LedgerError> {
+        let full = |there: usize, more: usize, limit| more > 0 && there.saturating_add(more) > limit;
+        let Bounds { counters: most_counters, reservations: most_reservations, .. } = self.bounds;
+        if full(self.counters.len(), counters, most_counters) {
+            return Err(LedgerError::Full { what: Kept::Counters, limit: most_counters });
         }
-        if self.open.len() >= reservations {
-            return Err(LedgerError::Full { what: Kept::Reservations, limit: reservations });
+        if full(self.open.len(), reservations, most_reservations) {
+            return Err(LedgerError::Full { what: Kept::Reservations, limit: most_reservations });
         }
         Ok(())
     }
@@ -204,6 +231,16 @@ impl Book {
         self.head.latest = now;
         self.touched.note(RowKey::Head);
         self.sweep(now, SWEPT_AT_ONCE);
+    }
+
+    /// Adds all of the demand to its counters, and says what it added to which.
+    fn post_all(&mut self, demand: &Demand, now: UnixMillis) -> Vec<Part> {
+        self.change(now);
+        let mut parts = Vec::new();
+        for charge in demand.charges() {
+            parts.extend(charge.postings().filter_map(|posting| self.post(&charge.key, posting, now)));
+        }
+        parts
     }
 
     /// Adds to a counter, which begins where the account has none for what is limited.
