@@ -221,14 +221,10 @@ impl Clock for Running {
 struct Durable(RocksLedger);
 
 impl Ledger for Durable {
-    fn reserve(&self, demand: Demand, now: UnixMillis) -> Answer<'_, Result<ReservationId, LedgerError>> {
+    fn charge(&self, demand: Demand, now: UnixMillis) -> Answer<'_, Result<(), LedgerError>> {
         let (tell, answer) = oneshot::channel();
-        self.0.reserve_with(demand, now, move |outcome| drop(tell.send(outcome)));
+        self.0.charge_with(demand, now, move |outcome| drop(tell.send(outcome)));
         Box::pin(async move { answer.await.unwrap() })
-    }
-
-    fn commit(&self, id: ReservationId, now: UnixMillis) {
-        self.0.settle_with(id, Outcome::Committed, now, |outcome| outcome.unwrap());
     }
 
     fn failure(&self) -> Option<String> {

@@ -108,6 +108,22 @@ for_both! {
     what_is_released_can_be_had_again_and_no_more,
     a_reservation_is_settled_once_however_many_try,
     limits_are_told_and_time_frees,
+    what_is_charged_in_one_step_never_exceeds_the_limit,
+}
+
+fn what_is_charged_in_one_step_never_exceeds_the_limit(ledger: &dyn SpendLedger) {
+    let granted = AtomicUsize::new(0);
+    race(|_| {
+        for _ in 0..3 {
+            match ledger.charge(&demand([spend(1, 7, 703, DAY), call(2, 1000, HOUR)]), NOW) {
+                Ok(()) => granted.fetch_add(1, SeqCst),
+                Err(LedgerError::Refused(_)) => continue,
+                Err(other) => panic!("{other}"),
+            };
+        }
+    });
+    assert_eq!(granted.into_inner(), 100);
+    assert_eq!((spent(ledger, 1, DAY), used(ledger, call(2, 0, HOUR))), (700, 100));
 }
 
 fn exactly_the_limit_is_let_through(ledger: &dyn SpendLedger) {

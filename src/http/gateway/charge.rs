@@ -14,17 +14,11 @@ pub async fn charge(
     now: UnixMillis,
 ) -> Result<(), Box<No>> {
     let Some(grant) = &accepted.grant else { return Ok(()) };
-    let reserved = match grant.demand(material.charged) {
-        Ok(demand) => ledger.reserve(demand, now).await,
+    let charged = match grant.demand(material.charged) {
+        Ok(demand) => ledger.charge(demand, now).await,
         Err(error) => Err(error.into()),
     };
-    match reserved {
-        Ok(id) => {
-            ledger.commit(id, now);
-            Ok(())
-        }
-        Err(error) => Err(Box::new(refused(accepted, &error, now))),
-    }
+    charged.map_err(|error| Box::new(refused(accepted, &error, now)))
 }
 
 fn refused(accepted: &Accepted, error: &LedgerError, now: UnixMillis) -> No {

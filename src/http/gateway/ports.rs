@@ -7,7 +7,7 @@ use super::routes::Routes;
 use crate::apki::Certificate;
 pub use crate::http::ops::Check;
 use crate::time::UnixMillis;
-use crate::verify::ledger::{Demand, LedgerError, MemoryLedger, ReservationId, SpendLedger};
+use crate::verify::ledger::{Demand, LedgerError, MemoryLedger, SpendLedger};
 use crate::verify::relying::{ChargedTo, Examination, Facts, Operation, Presented, RelyingParty};
 
 /// An answer that takes its time.
@@ -69,26 +69,19 @@ pub struct Unsettled<'a> {
 
 /// Whoever keeps count of what is spent and how often is called.
 pub trait Ledger: Send + Sync {
-    /// Charges the demand to all of its accounts, if each has room for it.
-    fn reserve(&self, demand: Demand, now: UnixMillis) -> Answer<'_, Result<ReservationId, LedgerError>>;
-
-    /// What is reserved is used. Nobody waits for it: until then, and if it never comes to that, it counts as well.
-    fn commit(&self, id: ReservationId, now: UnixMillis);
+    /// Charges the demand to all of its accounts, if each has room for it, in one step that leaves nothing to
+    /// settle. Once this has returned, the step no longer depends on the answer being waited for: a proxy that
+    /// hangs up drops the wait, and neither takes the charge back nor leaves half of it.
+    fn charge(&self, demand: Demand, now: UnixMillis) -> Answer<'_, Result<(), LedgerError>>;
 
     /// Why it grants nothing any more, where it does not.
     fn failure(&self) -> Option<String>;
 }
 
 impl Ledger for MemoryLedger {
-    fn reserve(&self, demand: Demand, now: UnixMillis) -> Answer<'_, Result<ReservationId, LedgerError>> {
-        let outcome = SpendLedger::reserve(self, &demand, now);
+    fn charge(&self, demand: Demand, now: UnixMillis) -> Answer<'_, Result<(), LedgerError>> {
+        let outcome = SpendLedger::charge(self, &demand, now);
         Box::pin(async { outcome })
-    }
-
-    fn commit(&self, id: ReservationId, now: UnixMillis) {
-        if let Err(error) = SpendLedger::commit(self, id, now) {
-            tracing::warn!(%error, "what was authorised stays reserved");
-        }
     }
 
     fn failure(&self) -> Option<String> {

@@ -49,8 +49,8 @@ const fn table(name: &'static str, shape: Shape) -> Table {
 /// could be compared with. So do not put copies back; and where the database is lost, let no agent in that could
 /// have used its limits, until the longest of their periods is over.
 ///
-/// The calls of [`SpendLedger`] block, so they are not for async code; [`RocksLedger::reserve_with`] and
-/// [`RocksLedger::settle_with`] are.
+/// The calls of [`SpendLedger`] block, so they are not for async code; [`RocksLedger::reserve_with`],
+/// [`RocksLedger::charge_with`] and [`RocksLedger::settle_with`] are.
 pub struct RocksLedger {
     sender: Option<SyncSender<Job>>,
     failure: Failure,
@@ -99,6 +99,17 @@ impl RocksLedger {
         self.hand_over(Job::Reserve(demand, now, Reply::new(&self.failure, answer)));
     }
 
+    /// As [`SpendLedger::charge`], without waiting; the same holds for `answer`. It is done whether or not anybody
+    /// still waits for the answer.
+    pub fn charge_with(
+        &self,
+        demand: Demand,
+        now: UnixMillis,
+        answer: impl FnOnce(Result<(), LedgerError>) + Send + 'static,
+    ) {
+        self.hand_over(Job::Charge(demand, now, Reply::new(&self.failure, answer)));
+    }
+
     /// As [`SpendLedger::commit`] and [`SpendLedger::release`], without waiting; the same holds for `answer`.
     pub fn settle_with(
         &self,
@@ -134,6 +145,10 @@ impl RocksLedger {
 impl SpendLedger for RocksLedger {
     fn reserve(&self, demand: &Demand, now: UnixMillis) -> Result<ReservationId, LedgerError> {
         self.wait(|reply| Job::Reserve(demand.clone(), now, reply))
+    }
+
+    fn charge(&self, demand: &Demand, now: UnixMillis) -> Result<(), LedgerError> {
+        self.wait(|reply| Job::Charge(demand.clone(), now, reply))
     }
 
     fn commit(&self, id: ReservationId, now: UnixMillis) -> Result<(), LedgerError> {

@@ -89,6 +89,24 @@ fn a_refusal_is_not_written() {
 }
 
 #[test]
+fn a_charge_is_one_write_and_none_where_nothing_counts_it() {
+    let (ledger, writes, end) = ledger();
+    let (tell, answer) = channel();
+    ledger.charge_with(one(), moment(0), move |answer| drop(tell.send(answer)));
+    let written = writes.recv().unwrap();
+    let kinds: Vec<_> = written.iter().map(|(key, _)| *key).collect();
+    assert_eq!(kinds, [RowKey::Head, RowKey::Counter(0), RowKey::Bucket(0, moment(0))]);
+    assert!(answer.try_recv().is_err());
+    end.send(Ok(())).unwrap();
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+    // Another account, without any limit.
+    let mut free = Charge { rate: None, ..one().charges()[0].clone() };
+    free.key.scope = serde_json::from_str(r#""other""#).unwrap();
+    assert_eq!(ledger.charge(&Demand::new(vec![free]).unwrap(), moment(0)), Ok(()));
+    assert!(writes.try_recv().is_err());
+}
+
+#[test]
 fn a_write_that_fails_stops_the_ledger_for_all() {
     let (ledger, writes, end) = ledger();
     let first = ask(&ledger);
@@ -103,6 +121,7 @@ fn a_write_that_fails_stops_the_ledger_for_all() {
     assert_eq!(ledger.failure(), Some(&*reason));
     let id = ReservationId::new(0);
     assert_eq!(ledger.reserve(&one(), moment(0)), Err(stopped(&reason)));
+    assert_eq!(ledger.charge(&one(), moment(0)), Err(stopped(&reason)));
     assert_eq!(ledger.commit(id, moment(0)), Err(stopped(&reason)));
     assert_eq!(ledger.release(id, moment(0)), Err(stopped(&reason)));
     assert_eq!(ask(&ledger).recv().unwrap(), Err(stopped(&reason)));

@@ -75,6 +75,7 @@ impl<T> Drop for Reply<T> {
 /// A call on its way to the writer.
 pub(super) enum Job {
     Reserve(Demand, UnixMillis, Reply<ReservationId>),
+    Charge(Demand, UnixMillis, Reply<()>),
     Settle(ReservationId, Outcome, UnixMillis, Reply<()>),
 }
 
@@ -83,7 +84,7 @@ impl Job {
     pub(super) fn refuse(self, error: LedgerError) {
         match self {
             Self::Reserve(_, _, reply) => reply.send(Err(error)),
-            Self::Settle(_, _, _, reply) => reply.send(Err(error)),
+            Self::Charge(_, _, reply) | Self::Settle(_, _, _, reply) => reply.send(Err(error)),
         }
     }
 
@@ -91,7 +92,8 @@ impl Job {
     fn apply(self, book: &mut Book) -> Answer {
         match self {
             Self::Reserve(demand, now, reply) => Answer::Reserve(reply, book.reserve(&demand, now)),
-            Self::Settle(id, outcome, now, reply) => Answer::Settle(reply, book.settle(id, outcome, now)),
+            Self::Charge(demand, now, reply) => Answer::Done(reply, book.charge(&demand, now)),
+            Self::Settle(id, outcome, now, reply) => Answer::Done(reply, book.settle(id, outcome, now)),
         }
     }
 }
@@ -99,14 +101,14 @@ impl Job {
 /// An answer that waits for its batch to be durable.
 enum Answer {
     Reserve(Reply<ReservationId>, Result<ReservationId, LedgerError>),
-    Settle(Reply<()>, Result<(), LedgerError>),
+    Done(Reply<()>, Result<(), LedgerError>),
 }
 
 impl Answer {
     fn send(self) {
         match self {
             Self::Reserve(reply, answer) => reply.send(answer),
-            Self::Settle(reply, answer) => reply.send(answer),
+            Self::Done(reply, answer) => reply.send(answer),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::agenda::{Agenda, Due};
 use super::counters::Counters;
 use super::demand::{Cap, Posting};
 use super::settled::Settlements;
@@ -24,7 +25,7 @@ pub struct Bounds {
     /// Counters: one for the calls of an account, and one for each currency that it spends. Each takes some two
     /// kilobytes and its names; up to forty where its periods go from a second to a day and more.
     pub counters: usize,
-    /// Reservations that are not settled. Each takes some hundred octets, and 16 for each counter that it charges.
+    /// Reservations that are not settled. Each takes some two hundred octets, and 16 for each counter that it charges.
     pub reservations: usize,
     /// Settlements remembered, for callers who ask again.
     pub settled: usize,
@@ -46,19 +47,16 @@ pub struct Book {
     pub(super) settled: Settlements,
     pub(super) touched: Touched,
     /// When to look whether something is over; it may turn out to be so later, but not earlier.
-    due: BTreeSet<(UnixMillis, Due)>,
+    pub(super) due: Agenda,
+}
+
+fn used_up() -> LedgerError {
+    LedgerError::Stopped("it has given every number that there is".into())
 }
 
 /// Whether it is a moment that a certificate can have. Periods after such a one overflow nothing.
 pub(super) fn is_a_time(moment: UnixMillis) -> bool {
     Moment::floor(moment).is_some()
-}
-
-/// What ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    Counter(u64),
-    Reservation(ReservationId),
 }
 
 /// The keys of rows that changed, where somebody wants to know.
@@ -96,21 +94,31 @@ impl Book {
     /// Where a limit would be exceeded, or there is no room to remember it.
     pub fn reserve(&mut self, demand: &Demand, now: UnixMillis) -> Result<ReservationId, LedgerError> {
         let now = self.now(now)?;
-        let overruns: Vec<_> = demand.charges().iter().flat_map(|charge| self.overruns(charge, now)).collect();
-        if !overruns.is_empty() {
-            return Err(LedgerError::Refused(overruns));
-        }
-        let (id, next) = self.make_room(demand, now)?;
-        self.change(now);
-        let mut parts = Vec::new();
-        for charge in demand.charges() {
-            parts.extend(charge.postings().filter_map(|posting| self.post(&charge.key, posting, now)));
-        }
+        self.fits(demand, now)?;
+        let id = ReservationId::new(self.head.next_reservation);
+        let next = id.get().checked_add(1).ok_or_else(used_up)?;
+        self.make_room(demand, 1, now)?;
+        let parts = self.post_all(demand, now);
         self.head.next_reservation = next;
         self.open.insert(id, Reservation { at: now, parts });
         self.touched.note(RowKey::Reservation(id));
         self.expect_end(Due::Reservation(id));
         Ok(id)
+    }
+
+    /// Charges the demand as if it were reserved and committed at once: nothing is open behind it, and there is
+    /// nothing to settle. Where nothing counts what it asks for, nothing changes.
+    ///
+    /// # Errors
+    /// Where a limit would be exceeded, or there is no room to remember it.
+    pub fn charge(&mut self, demand: &Demand, now: UnixMillis) -> Result<(), LedgerError> {
+        let now = self.now(now)?;
+        self.fits(demand, now)?;
+        if self.counts(demand, now) {
+            self.make_room(demand, 0, now)?;
+            self.post_all(demand, now);
+        }
+        Ok(())
     }
 
     /// Ends a reservation in one of the two ways.
@@ -128,8 +136,7 @@ impl Book {
             return Err(LedgerError::Unknown(id));
         }
         self.change(now);
-        let Some(reservation) = self.open.remove(&id) else { return Err(LedgerError::Unknown(id)) };
-        self.touched.note(RowKey::Reservation(id));
+        let Some(reservation) = self.drop_reservation(id) else { return Err(LedgerError::Unknown(id)) };
         if outcome == Outcome::Released {
             self.give_back(&reservation);
         }
@@ -148,6 +155,21 @@ impl Book {
             true => Ok(self.head.latest.max(now)),
             false => Err(LedgerError::Clock(now)),
         }
+    }
+
+    /// Whether every account has room for it.
+    fn fits(&self, demand: &Demand, now: UnixMillis) -> Result<(), LedgerError> {
+        let overruns: Vec<_> = demand.charges().iter().flat_map(|charge| self.overruns(charge, now)).collect();
+        if overruns.is_empty() { Ok(()) } else { Err(LedgerError::Refused(overruns)) }
+    }
+
+    /// Whether any of it is limited, or counted already because of another certificate that limits it.
+    fn counts(&self, demand: &Demand, now: UnixMillis) -> bool {
+        let is_counted = |charge: &Charge, posting: &Posting| {
+            let is_live = || self.counters.live(&charge.key, posting.measure, now).is_some();
+            posting.amount > 0 && (posting.cap.is_some() || is_live())
+        };
+        demand.charges().iter().any(|charge| charge.postings().any(|posting| is_counted(charge, &posting)))
     }
 
     /// Every limit that the charge would exceed.
@@ -175,33 +197,31 @@ impl Book {
         single.into_iter().chain(periods).collect()
     }
 
-    /// The number of the next reservation and of the one behind it, if there is room for this one. What is over
-    /// is dropped before there is said to be none.
-    fn make_room(&mut self, demand: &Demand, now: UnixMillis) -> Result<(ReservationId, u64), LedgerError> {
+    /// Sees to it that there is room for the demand's counters and for so many more reservations. What is over is
+    /// dropped before there is said to be none.
+    fn make_room(&mut self, demand: &Demand, reservations: usize, now: UnixMillis) -> Result<(), LedgerError> {
         let opens = |charge: &Charge, posting: &Posting| {
             let is_kept = posting.cap.is_some() && posting.amount > 0;
             is_kept && self.counters.live(&charge.key, posting.measure, now).is_none()
         };
         let opened = demand.charges().iter().map(|charge| charge.postings().filter(|p| opens(charge, p)).count());
-        let opened = opened.sum();
-        if self.has_room(opened).is_err() {
+        let opened: usize = opened.sum();
+        self.head.next_counter.checked_add(opened as u64).ok_or_else(used_up)?;
+        if self.has_room(opened, reservations).is_err() {
             self.sweep(now, usize::MAX);
         }
-        self.has_room(opened)?;
-        let number = self.head.next_reservation;
-        let next = number.checked_add(1).zip(self.head.next_counter.checked_add(opened as u64));
-        let used_up = || LedgerError::Stopped("it has given every number that there is".into());
-        next.map(|(next, _)| (ReservationId::new(number), next)).ok_or_else(used_up)
+        self.has_room(opened, reservations)
     }
 
-    /// Whether there is room for one more reservation, and for so many more counters.
-    fn has_room(&self, opened: usize) -> Result<(), LedgerError> {
-        let Bounds { counters, reservations, .. } = self.bounds;
-        if opened > 0 && self.counters.len().saturating_add(opened) > counters {
-            return Err(LedgerError::Full { what: Kept::Counters, limit: counters });
+    /// Whether there is room for so many more counters and reservations. Narrow bounds do not stop what adds none.
+    fn has_room(&self, counters: usize, reservations: usize) -> Result<(), LedgerError> {
+        let full = |there: usize, more: usize, limit| more > 0 && there.saturating_add(more) > limit;
+        let Bounds { counters: most_counters, reservations: most_reservations, .. } = self.bounds;
+        if full(self.counters.len(), counters, most_counters) {
+            return Err(LedgerError::Full { what: Kept::Counters, limit: most_counters });
         }
-        if self.open.len() >= reservations {
-            return Err(LedgerError::Full { what: Kept::Reservations, limit: reservations });
+        if full(self.open.len(), reservations, most_reservations) {
+            return Err(LedgerError::Full { what: Kept::Reservations, limit: most_reservations });
         }
         Ok(())
     }
@@ -211,6 +231,16 @@ impl Book {
         self.head.latest = now;
         self.touched.note(RowKey::Head);
         self.sweep(now, SWEPT_AT_ONCE);
+    }
+
+    /// Adds all of the demand to its counters, and says what it added to which.
+    fn post_all(&mut self, demand: &Demand, now: UnixMillis) -> Vec<Part> {
+        self.change(now);
+        let mut parts = Vec::new();
+        for charge in demand.charges() {
+            parts.extend(charge.postings().filter_map(|posting| self.post(&charge.key, posting, now)));
+        }
+        parts
     }
 
     /// Adds to a counter, which begins where the account has none for what is limited.
@@ -249,8 +279,16 @@ impl Book {
 
     fn drop_counter(&mut self, number: u64) {
         let Some(counter) = self.counters.remove(number) else { return };
+        self.due.cancel(Due::Counter(number));
         self.touched.note(RowKey::Counter(number));
         counter.window.buckets().for_each(|bucket| self.touched.note(RowKey::Bucket(number, bucket.first)));
+    }
+
+    fn drop_reservation(&mut self, id: ReservationId) -> Option<Reservation> {
+        let reservation = self.open.remove(&id)?;
+        self.due.cancel(Due::Reservation(id));
+        self.touched.note(RowKey::Reservation(id));
+        Some(reservation)
     }
 
     fn give_back(&mut self, reservation: &Reservation) {
@@ -278,7 +316,7 @@ impl Book {
 
     fn expect_end(&mut self, due: Due) {
         if let Some(end) = self.end(due) {
-            self.due.insert((end, due));
+            self.due.expect(due, end);
         }
     }
 
@@ -292,11 +330,10 @@ impl Book {
     /// Drops what is over, looking at so many things at most.
     fn sweep(&mut self, now: UnixMillis, most: usize) {
         for _ in 0..most {
-            let Some((_, due)) = self.due.first().copied().filter(|(moment, _)| *moment <= now) else { return };
-            self.due.pop_first();
+            let Some(due) = self.due.pop(now) else { return };
             match (self.end(due), due) {
                 (None, _) => {}
-                (Some(end), due) if end > now => drop(self.due.insert((end, due))),
+                (Some(end), due) if end > now => self.due.expect(due, end),
                 (_, due) => {
                     self.head.latest = now;
                     self.touched.note(RowKey::Head);
@@ -309,10 +346,7 @@ impl Book {
     fn forget(&mut self, due: Due) {
         match due {
             Due::Counter(number) => self.drop_counter(number),
-            Due::Reservation(id) => {
-                self.open.remove(&id);
-                self.touched.note(RowKey::Reservation(id));
-            }
+            Due::Reservation(id) => drop(self.drop_reservation(id)),
         }
     }
 }

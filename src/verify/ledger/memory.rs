@@ -29,6 +29,10 @@ impl SpendLedger for MemoryLedger {
         self.with(|book| book.reserve(demand, now))
     }
 
+    fn charge(&self, demand: &Demand, now: UnixMillis) -> Result<(), LedgerError> {
+        self.with(|book| book.charge(demand, now))
+    }
+
     fn commit(&self, id: ReservationId, now: UnixMillis) -> Result<(), LedgerError> {
         self.with(|book| book.settle(id, Outcome::Committed, now))
     }

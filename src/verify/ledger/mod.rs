@@ -4,7 +4,8 @@
 //! Before an operation is done, its [`Demand`] is reserved: every account that it is charged to has room for
 //! it, or none is charged. Behind the operation the reservation is committed, or released where nothing came of
 //! it. What is neither stays counted until its period is over, since nobody can say that it did not happen.
-//! The moment that an operation counts at is that of its reservation.
+//! The moment that an operation counts at is that of its reservation. Whoever never learns what came of an
+//! operation charges it in one step, as done.
 //!
 //! An account is an agent's in one capability ([`AccountKey`]), so that a renewed certificate goes on with what
 //! was used under the one before, by the limits that it brings itself. A [`Book`] is the accounts as a state
@@ -26,6 +27,7 @@
 //! What cannot be enforced is refused ([`Unenforceable`]), and so is what there is no room to remember
 //! ([`Bounds`]).
 
+mod agenda;
 mod book;
 mod counters;
 mod demand;
@@ -82,6 +84,13 @@ pub trait SpendLedger: Send + Sync {
     /// [`LedgerError::Refused`] where one has not, and then nothing has changed; whatever else keeps a ledger from
     /// answering, and then the operation must not be done either.
     fn reserve(&self, demand: &Demand, now: UnixMillis) -> Result<ReservationId, LedgerError>;
+
+    /// Charges the demand and settles it in one step, for whoever takes what is allowed to be done: nothing of it
+    /// stays open, and none of it comes back.
+    ///
+    /// # Errors
+    /// As for [`reserve`](Self::reserve).
+    fn charge(&self, demand: &Demand, now: UnixMillis) -> Result<(), LedgerError>;
 
     /// The operation was done: what is reserved for it is used.
     ///

@@ -373,6 +373,73 @@ mod settling {
     }
 }
 
+mod charging {
+    use super::*;
+
+    /// The same but for reservations and what became of them.
+    fn counted(book: &Book) -> BTreeMap<RowKey, Row> {
+        let is_counted = |key: &RowKey| matches!(key, RowKey::Counter(_) | RowKey::Bucket(..));
+        book.rows().filter(|(key, _)| is_counted(key)).collect()
+    }
+
+    #[test]
+    fn one_step_counts_as_two_do_and_leaves_nothing_open() {
+        let (mut one, mut two) = (Book::new(Bounds { reservations: 0, ..Bounds::default() }), Book::default());
+        let (mut granted, mut refused) = (0, 0);
+        for n in 0..60_u64 {
+            let charges = [spend(n as usize % 3, n % 5, per_period(POUNDS, 9, 60)), call(7, 30, 100)];
+            let (asked, now) = (demand(charges), moment(n * 3_000));
+            let reserved = two.reserve(&asked, now);
+            assert_eq!(one.charge(&asked, now), reserved.clone().map(drop));
+            match reserved {
+                Ok(id) => (granted, _) = (granted + 1, two.settle(id, Outcome::Committed, now).unwrap()),
+                Err(_) => refused += 1,
+            }
+            assert_eq!(counted(&one), counted(&two));
+            assert_eq!(one.due.len(), one.counters.len());
+        }
+        assert!(granted > 10 && refused > 10, "{granted} {refused}");
+        assert!(rows(&one).keys().all(|key| !matches!(key, RowKey::Reservation(_) | RowKey::Settled(_))));
+    }
+
+    #[test]
+    fn what_nothing_counts_changes_nothing() {
+        let mut book = Book::default().recording();
+        let free = || Charge { key: key(1), spend: None, rate: None };
+        let single = SpendLimit { max_per_period: None, period_seconds: None, ..per_period(POUNDS, 9, 60) };
+        let single = SpendLimit { max_per_transaction: Some(amount(9)), ..single };
+        let nothing = Charge { rate: None, ..spend(1, 0, per_period(POUNDS, 9, 60)) };
+        for charges in [vec![], vec![free()], vec![spend(1, 9, single)], vec![nothing]] {
+            book.charge(&demand(charges), moment(5)).unwrap();
+            assert_eq!(book.take_changes(), []);
+        }
+        assert_eq!(book.charge(&demand([spend(1, 10, single)]), moment(5)).map_err(|e| e.fits_at()), Err(None));
+        // Where another certificate has a limit, it counts.
+        book.charge(&demand([call(1, 9, 60)]), moment(5)).unwrap();
+        book.take_changes();
+        book.charge(&demand([free()]), moment(6)).unwrap();
+        assert_eq!(book.take_changes().len(), 2);
+        assert_eq!(used(&book, 1, 60, 6), [0, 2]);
+        // Until that is over.
+        book.charge(&demand([free()]), moment(60_006)).unwrap();
+        assert_eq!(book.take_changes(), []);
+    }
+
+    #[test]
+    fn is_refused_whole_and_where_there_is_no_room_or_no_time() {
+        let mut book = Book::new(Bounds { counters: 1, ..Bounds::default() });
+        book.charge(&demand([call(1, 1, 60)]), moment(0)).unwrap();
+        let before = rows(&book);
+        let full = Err(LedgerError::Full { what: Kept::Counters, limit: 1 });
+        assert_eq!(book.charge(&demand([call(2, 1, 60)]), moment(1)), full);
+        let both = demand([call(2, 1, 60), call(1, 1, 60)]);
+        assert!(matches!(book.charge(&both, moment(1)), Err(LedgerError::Refused(_))));
+        let beyond = moment(u64::MAX);
+        assert_eq!(book.charge(&both, beyond), Err(LedgerError::Clock(beyond)));
+        assert_eq!(rows(&book), before);
+    }
+}
+
 mod bounds {
     use super::*;
 
@@ -437,6 +504,33 @@ mod bounds {
             book.settle(id, Outcome::Committed, moment(3_700_000 + n)).unwrap();
         }
         assert_eq!((counters(&book), open(&book)), (1, 0));
+    }
+
+    #[test]
+    fn what_is_settled_leaves_nothing_to_wait_for() {
+        let mut book = Book::default();
+        let waits = |book: &Book| {
+            let there = book.open.len() + book.counters.len();
+            assert_eq!(book.due.len(), there);
+            assert_eq!(copy(book).due.len(), there);
+            there
+        };
+        let open = book.reserve(&demand([call(9, 900, 9000)]), moment(0)).unwrap();
+        for n in 0..300_u64 {
+            // One account that stays, and one that ends with each release and begins anew.
+            for (account, outcome) in [(1, Outcome::Committed), (2, Outcome::Released)] {
+                let one = demand([call(account, 900, 9000), spend(account + 10, 1, per_period(POUNDS, 900, 60))]);
+                let id = book.reserve(&one, moment(n)).unwrap();
+                book.settle(id, outcome, moment(n)).unwrap();
+                assert!(waits(&book) <= 6, "{n}");
+            }
+        }
+        // What goes by itself leaves nothing either.
+        book.settle(open, Outcome::Released, moment(300)).unwrap();
+        for n in 0..100_u64 {
+            book.reserve(&demand([call(3, 9, 60)]), moment(300 + n * 4_000_000)).unwrap();
+            assert!(waits(&book) <= 5, "{n}");
+        }
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use super::rig::Gateway;
 use crate::http::gateway::Proxy;
 use crate::http::gateway::ports::{Answer, Ledger};
 use crate::time::UnixMillis;
-use crate::verify::ledger::{Bounds, Demand, LedgerError, MemoryLedger, ReservationId};
+use crate::verify::ledger::{Bounds, Demand, LedgerError, MemoryLedger};
 use crate::verify::relying::tests::rig::{World, after, rate};
 
 #[tokio::test]
@@ -106,12 +108,8 @@ async fn sixty_four_at_once_never_spend_too_much() {
 struct Stopped;
 
 impl Ledger for Stopped {
-    fn reserve(&self, _: Demand, _: UnixMillis) -> Answer<'_, Result<ReservationId, LedgerError>> {
+    fn charge(&self, _: Demand, _: UnixMillis) -> Answer<'_, Result<(), LedgerError>> {
         Box::pin(async { Err(LedgerError::Stopped("the secret place".into())) })
-    }
-
-    fn commit(&self, _: ReservationId, _: UnixMillis) {
-        panic!("nothing was reserved");
     }
 
     fn failure(&self) -> Option<String> {
@@ -139,4 +137,40 @@ async fn a_ledger_that_is_full_refuses() {
     let mut other = World::new();
     other.agent.uri = "agent://example.com/retail/teller/2".into();
     assert_eq!(gateway.pay(&other, "1").await.outcome(), (503, "capability.ledger"));
+}
+
+/// One that never comes to its answer, and tells when it has charged.
+struct Slow(Arc<MemoryLedger>, Arc<Notify>);
+
+impl Ledger for Slow {
+    fn charge(&self, demand: Demand, now: UnixMillis) -> Answer<'_, Result<(), LedgerError>> {
+        let charged = Ledger::charge(&*self.0, demand, now);
+        Box::pin(async move {
+            charged.await?;
+            self.1.notify_one();
+            std::future::pending().await
+        })
+    }
+
+    fn failure(&self) -> Option<String> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_is_charged_and_takes_no_room() {
+    let world = World::new();
+    // There is no room for anything that would stay open.
+    let ledger = Arc::new(MemoryLedger::new(Bounds { reservations: 0, ..Bounds::default() }));
+    let charged = Arc::new(Notify::new());
+    let slow = Gateway::with(&world, Proxy::Nginx, None, Arc::new(Slow(Arc::clone(&ledger), Arc::clone(&charged))));
+    for _ in 0..4 {
+        tokio::select! {
+            heard = slow.pay(&world, "10000") => panic!("{heard:?}"),
+            () = charged.notified() => {}
+        }
+    }
+    let gateway = Gateway::with(&world, Proxy::Nginx, None, ledger);
+    assert_eq!(gateway.pay(&world, "10000").await.status, 200);
+    assert_eq!(gateway.pay(&world, "1").await.outcome(), (403, "capability.perPeriod"));
 }

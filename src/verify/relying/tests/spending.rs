@@ -21,6 +21,10 @@ impl SpendLedger for Broken {
         Err(LedgerError::Stopped("the disk is full".into()))
     }
 
+    fn charge(&self, _: &Demand, _: UnixMillis) -> Result<(), LedgerError> {
+        Err(LedgerError::Stopped("the disk is full".into()))
+    }
+
     fn commit(&self, _: ReservationId, _: UnixMillis) -> Result<(), LedgerError> {
         Ok(())
     }
