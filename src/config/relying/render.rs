@@ -294,6 +294,7 @@ fn log(log: &Log) -> String {
     let text = |key: &str, value: Option<&String>| {
         value.map(|value| format!("{key} = {}\n", quoted(value))).unwrap_or_default()
     };
+    let name = text("name", name);
     let (url, origin) = (text("url", log.url.as_ref()), text("origin", log.origin.as_ref()));
     let from = if log.from == UnixMillis::new(0) { None } else { Some(&log.from) };
     let since =
