@@ -24,7 +24,7 @@ use atl::http::gateway::{AmountFrom, Caller, GatewayApi, GatewayParts, Price, Pr
 use atl::http::serve::serve;
 use atl::storage::ledger::rocks::RocksLedger;
 use atl::time::{Clock, Stopwatch, UnixMillis};
-use atl::verify::ledger::{Bounds, Demand, LedgerError, MemoryLedger, Outcome, ReservationId};
+use atl::verify::ledger::{Bounds, Demand, LedgerError, MemoryLedger};
 use atl::verify::relying::{ChargedTo, Facts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
