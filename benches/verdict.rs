@@ -14,13 +14,13 @@ use atl::apki::extension::{AsciiText, Text};
 use atl::apki::federation::TrustDomain;
 use atl::apki::precertificate::recover;
 use atl::apki::trust_score::Score;
-use atl::keys::{PublicKey, SignatureAlgorithm};
+use atl::keys::PublicKey;
 use atl::log::entry::CertHash;
 use atl::log::sat::SatList;
 use atl::time::UnixMillis;
 use atl::verify::relying::{
-    Domain, Domains, Effort, Facts, LogList, Operation, Peers, Policy, Presented, ProvenancePolicy, RECOMMENDED_DEPTH,
-    RelyingParty, Request, RevocationMode, RevocationPolicy, Spend, Trusted, TrustedLog, Verdict,
+    Domain, Domains, Effort, Facts, LogList, Operation, Policy, Presented, RelyingParty, Request, RevocationMode,
+    RevocationPolicy, Spend, Trusted, TrustedLog, Verdict,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -41,18 +41,10 @@ fn party(file: &Value, root: &str, domain: &str) -> RelyingParty {
         from: UnixMillis::default(),
         until: None,
     };
-    let policy = Policy {
-        minimum: Score::new(40).unwrap(),
-        algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
-        revocation: RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false },
-        max_depth: RECOMMENDED_DEPTH,
-        require_delegation: false,
-        provenance: ProvenancePolicy::default(),
-        inclusion: None,
-        audited_within: None,
-        peers: Peers::Any,
-        tools: Vec::new(),
-    };
+    let policy = Policy::new(
+        Score::new(40).unwrap(),
+        RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false },
+    );
     let anchors = Anchors::new([Certificate::parse(octets(root)).unwrap()]).unwrap();
     let domain = (TrustDomain::parse(domain).unwrap(), Domain::own(Trusted::Roots(anchors)));
     let logs = file["logs"].as_array().unwrap().iter().filter(|log| log["trusted"] == true).map(log).collect();

@@ -11,12 +11,12 @@ use atl::apki::Certificate;
 use atl::apki::chain::Anchors;
 use atl::apki::federation::TrustDomain;
 use atl::apki::trust_score::Score;
-use atl::keys::{PublicKey, SignatureAlgorithm};
+use atl::keys::PublicKey;
 use atl::log::sat::SignedAgentTimestamp;
 use atl::time::UnixMillis;
 use atl::verify::relying::{
-    Domain, Domains, Effort, Facts, Link, LogList, Peers, Policy, Presented, ProvenancePolicy, RECOMMENDED_DEPTH,
-    Reason, RelyingParty, Request, RevocationMode, RevocationPolicy, Subject, Trusted, TrustedLog, Verdict,
+    Domain, Domains, Effort, Facts, Link, LogList, Policy, Presented, Reason, RelyingParty, Request, RevocationMode,
+    RevocationPolicy, Subject, Trusted, TrustedLog, Verdict,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -46,18 +46,10 @@ fn party(file: &Value, row: &Value, domain: &str) -> RelyingParty {
     let kind = text(row, "name").split('/').next().unwrap();
     let root = Certificate::parse(octets(&format!("certs/{kind}/root.der"))).unwrap();
     let trusted = Trusted::Roots(Anchors::new([root]).unwrap());
-    let policy = Policy {
-        minimum: Score::new(row["min_score"].as_u64().unwrap().try_into().unwrap()).unwrap(),
-        algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
-        revocation: RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false },
-        max_depth: RECOMMENDED_DEPTH,
-        require_delegation: false,
-        provenance: ProvenancePolicy::default(),
-        inclusion: None,
-        audited_within: None,
-        peers: Peers::Any,
-        tools: Vec::new(),
-    };
+    let policy = Policy::new(
+        Score::new(row["min_score"].as_u64().unwrap().try_into().unwrap()).unwrap(),
+        RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false },
+    );
     RelyingParty {
         policy,
         domains: Domains::new([(TrustDomain::parse(domain).unwrap(), Domain::own(trusted))]),

@@ -27,8 +27,8 @@ use atl::log::entry::CertHash;
 use atl::log::sat::{SatList, SignedAgentTimestamp};
 use atl::time::UnixMillis;
 use atl::verify::relying::{
-    Domain, Domains, Link, LogList, Operation, Peers, Policy, Presented, ProvenancePolicy, RelyingParty,
-    RevocationMode, RevocationPolicy, Trusted, TrustedLog,
+    Domain, Domains, Link, LogList, Operation, Policy, Presented, RelyingParty, RevocationMode, RevocationPolicy,
+    Trusted, TrustedLog,
 };
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
@@ -472,18 +472,7 @@ impl World {
 
 /// Wants 40 points, and asks nobody about revocation.
 pub fn policy() -> Policy {
-    Policy {
-        minimum: Score::new(40).unwrap(),
-        algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
-        revocation: RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false },
-        max_depth: 5,
-        require_delegation: false,
-        provenance: ProvenancePolicy::default(),
-        inclusion: None,
-        audited_within: None,
-        peers: Peers::Any,
-        tools: Vec::new(),
-    }
+    Policy::new(Score::new(40).unwrap(), RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false })
 }
 
 /// A score of ten minutes ago that falls by so many points an hour.

@@ -23,12 +23,11 @@ use crate::cli::log::remote::polite;
 use crate::cli::output::{CliError, Context, print_json};
 use crate::cli::{runtime, words as cli_words};
 use crate::client::CaClient;
-use crate::keys::SignatureAlgorithm;
 use crate::time::{Clock, SystemClock, UnixMillis};
 use crate::verify::evidence::{Digest, Evidence, Finding, MAX_ACTION, Question, SignedAction, verify};
 use crate::verify::relying::{
-    Domain, Domains, LogList, MAX_DEPTH, Peers, Policy, Presented, ProvenancePolicy, RelyingParty, RevocationMode,
-    RevocationPolicy, Trusted, TrustedLog,
+    Domain, Domains, LogList, MAX_DEPTH, Policy, Presented, RelyingParty, RevocationMode, RevocationPolicy, Trusted,
+    TrustedLog,
 };
 
 /// Collect what stands behind a signed action, so that it can be judged years later without anybody's help.
@@ -256,16 +255,11 @@ impl Agent {
         };
         Ok(RelyingParty {
             policy: Policy {
-                minimum: TrustTier::Untrusted.floor(),
-                algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
-                revocation: RevocationPolicy { mode: RevocationMode::SoftFail, max_age: None, issuers: true },
                 max_depth: MAX_DEPTH,
-                require_delegation: false,
-                provenance: ProvenancePolicy::default(),
-                inclusion: None,
-                audited_within: None,
-                peers: Peers::Any,
-                tools: Vec::new(),
+                ..Policy::new(
+                    TrustTier::Untrusted.floor(),
+                    RevocationPolicy { mode: RevocationMode::SoftFail, max_age: None, issuers: true },
+                )
             },
             domains: Domains::new([(domain, Domain::own(Trusted::Roots(self.anchors.clone())))]),
             logs: LogList::new(self.logs.iter().map(log).collect()).context("--log")?,

@@ -155,6 +155,23 @@ pub struct ToolRule {
 }
 
 impl Policy {
+    /// The policy that says no more than it must: the minimum, and what happens where revocation is not known. All
+    /// algorithms that are verified here are taken, and lines as long as the draft recommends.
+    pub fn new(minimum: Score, revocation: RevocationPolicy) -> Self {
+        Self {
+            minimum,
+            algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
+            revocation,
+            max_depth: RECOMMENDED_DEPTH,
+            require_delegation: false,
+            provenance: ProvenancePolicy::default(),
+            inclusion: None,
+            audited_within: None,
+            peers: Peers::Any,
+            tools: Vec::new(),
+        }
+    }
+
     /// The rule for this tool, where there is one.
     pub fn rule_for(&self, tool_uri: &str) -> Option<&ToolRule> {
         self.tools.iter().find(|rule| rule.tool_uri.as_str() == tool_uri)

@@ -7,14 +7,13 @@ use atl::apki::Certificate;
 use atl::apki::chain::Anchors;
 use atl::apki::federation::TrustDomain;
 use atl::apki::trust_score::Score;
-use atl::keys::{Ed25519Signer, PublicKey, SignatureAlgorithm, Signer};
+use atl::keys::{Ed25519Signer, PublicKey, Signer};
 use atl::log::checkpoint::Origin;
 use atl::merkle::Hash;
 use atl::time::UnixMillis;
 use atl::verify::evidence::{Digest, Evidence, Outcome, Question, SignedAction, verify};
 use atl::verify::relying::{
-    Domain, Domains, LogList, Peers, Policy, ProvenancePolicy, RelyingParty, RevocationMode, RevocationPolicy, Trusted,
-    TrustedLog,
+    Domain, Domains, LogList, Policy, RelyingParty, RevocationMode, RevocationPolicy, Trusted, TrustedLog,
 };
 
 /// The root that the agents of the seeds stand below.
@@ -37,18 +36,10 @@ static PARTY: LazyLock<RelyingParty> = LazyLock::new(|| {
         from: UnixMillis::default(),
         until: None,
     };
-    let policy = Policy {
-        minimum: Score::new(40).unwrap(),
-        algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
-        revocation: RevocationPolicy { mode: RevocationMode::HardFail, max_age: None, issuers: false },
-        max_depth: 5,
-        require_delegation: false,
-        provenance: ProvenancePolicy::default(),
-        inclusion: None,
-        audited_within: None,
-        peers: Peers::Any,
-        tools: Vec::new(),
-    };
+    let policy = Policy::new(
+        Score::new(40).unwrap(),
+        RevocationPolicy { mode: RevocationMode::HardFail, max_age: None, issuers: false },
+    );
     let domain = Domain::own(Trusted::Roots(Anchors::new([root]).unwrap()));
     RelyingParty {
         policy,

@@ -13,8 +13,8 @@ use atl::log::entry::CertHash;
 use atl::log::sat::{SatList, SignedAgentTimestamp};
 use atl::time::UnixMillis;
 use atl::verify::relying::{
-    Domain, Domains, Effort, Facts, LogList, Peers, Policy, Presented, ProvenancePolicy, RelyingParty, Request,
-    RevocationMode, RevocationPolicy, Trusted, TrustedLog, Verdict,
+    Domain, Domains, Effort, Facts, LogList, Policy, Presented, RelyingParty, Request, RevocationMode,
+    RevocationPolicy, Trusted, TrustedLog, Verdict,
 };
 use atl::wire::Reader;
 
@@ -36,18 +36,10 @@ static PARTY: LazyLock<RelyingParty> = LazyLock::new(|| {
         from: UnixMillis::default(),
         until: None,
     };
-    let policy = Policy {
-        minimum: Score::new(20).unwrap(),
-        algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
-        revocation: RevocationPolicy { mode: RevocationMode::SoftFail, max_age: None, issuers: true },
-        max_depth: 5,
-        require_delegation: false,
-        provenance: ProvenancePolicy::default(),
-        inclusion: None,
-        audited_within: None,
-        peers: Peers::Any,
-        tools: Vec::new(),
-    };
+    let policy = Policy::new(
+        Score::new(20).unwrap(),
+        RevocationPolicy { mode: RevocationMode::SoftFail, max_age: None, issuers: true },
+    );
     let domain = (TrustDomain::parse(DOMAIN).unwrap(), Domain::own(Trusted::Roots(anchors)));
     RelyingParty { policy, domains: Domains::new([domain]), logs: LogList::new(vec![log(0), log(1)]).unwrap() }
 });

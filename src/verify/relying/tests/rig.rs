@@ -18,7 +18,7 @@ use crate::apki::testing::{Draft, key, validity};
 use crate::apki::tlv::{self, encode};
 use crate::apki::trust_score::{DecayRate, Score, TrustScore};
 use crate::apki::{AgentUri, Certificate, oid};
-use crate::keys::{SignatureAlgorithm, Signer};
+use crate::keys::Signer;
 use crate::log::entry::CertHash;
 use crate::log::sat::{SatList, SignedAgentTimestamp};
 use crate::time::UnixMillis;
@@ -303,18 +303,8 @@ impl World {
     pub fn new() -> Self {
         let domain = Domain::own(Trusted::Roots(Anchors::new([root()]).unwrap()));
         let logs = vec![log(LOG_A, "Operator A"), log(LOG_B, "Operator B"), log(LOG_A2, "Operator A")];
-        let policy = Policy {
-            minimum: points(40),
-            algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
-            revocation: RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false },
-            max_depth: RECOMMENDED_DEPTH,
-            require_delegation: false,
-            provenance: ProvenancePolicy::default(),
-            inclusion: None,
-            audited_within: None,
-            peers: Peers::Any,
-            tools: Vec::new(),
-        };
+        let policy =
+            Policy::new(points(40), RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false });
         let party = RelyingParty {
             policy,
             domains: Domains::new([(TrustDomain::parse("example.com").unwrap(), domain)]),
