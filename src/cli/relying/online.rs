@@ -6,8 +6,8 @@
 //! issues certificates chooses an address that this machine then connects to. What keeps that within bounds:
 //! nobody is asked on the word of a certificate whose chain to an anchor of its own domain does not hold; only
 //! `http` and `https` are spoken, to the hosts of `fetch.hosts` where they are named; no redirect is followed;
-//! answers are bounded in size, few are waited for at once, and all of it together is bounded in time. Private addresses are not told from others: a
-//! machine that reaches what a CA should not reach needs the list of hosts.
+//! answers are bounded in size, few are waited for at once, and all of it together is bounded in time. Private
+//! addresses are not told from others: a machine that reaches what a CA should not reach needs the list of hosts.
 //!
 //! What comes is believed as far as it is signed or its hash was asked for. What does not come is a note, and
 //! whether it refuses is for the verdict.
