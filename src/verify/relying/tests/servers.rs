@@ -2,10 +2,11 @@
 //! are, and lists that come one after the other.
 
 use super::rig::*;
-use crate::apki::Certificate;
 use crate::apki::moment::Moment;
+use crate::apki::precertificate::extension_der;
 use crate::apki::status::crl::{Crl, CrlTemplate, signed};
 use crate::apki::testing::key;
+use crate::apki::{Certificate, oid};
 use crate::keys::Signer as _;
 use crate::verify::relying::{Code, Presented, RevocationLists, Verdict};
 
@@ -80,4 +81,39 @@ fn newer_lists_take_the_place_of_older_ones() {
         both.merge(second);
         assert_eq!((both.len(), both.good_until()), (1, Some(after(20))));
     }
+}
+
+#[test]
+fn lists_that_ran_out_go_and_the_newest_that_fit_stay() {
+    let world = World::new();
+    let named = |name: &str, until| {
+        let signer = ca("Root", name, ORG, ROOT, |draft| {
+            draft.extensions[1] = extension_der(&oid::KEY_USAGE, true, &[0x03, 0x02, 0x01, 0x06]);
+        });
+        (list(&signer, 1, 0, until), signer)
+    };
+    let all: Vec<_> = [("One", 10), ("Two", 60), ("Six", 50)].map(|(name, until)| named(name, until)).into();
+    let taken = |all: &[(Crl, Certificate)]| {
+        let mut lists = RevocationLists::default();
+        all.iter().for_each(|(crl, signer)| lists.add(crl.clone(), signer, &world.party.domains).unwrap());
+        lists
+    };
+    let octets = all[0].0.der().len();
+    let left = |now, most, octets| {
+        let mut lists = taken(&all);
+        lists.bound(after(now), most, octets);
+        (lists.len(), lists.good_until())
+    };
+    assert_eq!(left(5, 9, usize::MAX), (3, Some(after(10))));
+    assert_eq!(left(20, 9, usize::MAX), (2, Some(after(50))));
+    assert_eq!(left(20, 1, usize::MAX), (1, Some(after(50))));
+    assert_eq!(left(5, 9, 3 * octets), (3, Some(after(10))));
+    assert_eq!(left(5, 9, 3 * octets - 1), (2, Some(after(50))));
+    assert_eq!(left(5, 9, octets - 1), (0, None));
+    // What came later is told from what was there.
+    let before = taken(&all[..2]);
+    let mut later = before.clone();
+    later.merge(&taken(&all[2..]));
+    assert_eq!((later.since(&before).len(), later.since(&before).good_until()), (1, Some(after(50))));
+    assert_eq!((before.since(&before).len(), before.under(&world.party.domains).len()), (0, 2));
 }
