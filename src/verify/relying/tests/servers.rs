@@ -8,7 +8,8 @@ use crate::apki::status::crl::{Crl, CrlTemplate, signed};
 use crate::apki::testing::key;
 use crate::apki::{Certificate, oid};
 use crate::keys::Signer as _;
-use crate::verify::relying::{Code, Presented, RevocationLists, Verdict};
+use crate::log::entry::CertHash;
+use crate::verify::relying::{Code, Inclusion, InclusionPolicy, Presented, RevocationLists, Verdict};
 
 #[test]
 fn a_parent_may_come_later() {
@@ -116,4 +117,28 @@ fn lists_that_ran_out_go_and_the_newest_that_fit_stay() {
     later.merge(&taken(&all[2..]));
     assert_eq!((later.since(&before).len(), later.since(&before).good_until()), (1, Some(after(50))));
     assert_eq!((before.since(&before).len(), before.under(&world.party.domains).len()), (0, 2));
+}
+
+#[test]
+fn a_proof_that_is_recent_enough_need_not_be_asked_for() {
+    let mut world = World::new();
+    let included = |world: &World| {
+        let examination = world.party.examine(world.presented());
+        let agent = examination.members().next().unwrap();
+        world.party.is_included(agent, &world.request())
+    };
+    assert!(included(&world), "none is wanted");
+    world.party.policy.inclusion = Some(InclusionPolicy { max_age: MINUTE, witnesses: None });
+    assert!(!included(&world));
+    let cert_hash = CertHash::of_certificate(world.agent.precertificate().der());
+    let log = world.party.logs.iter().next().unwrap().key.log_id();
+    for (cert_hash, signed_at, expected) in [
+        (cert_hash, world.now, true),
+        (cert_hash, START, false),
+        (cert_hash, after(60), false),
+        (CertHash::new([1; 32]), world.now, false),
+    ] {
+        world.facts.inclusions = vec![Inclusion { cert_hash, log, signed_at: Some(signed_at), witnessed_at: None }];
+        assert_eq!(included(&world), expected, "{signed_at}");
+    }
 }
