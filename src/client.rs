@@ -20,7 +20,7 @@ use thiserror::Error;
 pub use self::ca::{AuditQuery, CaClient, CertificatesQuery, Standing};
 pub use self::federation::{BundleClient, FetchedBundle};
 pub use self::log::LogClient;
-pub use self::ocsp::{crl, ocsp};
+pub use self::ocsp::{crl, crl_within, ocsp};
 pub use self::trust::TrustClient;
 use crate::api::{Problem, Token};
 

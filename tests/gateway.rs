@@ -181,14 +181,33 @@ fn lists_are_fetched_in_the_background_and_cas_are_at_hand() {
     place.configure("issuers = \"issuers.pem\"");
     let gateway = place.start();
     let agent = certificates(&a.dir.join("cert.pem")).remove(0);
-    until("the list is there", || gateway.ask("GET /readyz", &[("Host", "x")]).status == 200);
+    // It is there before anybody is answered.
+    let ready = |gateway: &GatewayProcess| gateway.ask("GET /readyz", &[("Host", "x")]).status;
+    assert_eq!(ready(&gateway), 200);
     let metrics = gateway.ask("GET /metrics", &[("Host", "x")]).body;
     assert!(metrics.contains("atl_gateway_revocation_lists 1"), "{metrics}");
     let outcome = gateway.authorize("GET", "/mail", &agent, &[]);
     // The list of everything names no shard, so it speaks of certificates of any.
     assert_eq!(outcome.status, 200, "{outcome:?}");
-    gateway.stop();
+    let again = |gateway: &GatewayProcess| {
+        let said = "decides by new files";
+        let before = gateway.stderr().matches(said).count();
+        gateway.signal(Signal::HUP);
+        until(said, || gateway.stderr().matches(said).count() > before);
+    };
+    // One that is new is fetched at once, though the regular time is minutes away.
+    place.trust(&asks, "");
+    again(&gateway);
+    assert_eq!(gateway.authorize("GET", "/mail", &agent, &[]).outcome(), (503, "revocation.unavailable"));
+    place.trust(&asks, &list);
+    again(&gateway);
+    until("the list is fetched", || gateway.authorize("GET", "/mail", &agent, &[]).status == 200);
+    // And what is there stays, whatever else is new, also where nobody can be asked.
     ca.stop();
+    place.trust(&asks, &format!("{list}[[policy.tools]]\ntool_uri = \"mcp://other\"\nminimum_score = 100\n"));
+    again(&gateway);
+    assert_eq!((ready(&gateway), gateway.authorize("GET", "/mail", &agent, &[]).status), (200, 200));
+    gateway.stop();
 }
 
 #[test]

@@ -27,6 +27,14 @@ pub async fn ocsp(http: &Client, url: &str, request: Vec<u8>) -> Result<Vec<u8>,
 /// # Errors
 /// Where there is no answer, or none of 200.
 pub async fn crl(http: &Client, url: &str) -> Result<Vec<u8>, ClientError> {
+    crl_within(http, url, LARGE).await
+}
+
+/// The same, of `most` octets at most.
+///
+/// # Errors
+/// As [`crl`], and where it is longer.
+pub async fn crl_within(http: &Client, url: &str, most: usize) -> Result<Vec<u8>, ClientError> {
     let call = http.request(Method::GET, url).header(ACCEPT, "application/pkix-crl");
-    Ok(exchange(call, url.to_owned(), OK, LARGE).await?.octets)
+    Ok(exchange(call, url.to_owned(), OK, most).await?.octets)
 }

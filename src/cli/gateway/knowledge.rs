@@ -5,14 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, key_of};
 use crate::cli::output::CliError;
+use crate::cli::relying::material::RemoteList;
 use crate::cli::relying::online::{Online, Question};
 use crate::http::gateway::metrics::GatewayMetrics;
 use crate::http::gateway::ports::{Answer, Check, Knowledge, Lesson, Material, Unsettled};
 use crate::time::Clock;
 use crate::verify::relying::{RevocationLists, RevocationMode};
+
+/// Most revocation lists that are kept because certificates name them, and most octets of them.
+const MAX_LEARNED: (usize, usize) = (256, 64 << 20);
 
 /// The files, as they are now.
 pub struct Known {
@@ -20,6 +25,7 @@ pub struct Known {
     current: RwLock<Arc<Snapshot>>,
     /// One change at a time; why the files cannot be used, where they cannot.
     changing: Mutex<Option<String>>,
+    news: Notify,
     clock: Arc<dyn Clock>,
     metrics: Arc<GatewayMetrics>,
 }
@@ -32,7 +38,7 @@ impl Known {
         tell(&snapshot);
         metrics.has_lists(snapshot.lists().len());
         let (current, changing) = (RwLock::new(Arc::new(snapshot)), Mutex::new(None));
-        Ok(Self { file, current, changing, clock, metrics })
+        Ok(Self { file, current, changing, news: Notify::new(), clock, metrics })
     }
 
     /// What is so now.
@@ -53,11 +59,12 @@ impl Known {
             }
             Ok(Some(new)) => {
                 *broken = None;
-                let new = keep_lists(new, &before);
+                let new = new.with_lists_of(&before);
                 needs_start(&new, &before);
                 tell(&new);
                 tracing::info!(generation = new.material.generation, "decides by new files");
                 self.put(new);
+                self.news.notify_one();
                 self.metrics.reloaded("new");
             }
             Err(error) => {
@@ -71,14 +78,42 @@ impl Known {
         }
     }
 
-    /// Takes in revocation lists, where what they were taken for still holds.
-    pub fn learn_lists(&self, lists: &RevocationLists, generation: u64) {
+    /// Waits until the files said something else than when this was asked before.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Takes in what was fetched for a list of the configuration, where what it was taken for still holds.
+    pub fn fetched(&self, list: &RemoteList, lists: &RevocationLists, generation: u64) {
+        let _changing = self.changing.lock();
+        let before = self.snapshot();
+        let is_wanted = before.remote.iter().any(|wanted| key_of(wanted) == key_of(list));
+        if before.material.generation == generation && is_wanted {
+            let mut fetched = before.fetched.clone();
+            // An older one does not take the place of a newer one.
+            fetched.entry(key_of(list)).or_default().merge(lists);
+            self.put(before.with_lists(fetched, before.learned.clone()));
+        }
+    }
+
+    /// Takes in lists that certificates name, likewise. As many as there is room for: whoever issues certificates
+    /// can name any number.
+    pub(super) fn learned(&self, lists: &RevocationLists, generation: u64) {
         let _changing = self.changing.lock();
         let before = self.snapshot();
         if before.material.generation == generation {
-            let mut all = before.lists().clone();
-            all.merge(lists);
-            self.put(before.with_lists(all));
+            let mut learned = before.learned.clone();
+            learned.merge(lists);
+            learned.bound(self.clock.now(), MAX_LEARNED.0, MAX_LEARNED.1);
+            self.put(before.with_lists(before.fetched.clone(), learned));
+        }
+    }
+
+    /// Drops the lists that certificates named and that have run out.
+    pub fn forget(&self) {
+        let snapshot = self.snapshot();
+        if !snapshot.learned.is_empty() {
+            self.learned(&RevocationLists::default(), snapshot.material.generation);
         }
     }
 
@@ -103,8 +138,9 @@ impl Known {
             tracing::warn!(certificate = %note.subject, "{}", note.detail);
         }
         self.metrics.fetched("about_agents", facts.notes.is_empty());
-        if !Arc::ptr_eq(&before, &facts.revocations.lists) {
-            self.learn_lists(&facts.revocations.lists, material.generation);
+        let learned = facts.revocations.lists.since(&before);
+        if !learned.is_empty() {
+            self.learned(&learned, material.generation);
         }
         Some(Lesson { examination, facts })
     }
@@ -132,28 +168,27 @@ impl Knowledge for Known {
 }
 
 impl Known {
-    /// Lists that are named in the configuration are there and have not run out, where the policy insists on knowing.
+    /// Lists that are named in the configuration were fetched, where revocation counts; and have not run out, where
+    /// the policy insists on knowing. Those that certificates name are asked for when they are needed.
     fn lists_are_fresh(&self, snapshot: &Snapshot) -> Check {
-        let lists = snapshot.lists();
-        let wanted = snapshot.remote.len();
-        let (ok, detail) = match lists.good_until() {
-            _ if lists.len() < wanted => (false, format!("{} of {wanted} lists are there", lists.len())),
+        let mode = snapshot.material.party.policy.revocation.mode;
+        let (wanted, missing) = (snapshot.remote.len(), snapshot.missing());
+        let (ok, detail) = match snapshot.good_until() {
+            _ if missing > 0 => {
+                let detail = format!("{missing} of {wanted} lists to fetch were not had yet");
+                (mode == RevocationMode::Off, detail)
+            }
             None => (true, "none is configured".to_owned()),
-            Some(until) => (self.clock.now() <= until, format!("{} lists, good until {until}", lists.len())),
+            Some(until) => {
+                let is_good = self.clock.now() <= until;
+                (
+                    is_good || mode != RevocationMode::HardFail,
+                    format!("those of the configuration are good until {until}"),
+                )
+            }
         };
-        let insists = snapshot.material.party.policy.revocation.mode == RevocationMode::HardFail;
-        Check { name: "lists", ok: ok || !insists, detail }
+        Check { name: "lists", ok, detail }
     }
-}
-
-/// New files with the lists that were fetched before, as far as they still count.
-fn keep_lists(new: Snapshot, before: &Snapshot) -> Snapshot {
-    if new.material.generation != before.material.generation {
-        return new;
-    }
-    let mut lists = new.lists().clone();
-    lists.merge(before.lists());
-    new.with_lists(lists)
 }
 
 fn tell(snapshot: &Snapshot) {

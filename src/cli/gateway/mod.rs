@@ -8,6 +8,8 @@ mod lists;
 mod routes;
 mod serve;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use clap::Subcommand;
 

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::knowledge::Known;
 use super::ledger;
-use super::lists::keep_lists;
+use super::lists::{first_lists, keep_lists};
 use crate::cli::output::{CliError, Context};
 use crate::cli::server::{MIN_CONNECTIONS, Running, listen, room_for_connections, run_until_stopped};
 use crate::cli::{runtime, start_tracing};
@@ -86,6 +86,7 @@ impl RunningGateway {
         };
         let hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
         let known = Arc::new(known);
+        let all = first_lists(&known, &metrics).await;
         let proxy = match config.proxy {
             ConfiguredProxy::Nginx => Proxy::Nginx,
             ConfiguredProxy::Envoy => Proxy::Envoy,
@@ -107,7 +108,7 @@ impl RunningGateway {
         }
         let every = Duration::from_secs(config.refresh.files_seconds.into());
         servers.push(tokio::spawn(keep_files(Arc::clone(&known), every, hangup, stopping.clone())));
-        servers.push(tokio::spawn(keep_lists(known, metrics, stopping)));
+        servers.push(tokio::spawn(keep_lists(known, metrics, all, stopping)));
         Ok(Self { listen: listen_name, ledger, socket, stop, servers })
     }
 }

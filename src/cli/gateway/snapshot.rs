@@ -1,5 +1,6 @@
 //! Everything that a gateway decides by, read from its files at one time.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,10 +15,14 @@ use crate::cli::relying::online::Net;
 use crate::config::relying::{Fetch, ListSource, Trusted};
 use crate::config::{GatewayConfig, RelyingConfig};
 use crate::http::gateway::ports::Material;
+use crate::time::UnixMillis;
 use crate::verify::relying::{Audited, ChargedTo, Facts, RevocationLists, Revocations};
 
 /// Most octets of an audit statement.
 const MAX_AUDIT: u64 = 64 << 10;
+
+/// How often files are read anew that change meanwhile.
+const TRIES: usize = 3;
 
 /// What the files said, and what of it decides.
 pub struct Snapshot {
@@ -29,12 +34,19 @@ pub struct Snapshot {
     pub fetch: Option<(Fetch, Net)>,
     /// Revocation lists to fetch.
     pub remote: Vec<RemoteList>,
+    /// Those of them that were fetched.
+    pub fetched: Fetched,
+    /// Revocation lists that agents' certificates name.
+    pub learned: RevocationLists,
     /// What decides.
     pub material: Arc<Material>,
     /// What is worth knowing.
     pub notes: Vec<String>,
     digests: Digests,
 }
+
+/// The revocation lists that were fetched: each by where it is and who signs it, as SHA-256 of the certificate.
+pub type Fetched = BTreeMap<(String, [u8; 32]), RevocationLists>;
 
 /// What was in the files.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,19 +60,37 @@ struct Digests {
 impl Snapshot {
     /// Reads the configuration in `file` and all that it names. `None` where it is all as in `before`.
     pub fn read(file: &Path, before: Option<&Self>) -> Result<Option<Self>, CliError> {
-        let config = GatewayConfig::load(file).map_err(|e| CliError::new(e.to_string()))?;
-        let relying = RelyingConfig::load(&config.relying_party).map_err(|e| CliError::new(e.to_string()))?;
-        let digests = Digests::of(file, &config, &relying)?;
-        if before.is_some_and(|before| before.digests == digests) {
-            return Ok(None);
+        Self::read_while(file, before, &mut || {})
+    }
+
+    /// The same; `meanwhile` is called between the two looks at what is in the files. What was read between looks
+    /// that do not agree may be half of the one and half of the other, and the next look would take it for the new.
+    pub(super) fn read_while(
+        file: &Path,
+        before: Option<&Self>,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Option<Self>, CliError> {
+        for _ in 0..TRIES {
+            let (config, relying) = parse(file)?;
+            let digests = Digests::of(file, &config, &relying)?;
+            if before.is_some_and(|before| before.digests == digests) {
+                return Ok(None);
+            }
+            let same_party = before.filter(|before| before.digests.party == digests.party);
+            let generation = match (before, same_party) {
+                (None, _) => 1,
+                (Some(_), Some(before)) => before.material.generation,
+                (Some(before), None) => before.material.generation + 1,
+            };
+            // The first reading said which files there are. What counts is what they say behind the first look.
+            let (config, relying) = parse(file)?;
+            let snapshot = Self::load(file, config, &relying, digests, generation)?;
+            meanwhile();
+            if Digests::of(file, &snapshot.config, &relying)? == digests {
+                return Ok(Some(snapshot));
+            }
         }
-        let same_party = before.filter(|before| before.digests.party == digests.party);
-        let generation = match (before, same_party) {
-            (None, _) => 1,
-            (Some(_), Some(before)) => before.material.generation,
-            (Some(before), None) => before.material.generation + 1,
-        };
-        Self::load(file, config, &relying, digests, generation).map(Some)
+        Err(CliError::new(format!("{}: it, or what it names, changes while it is read: look again", file.display())))
     }
 
     fn load(
@@ -88,13 +118,17 @@ impl Snapshot {
         };
         let material = Arc::new(material);
         let fetch = relying.fetch.clone().map(|rules| Net::open(&rules).map(|net| (rules, net)));
-        Ok(Self { config, loaded, fetch: fetch.transpose()?, remote, material, notes, digests })
+        let (fetch, fetched, learned) = (fetch.transpose()?, Fetched::new(), RevocationLists::default());
+        Ok(Self { config, loaded, fetch, remote, fetched, learned, material, notes, digests })
     }
 
-    /// The same with these revocation lists.
-    pub fn with_lists(&self, lists: RevocationLists) -> Self {
+    /// The same with these revocation lists beside those that are files.
+    pub fn with_lists(&self, fetched: Fetched, learned: RevocationLists) -> Self {
         let Material { generation, party, issuers, facts, routes, charged } = &*self.material;
         let mut facts = facts.clone();
+        let mut lists = self.loaded.lists.as_ref().clone();
+        fetched.values().for_each(|list| lists.merge(list));
+        lists.merge(&learned);
         facts.revocations.lists = Arc::new(lists);
         let material = Material {
             generation: *generation,
@@ -109,16 +143,58 @@ impl Snapshot {
             loaded: self.loaded.clone(),
             fetch: self.fetch.clone(),
             remote: self.remote.clone(),
+            fetched,
+            learned,
             material: Arc::new(material),
             notes: Vec::new(),
             digests: self.digests,
         }
     }
 
+    /// The same with the lists that were fetched before, as far as they are still wanted, until newer ones come.
+    /// Their signatures were verified; what they count for is found anew. What certificates named is kept where the
+    /// issuers signed it themselves; whoever signs for others may no longer be the one who is known for it.
+    pub fn with_lists_of(&self, before: &Self) -> Self {
+        let domains = &self.material.party.domains;
+        let mut fetched = Fetched::new();
+        for key in self.remote.iter().map(key_of) {
+            if let Some(lists) = before.fetched.get(&key) {
+                fetched.insert(key, lists.under(domains));
+            }
+        }
+        let mut learned = before.learned.under(domains);
+        learned.retain(|signer, indirect| !indirect || self.loaded.list_signers.contains(signer));
+        let mut new = self.with_lists(fetched, learned);
+        new.notes.clone_from(&self.notes);
+        new
+    }
+
+    /// How many of the lists that are elsewhere were never fetched.
+    pub fn missing(&self) -> usize {
+        self.remote.iter().filter(|list| !self.fetched.contains_key(&key_of(list))).count()
+    }
+
+    /// Until when the lists of the configuration that are at hand are all good, where there are any.
+    pub fn good_until(&self) -> Option<UnixMillis> {
+        let lists = [&*self.loaded.lists].into_iter().chain(self.fetched.values());
+        lists.filter_map(RevocationLists::good_until).min()
+    }
+
     /// The revocation lists at hand.
     pub fn lists(&self) -> &RevocationLists {
         &self.material.facts.revocations.lists
     }
+}
+
+fn parse(file: &Path) -> Result<(GatewayConfig, RelyingConfig), CliError> {
+    let config = GatewayConfig::load(file).map_err(|e| CliError::new(e.to_string()))?;
+    let relying = RelyingConfig::load(&config.relying_party).map_err(|e| CliError::new(e.to_string()))?;
+    Ok((config, relying))
+}
+
+/// What a list that is elsewhere is known by.
+pub fn key_of(list: &RemoteList) -> (String, [u8; 32]) {
+    (list.url.clone(), list.signer.fingerprint())
 }
 
 impl Digests {

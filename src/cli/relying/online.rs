@@ -101,7 +101,7 @@ impl<'a> Online<'a> {
             }
         }
         if self.rules.proofs && self.material.party.policy.inclusion.is_some() {
-            self.proofs(examination, present, facts).await;
+            self.proofs(examination, question, present, facts).await;
         }
     }
 

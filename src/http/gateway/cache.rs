@@ -31,8 +31,15 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// What came of it, and what was learned for it alone.
-    pub fn new(examination: Examination, inclusions: Vec<Inclusion>) -> Self {
+    /// What came of it, and what was learned for it alone: of proofs of one certificate in one log the last, since
+    /// those before it were not enough.
+    pub fn new(examination: Examination, learned: Vec<Inclusion>) -> Self {
+        let mut inclusions: Vec<Inclusion> = Vec::new();
+        for proof in learned.into_iter().rev() {
+            if !inclusions.iter().any(|later| (later.log, later.cert_hash) == (proof.log, proof.cert_hash)) {
+                inclusions.push(proof);
+            }
+        }
         let questionable = examination.questionable().iter().map(|q| q.certificate.fingerprint()).collect();
         Self { examination, questionable, inclusions }
     }
@@ -188,6 +195,10 @@ mod tests {
 
     use super::*;
     use crate::apki::status::RevocationReason;
+    use crate::apki::testing::key;
+    use crate::keys::Signer as _;
+    use crate::log::entry::CertHash;
+    use crate::verify::relying::tests::rig::World;
 
     #[test]
     fn what_was_not_asked_for_the_longest_goes_first() {
@@ -220,6 +231,21 @@ mod tests {
                 prop_assert!(recent.order.iter().all(|(at, key)| recent.values[key].0 == *at));
             }
         }
+    }
+
+    #[test]
+    fn of_proofs_of_one_certificate_in_one_log_the_last_is_kept() {
+        let world = World::new();
+        let proof = |log: u8, hash, at| Inclusion {
+            cert_hash: CertHash::new([hash; 32]),
+            log: key(log).public_key().log_id(),
+            signed_at: Some(UnixMillis::new(at)),
+            witnessed_at: None,
+        };
+        let learned = vec![proof(1, 1, 1), proof(2, 1, 2), proof(1, 2, 3), proof(1, 1, 4), proof(1, 1, 5)];
+        let mut kept = Kept::new(world.party.examine(world.presented()), learned).inclusions;
+        kept.sort_by_key(|proof| proof.signed_at);
+        assert_eq!(kept, [proof(2, 1, 2), proof(1, 2, 3), proof(1, 1, 5)]);
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //! says nothing of how the call ended, what is authorised counts as used at once.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::GatewayApi;
 use super::ask::Question;
@@ -18,6 +21,9 @@ use crate::time::UnixMillis;
 use crate::verify::relying::{
     Accepted, Code, Facts, Known, Operation, Presented, Reason, Refused, Request, RevocationMode, Verdict,
 };
+
+/// How long a question waits until others may be asked about it.
+const PLACE: Duration = Duration::from_secs(1);
 
 /// What came of a question.
 #[derive(Debug)]
@@ -164,7 +170,7 @@ impl GatewayApi {
         let now = self.clock.now();
         let verdict = match asked.verdict(&kept, now) {
             verdict if !asked.is_open(&verdict, &kept, now) => verdict,
-            _ => asked.settled(kept).await,
+            verdict => asked.settled(kept, verdict).await?,
         };
         match verdict {
             Verdict::Accepted(accepted) => Ok(*accepted),
@@ -258,23 +264,28 @@ impl Asked<'_> {
         !kept.examination.members().all(known)
     }
 
-    /// The verdict once somebody was asked.
-    async fn settled(&self, kept: Arc<Kept>) -> Verdict {
+    /// The verdict once somebody was asked. Where too many others wait for answers it stays at `unasked` if that lets
+    /// the agent in, since such a policy does not insist on knowing; who is not let in is told to come again.
+    async fn settled(&self, kept: Arc<Kept>, unasked: Verdict) -> Result<Verdict, Box<No>> {
         let gateway = self.gateway;
-        let _place = gateway.asking.acquire().await;
+        let Ok(_place) = timeout(PLACE, gateway.asking.acquire()).await else {
+            let (code, why) = ("gateway.busy", "too many questions wait for answers of others; try again");
+            let busy = || Box::new(No::new(Kind::Unavailable, code, why).after(Some(1)));
+            return if unasked.is_accepted() { Ok(unasked) } else { Err(busy()) };
+        };
         // Those who waited for a place may find that the one before them has learned it.
         let kept = gateway.examinations.get(&self.key).unwrap_or(kept);
         let now = gateway.clock.now();
         let verdict = self.verdict(&kept, now);
         if !self.is_open(&verdict, &kept, now) || gateway.examinations.was_in_vain(&self.key, now) {
-            return verdict;
+            return Ok(verdict);
         }
         let facts = self.facts(&kept, now).unwrap_or_else(|| self.material.facts.clone());
-        let Some(presented) = kept.examination.presented() else { return verdict };
+        let Some(presented) = kept.examination.presented() else { return Ok(verdict) };
         let before = facts.revocations.answers.clone();
         let about = Unsettled { presented, operation: self.operation, facts, now };
         let Some(Lesson { examination, facts }) = gateway.knowledge.learn(self.material, about).await else {
-            return verdict;
+            return Ok(verdict);
         };
         let now = gateway.clock.now();
         let fresh = facts.revocations.answers.iter().filter(|answer| !before.contains(answer));
@@ -284,7 +295,7 @@ impl Asked<'_> {
         if self.is_open(&verdict, &kept, now) {
             gateway.examinations.is_in_vain(self.key, now);
         }
-        verdict
+        Ok(verdict)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What was examined, to be looked at: for whoever has to say more than yes or no.
 
-use super::judge::{audit, known};
+use super::judge::{audit, known, newest_inclusion};
 use super::logs::TrustedLog;
 use super::member::Member;
 use super::proven::Proven;
@@ -75,5 +75,14 @@ impl RelyingParty {
     /// nobody can be believed about it.
     pub fn known(&self, of: Examined<'_>, request: &Request<'_>) -> Option<Known> {
         Some(known(&self.policy, request, of.member, of.path()?).0)
+    }
+
+    /// Whether a proof is at hand that this agent's certificate is in a log, as recent as the policy wants one; also
+    /// where it wants none.
+    pub fn is_included(&self, of: Examined<'_>, request: &Request<'_>) -> bool {
+        self.policy.inclusion.as_ref().is_none_or(|wanted| {
+            let (_, newest) = newest_inclusion(wanted, &self.policy, &self.logs, request, of.member);
+            newest.is_some_and(|at| request.now.since(at) <= wanted.max_age)
+        })
     }
 }

@@ -223,12 +223,6 @@ impl Shown<'_> {
         self.request.now
     }
 
-    /// Whether what is dated so may be known at the moment that is asked about: of the past everything that was
-    /// found out since.
-    fn is_not_ahead(&self, at: UnixMillis) -> bool {
-        self.request.past || at.since(self.now()) <= CLOCK_SKEW_MS
-    }
-
     /// The CAs on the way are valid now (R23).
     fn issuers(&self, path: &IssuerPath, subject: Subject, until: &mut Until, found: &mut Findings) {
         for (place, issuer) in path.iter().enumerate() {
@@ -320,26 +314,14 @@ impl Shown<'_> {
     /// must have seen it.
     fn inclusion(&self, agent: &Member, wanted: &InclusionPolicy, until: &mut Until, found: &mut Findings) {
         let facts: &Facts = self.request.facts;
-        let seen = |inclusion: &&Inclusion| match wanted.witnesses {
-            Some(_) => inclusion.witnessed_at,
-            None => inclusion.signed_at.max(inclusion.witnessed_at),
-        };
-        let about = |inclusion: &&Inclusion| {
-            let hash = inclusion.cert_hash;
-            let log = self.logs.get(&inclusion.log);
-            (hash == agent.cert_hash || *hash.as_bytes() == agent.fingerprint)
-                && log.is_some_and(|log| seen(inclusion).is_none_or(|at| log.trusted_at(at)))
-                && self.audit(&inclusion.log).is_ok()
-        };
-        let inclusions: Vec<&Inclusion> = facts.inclusions.iter().filter(about).collect();
-        let newest = inclusions.iter().filter_map(seen).filter(|at| self.is_not_ahead(*at)).max();
+        let (any, newest) = newest_inclusion(wanted, self.policy, self.logs, self.request, agent);
         match newest {
             Some(at) if self.now().since(at) <= wanted.max_age => until.at_most(at.saturating_add(wanted.max_age)),
             Some(at) => {
                 let detail = format!("the newest head of a proof of inclusion is of {at}");
                 found.against(Code::InclusionStale, Subject::Agent, detail);
             }
-            None if !inclusions.is_empty() => {
+            None if any => {
                 let detail = match &wanted.witnesses {
                     Some(quorum) => format!(
                         "the head of the proof of inclusion was not seen by {} of the {} witnesses",
@@ -369,12 +351,42 @@ pub(super) fn audit(policy: &Policy, request: &Request<'_>, log: &LogId) -> Resu
         return Err(format!("an audit of {} found the log inconsistent", bad.at));
     }
     // A later audit covers what was logged before it.
-    let is_not_ahead = |at: UnixMillis| request.past || at.since(now) <= CLOCK_SKEW_MS;
-    let fresh = |audit: &&&Audited| now.since(audit.at) <= within && is_not_ahead(audit.at);
+    let fresh = |audit: &&&Audited| now.since(audit.at) <= within && is_not_ahead(request, audit.at);
     match audits.iter().filter(fresh).map(|audit| audit.at).max() {
         Some(at) => Ok(Some(at.saturating_add(within))),
         None => Err("nobody has audited the log recently enough".into()),
     }
+}
+
+/// Whether what is dated so may be known at the moment that is asked about: of the past everything that was found
+/// out since.
+fn is_not_ahead(request: &Request<'_>, at: UnixMillis) -> bool {
+    request.past || at.since(request.now) <= CLOCK_SKEW_MS
+}
+
+/// Whether there are proofs that the agent's certificate is in a log that counts, and when the newest of their heads
+/// was seen as `wanted`.
+pub(super) fn newest_inclusion(
+    wanted: &InclusionPolicy,
+    policy: &Policy,
+    logs: &LogList,
+    request: &Request<'_>,
+    agent: &Member,
+) -> (bool, Option<UnixMillis>) {
+    let seen = |inclusion: &&Inclusion| match wanted.witnesses {
+        Some(_) => inclusion.witnessed_at,
+        None => inclusion.signed_at.max(inclusion.witnessed_at),
+    };
+    let about = |inclusion: &&Inclusion| {
+        let hash = inclusion.cert_hash;
+        let log = logs.get(&inclusion.log);
+        (hash == agent.cert_hash || *hash.as_bytes() == agent.fingerprint)
+            && log.is_some_and(|log| seen(inclusion).is_none_or(|at| log.trusted_at(at)))
+            && audit(policy, request, &inclusion.log).is_ok()
+    };
+    let inclusions = || request.facts.inclusions.iter().filter(about);
+    let newest = inclusions().filter_map(|inclusion| seen(&inclusion)).filter(|at| is_not_ahead(request, *at)).max();
+    (inclusions().next().is_some(), newest)
 }
 
 /// What is known of the member's own certificate, and what an answer had to be worth.

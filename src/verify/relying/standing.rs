@@ -1,8 +1,11 @@
 //! What is known of revocation (draft 7.4, 9.3, 11.5): OCSP answers and revocation lists, verified when they
 //! come, so that a verdict needs no signature for them.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
+use crate::apki::certificate::DistributionPoint;
 use crate::apki::chain::Issuer;
 use crate::apki::status::crl::{Crl, CrlError};
 use crate::apki::status::ocsp::{
@@ -95,8 +98,8 @@ impl Standing {
 /// A revocation list whose signature was verified.
 #[derive(Clone, Debug)]
 struct TrustedCrl {
-    crl: Crl,
-    signer_spki: Box<[u8]>,
+    crl: Arc<Crl>,
+    signer: Arc<Certificate>,
     /// The anchors that certified the signer, or are it: only for agents below these may it be an indirect
     /// list (RFC 5280 section 5.2.5).
     anchors: Vec<[u8; 32]>,
@@ -125,9 +128,48 @@ pub enum CrlRefused {
     Crl(#[from] CrlError),
 }
 
-/// The revocation lists at hand.
+impl TrustedCrl {
+    fn new(crl: Arc<Crl>, signer: Arc<Certificate>, domains: &Domains) -> Self {
+        let anchors = domains.iter().flat_map(|(_, domain)| domain.trusted.anchors().iter());
+        let anchors = anchors.filter(|anchor| is_or_certified(anchor, &signer)).map(|anchor| *anchor.fingerprint());
+        Self { anchors: anchors.collect(), crl, signer }
+    }
+
+    /// Whether it says how a certificate stands; where it is an indirect list, if `anchored` takes its anchors.
+    fn is_about(&self, asked: &AskedAbout<'_>, anchored: impl FnOnce(&[[u8; 32]]) -> bool) -> bool {
+        let (crl, point) = (&self.crl, asked.point);
+        let scope = crl.scope();
+        let direct =
+            crl.issuer_der() == asked.certificate.issuer_der() && self.signer.spki_der() == asked.issuer.spki_der();
+        let indirect = scope.is_some_and(|scope| scope.indirect)
+            && point.and_then(|point| point.crl_issuer) == Some(crl.issuer_der())
+            && anchored(&self.anchors);
+        let about = scope.is_none_or(|scope| {
+            point.is_some_and(|point| point.url == scope.url.as_str()) && !(scope.only_user_certificates && asked.is_ca)
+        });
+        (direct || indirect) && about
+    }
+}
+
+/// A certificate that a list may be about.
+struct AskedAbout<'a> {
+    certificate: &'a Certificate,
+    issuer: &'a Certificate,
+    point: Option<DistributionPoint<'a>>,
+    is_ca: bool,
+}
+
+impl<'a> AskedAbout<'a> {
+    fn new(certificate: &'a Certificate, issuer: &'a Certificate) -> Self {
+        let point = certificate.crl_distribution_point().ok().flatten();
+        let is_ca = certificate.basic_constraints().ok().flatten().is_some_and(|c| c.ca);
+        Self { certificate, issuer, point, is_ca }
+    }
+}
+
+/// The revocation lists at hand. A copy shares them, so it costs little.
 #[derive(Clone, Debug, Default)]
-pub struct RevocationLists(Vec<TrustedCrl>);
+pub struct RevocationLists(Vec<Arc<TrustedCrl>>);
 
 impl RevocationLists {
     /// Takes a list that `signer` signed; one that is older than a list of the same signer and scope at hand
@@ -137,7 +179,7 @@ impl RevocationLists {
     /// # Errors
     /// [`CrlRefused`]
     pub fn add(&mut self, crl: Crl, signer: &Certificate, domains: &Domains) -> Result<(), CrlRefused> {
-        self.take(verified(crl, signer, domains)?);
+        self.take(Arc::new(verified(crl, signer, domains)?));
         Ok(())
     }
 
@@ -147,13 +189,13 @@ impl RevocationLists {
     /// # Errors
     /// [`CrlRefused`]
     pub fn add_beside(&mut self, crl: Crl, signer: &Certificate, domains: &Domains) -> Result<(), CrlRefused> {
-        self.0.push(verified(crl, signer, domains)?);
+        self.0.push(Arc::new(verified(crl, signer, domains)?));
         Ok(())
     }
 
-    fn take(&mut self, taken: TrustedCrl) {
-        let same = |other: &&mut TrustedCrl| {
-            other.signer_spki == taken.signer_spki
+    fn take(&mut self, taken: Arc<TrustedCrl>) {
+        let same = |other: &&mut Arc<TrustedCrl>| {
+            other.signer.spki_der() == taken.signer.spki_der()
                 && other.crl.issuer_der() == taken.crl.issuer_der()
                 && other.crl.scope() == taken.crl.scope()
         };
@@ -167,6 +209,46 @@ impl RevocationLists {
     /// Takes in the lists that were taken for the same domains elsewhere; of two of one signer and scope the newer one.
     pub fn merge(&mut self, others: &Self) {
         others.0.iter().cloned().for_each(|list| self.take(list));
+    }
+
+    /// The same lists for other domains. Their signatures hold as before; what may change is below which anchors an
+    /// indirect one counts.
+    #[must_use]
+    pub fn under(&self, domains: &Domains) -> Self {
+        let lists = self.0.iter().map(|list| TrustedCrl::new(Arc::clone(&list.crl), Arc::clone(&list.signer), domains));
+        Self(lists.map(Arc::new).collect())
+    }
+
+    /// The lists that were taken since these were a copy of `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let is_new = |list: &&Arc<TrustedCrl>| !before.0.iter().any(|known| Arc::ptr_eq(known, list));
+        Self(self.0.iter().filter(is_new).cloned().collect())
+    }
+
+    /// Keeps the lists of which `wanted` says so, by the certificate of the signer and whether it is an indirect list.
+    pub fn retain(&mut self, wanted: impl Fn(&Certificate, bool) -> bool) {
+        self.0.retain(|list| wanted(&list.signer, list.crl.scope().is_some_and(|scope| scope.indirect)));
+    }
+
+    /// Drops the lists that have run out at `now`, and then those that are here the longest, until there are `most`
+    /// with `octets` octets in all.
+    pub fn bound(&mut self, now: UnixMillis, most: usize, octets: usize) {
+        self.0.retain(|list| now <= list.crl.next_update().millis().saturating_add(CLOCK_SKEW));
+        let mut room = octets;
+        let newest = self.0.iter().rev().take(most);
+        let fit = newest.map_while(|list| {
+            room = room.checked_sub(list.crl.der().len())?;
+            Some(())
+        });
+        let kept = fit.count();
+        self.0.drain(..self.0.len() - kept);
+    }
+
+    /// Whether one of the lists says how `certificate`, which `issuer` signed, stands below any anchor.
+    pub fn are_about(&self, certificate: &Certificate, issuer: &Certificate) -> bool {
+        let asked = AskedAbout::new(certificate, issuer);
+        self.0.iter().any(|list| list.is_about(&asked, |anchors| !anchors.is_empty()))
     }
 
     /// The nextUpdate of the list that runs out first, where there is a list.
@@ -186,28 +268,15 @@ impl RevocationLists {
 
     /// What the lists say of `certificate`, which `issuer` signed below `anchor`.
     fn ask(&self, certificate: &Certificate, issuer: &Issuer, anchor: &Issuer) -> impl Iterator<Item = Standing> {
-        let point = certificate.crl_distribution_point().ok().flatten();
-        let subject_is_ca = certificate.basic_constraints().ok().flatten().is_some_and(|c| c.ca);
-        let answers = self.0.iter().filter_map(move |list| {
+        let asked = AskedAbout::new(certificate, issuer.certificate());
+        let answers = self.0.iter().filter(|list| list.is_about(&asked, |all| all.contains(anchor.fingerprint())));
+        let answers = answers.map(|list| {
             let crl = &list.crl;
-            let scope = crl.scope();
-            let direct =
-                crl.issuer_der() == certificate.issuer_der() && *list.signer_spki == *issuer.certificate().spki_der();
-            let indirect = scope.is_some_and(|scope| scope.indirect)
-                && point.and_then(|point| point.crl_issuer) == Some(crl.issuer_der())
-                && list.anchors.contains(anchor.fingerprint());
-            let about = scope.is_none_or(|scope| {
-                point.is_some_and(|point| point.url == scope.url.as_str())
-                    && !(scope.only_user_certificates && subject_is_ca)
-            });
-            if !(direct || indirect) || !about {
-                return None;
-            }
             let entry = crl.find_issued_by(certificate.issuer_der(), certificate.serial());
             let status =
                 entry.map_or(Status::Good, |entry| Status::Revoked { at: entry.at.millis(), reason: entry.reason });
             let (this_update, next_update) = (crl.this_update().millis(), crl.next_update().millis());
-            Some(Standing { certificate: certificate.fingerprint(), status, this_update, next_update })
+            Standing { certificate: certificate.fingerprint(), status, this_update, next_update }
         });
         answers.collect::<Vec<_>>().into_iter()
     }
@@ -230,9 +299,7 @@ fn verified(crl: Crl, signer: &Certificate, domains: &Domains) -> Result<Trusted
         return Err(CrlRefused::UnknownCritical);
     }
     crl.verify(&PublicKey::from_spki_der(signer.spki_der())?)?;
-    let anchors = domains.iter().flat_map(|(_, domain)| domain.trusted.anchors().iter());
-    let anchors = anchors.filter(|anchor| is_or_certified(anchor, signer)).map(|anchor| *anchor.fingerprint());
-    Ok(TrustedCrl { anchors: anchors.collect(), signer_spki: signer.spki_der().into(), crl })
+    Ok(TrustedCrl::new(Arc::new(crl), Arc::new(signer.clone()), domains))
 }
 
 fn is_or_certified(anchor: &Issuer, signer: &Certificate) -> bool {
@@ -249,7 +316,7 @@ fn is_or_certified(anchor: &Issuer, signer: &Certificate) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
     /// Lists.
-    pub lists: std::sync::Arc<RevocationLists>,
+    pub lists: Arc<RevocationLists>,
     /// OCSP answers.
     pub answers: Vec<Standing>,
     /// Answers that were brought and are not to be believed, by the certificate that they were brought for.

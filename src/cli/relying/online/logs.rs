@@ -1,6 +1,6 @@
 //! What logs are asked for: the certificates of agents above one, by their hash, and proofs of inclusion.
 
-use super::{Online, note};
+use super::{Online, Question, note};
 use crate::api::{CertHashQuery, EntryResponse, ProofQuery, ProofResponse, Token};
 use crate::apki::Certificate;
 use crate::cli::log::remote::signed;
@@ -76,10 +76,20 @@ impl Online<'_> {
         Err(format!("the parent, SHA-256 {}, is not to be had from the logs: {said}", hex::encode(fingerprint)))
     }
 
-    /// Asks for a proof that the agent's certificate is in a log: those that gave it a timestamp, until one is enough.
-    pub(super) async fn proofs(&self, examination: &Examination, present: UnixMillis, facts: &mut Facts) {
+    /// Asks for a proof that the agent's certificate is in a log, where none is known that is recent enough: those
+    /// that gave it a timestamp, until one is enough.
+    pub(super) async fn proofs(
+        &self,
+        examination: &Examination,
+        question: Question<'_>,
+        present: UnixMillis,
+        facts: &mut Facts,
+    ) {
         let Some(wanted) = &self.material.party.policy.inclusion else { return };
         let Some(agent) = examination.members().next().filter(|agent| agent.path().is_some()) else { return };
+        if self.material.party.is_included(agent, &question.with(facts)) {
+            return;
+        }
         let stamped: Vec<_> = self.material.party.stamps(agent).map(|(log, _)| log.key.log_id()).collect();
         for source in self.material.sources.iter().filter(|source| stamped.contains(&source.log)) {
             let cert_hash = agent.cert_hash();

@@ -12,7 +12,10 @@ use crate::apki::status::ocsp::{CertId, CertIdHash, Nonce, OcspRequest};
 use crate::cli::random;
 use crate::client;
 use crate::time::UnixMillis;
-use crate::verify::relying::{Examination, Facts, RevocationLists, Standing, Subject};
+use crate::verify::relying::{Domains, Examination, Facts, RevocationLists, Standing, Subject};
+
+/// Most octets of a list that a certificate names. Those of the configuration may be longer.
+const MAX_NAMED: usize = 8 << 20;
 
 /// An answer under way, and what it is about.
 struct Asked<'e> {
@@ -27,7 +30,25 @@ struct Wanted<'e> {
     subject: Subject,
     url: String,
     signer: &'e Certificate,
+    /// The certificate that names it, and its issuer, where it is not the configuration that does.
+    named_by: Option<(&'e Certificate, &'e Certificate)>,
     answer: JoinHandle<Result<Vec<u8>, ClientFailure>>,
+}
+
+impl Wanted<'_> {
+    /// What these octets are to the relying party. Whoever has a certificate names a place for its list, where
+    /// there may be any number of others: only what is about the certificate is taken.
+    fn read(&self, octets: Vec<u8>, domains: &Domains) -> Result<RevocationLists, String> {
+        let mut taken = RevocationLists::default();
+        let crl = Crl::parse(octets).map_err(|e| format!("{}: {e}", self.url))?;
+        taken.add(crl, self.signer, domains).map_err(|e| format!("{}: {e}", self.url))?;
+        match self.named_by {
+            Some((certificate, issuer)) if !taken.are_about(certificate, issuer) => {
+                Err(format!("{}: it says nothing of the certificate that names it", self.url))
+            }
+            _ => Ok(taken),
+        }
+    }
 }
 
 impl Online<'_> {
@@ -86,13 +107,13 @@ impl Online<'_> {
     pub(super) async fn lists(&self, examination: &Examination, question: Question<'_>, facts: &mut Facts) {
         let mut wanted: Vec<Wanted<'_>> = Vec::new();
         for list in &self.material.remote_lists {
-            wanted.push(self.fetch(Subject::Agent, list.url.clone(), &list.signer));
+            wanted.push(self.fetch(Subject::Agent, list.url.clone(), &list.signer, None));
         }
         for about in self.unknown(examination, question, facts) {
             let subject = about.subject;
             match self.place(&about) {
                 Ok(Some((url, signer))) if wanted.iter().all(|known| known.url != url) => {
-                    wanted.push(self.fetch(subject, url, signer));
+                    wanted.push(self.fetch(subject, url, signer, Some((about.certificate, about.issuer))));
                 }
                 Ok(_) => {}
                 Err(why) => note(facts, subject, why),
@@ -102,25 +123,34 @@ impl Online<'_> {
             return;
         }
         let mut lists = RevocationLists::clone(&facts.revocations.lists);
-        for Wanted { subject, url, signer, answer } in wanted {
-            let said = match answer.await {
-                Ok(Ok(octets)) => Crl::parse(octets).map_err(|e| format!("{url}: {e}")).and_then(|crl| {
-                    lists.add(crl, signer, &self.material.party.domains).map_err(|e| format!("{url}: {e}"))
-                }),
-                Ok(Err(failure)) => Err(named(&url, &failure)),
-                Err(error) => Err(format!("{url}: {error}")),
+        for mut list in wanted {
+            let said = match (&mut list.answer).await {
+                Ok(Ok(octets)) => list.read(octets, &self.material.party.domains).map(|taken| lists.merge(&taken)),
+                Ok(Err(failure)) => Err(named(&list.url, &failure)),
+                Err(error) => Err(format!("{}: {error}", list.url)),
             };
             if let Err(why) = said {
-                note(facts, subject, format!("revocation list: {why}"));
+                note(facts, list.subject, format!("revocation list: {why}"));
             }
         }
         facts.revocations.lists = Arc::new(lists);
     }
 
-    fn fetch<'e>(&self, subject: Subject, url: String, signer: &'e Certificate) -> Wanted<'e> {
-        let (net, place) = (self.net.clone(), url.clone());
-        let answer = tokio::spawn(async move { net.within(client::crl(&net.http, &place)).await });
-        Wanted { subject, url, signer, answer }
+    fn fetch<'e>(
+        &self,
+        subject: Subject,
+        url: String,
+        signer: &'e Certificate,
+        named_by: Option<(&'e Certificate, &'e Certificate)>,
+    ) -> Wanted<'e> {
+        let (net, place, is_named) = (self.net.clone(), url.clone(), named_by.is_some());
+        let answer = tokio::spawn(async move {
+            match is_named {
+                true => net.within(client::crl_within(&net.http, &place, MAX_NAMED)).await,
+                false => net.within(client::crl(&net.http, &place)).await,
+            }
+        });
+        Wanted { subject, url, signer, named_by, answer }
     }
 
     /// Where the list of a certificate is, and the certificate of whoever signs it.

@@ -233,3 +233,19 @@ async fn a_proof_of_inclusion_is_asked_for_once() {
     }
     assert_eq!(asks(&gateway), 2);
 }
+
+#[tokio::test]
+async fn nobody_waits_without_end_for_others_to_be_asked() {
+    for (mode, expected) in [(RevocationMode::HardFail, (503, "gateway.busy")), (RevocationMode::SoftFail, (200, ""))] {
+        let mut world = World::new();
+        world.party.policy.revocation = RevocationPolicy { mode, max_age: None, issuers: false };
+        let gateway = Gateway::new(&world, Proxy::Nginx);
+        *gateway.played.answers.lock() = vec![standing(&world, Status::Good)];
+        let all = gateway.api.asking.available_permits();
+        let taken = gateway.api.asking.acquire_many(u32::try_from(all).unwrap()).await.unwrap();
+        assert_eq!(gateway.ask("GET", "/accounts", &world).await.outcome(), expected);
+        assert_eq!(asks(&gateway), 0);
+        drop(taken);
+        assert_eq!((outcome(&gateway, &world).await.0, asks(&gateway)), (200, 1));
+    }
+}

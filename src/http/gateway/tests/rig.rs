@@ -101,6 +101,7 @@ pub struct Gateway {
     pub clock: Arc<TestClock>,
     pub metrics: Arc<GatewayMetrics>,
     pub proxy: Proxy,
+    pub api: Arc<GatewayApi>,
     pub router: Router,
 }
 
@@ -152,16 +153,16 @@ impl Gateway {
         });
         let clock = Arc::new(TestClock(AtomicU64::new(world.now.get())));
         let metrics = Arc::new(GatewayMetrics::new().unwrap());
-        let api = GatewayApi::new(GatewayParts {
+        let api = Arc::new(GatewayApi::new(GatewayParts {
             caller: Caller { proxy, secret_sha256 },
             knowledge: Arc::clone(&played) as _,
             ledger,
             clock: Arc::clone(&clock) as _,
             standing_ms: 60_000,
             metrics: Arc::clone(&metrics),
-        });
-        let router = Arc::new(api).router(true);
-        Self { played, clock, metrics, proxy, router }
+        }));
+        let router = Arc::clone(&api).router(true);
+        Self { played, clock, metrics, proxy, api, router }
     }
 
     /// Decides from now on as the relying party of `world` does, with these CAs at hand.

@@ -130,6 +130,15 @@ fn a_list_of_another_issuer_or_place_says_nothing() {
     };
     assert_eq!(named(SHARD), []);
     assert_eq!(named("http://ca.example.com/crl/2"), [Code::StatusUnavailable]);
+    // So nobody need keep what is not about the certificate that names it.
+    let agent = hard(false).presented().agent.certificate;
+    let about = |crl: Crl, signer: &Certificate| {
+        let mut lists = RevocationLists::default();
+        lists.add(crl, signer, &hard(false).party.domains).unwrap();
+        lists.are_about(&agent, &org_of_lists())
+    };
+    assert!(about(list(vec![]).crl(), &org_of_lists()));
+    assert!(!about(shard(SHARD), &org_of_lists()));
 }
 
 #[test]

@@ -2,12 +2,14 @@
 //! are, and lists that come one after the other.
 
 use super::rig::*;
-use crate::apki::Certificate;
 use crate::apki::moment::Moment;
+use crate::apki::precertificate::extension_der;
 use crate::apki::status::crl::{Crl, CrlTemplate, signed};
 use crate::apki::testing::key;
+use crate::apki::{Certificate, oid};
 use crate::keys::Signer as _;
-use crate::verify::relying::{Code, Presented, RevocationLists, Verdict};
+use crate::log::entry::CertHash;
+use crate::verify::relying::{Code, Inclusion, InclusionPolicy, Presented, RevocationLists, Verdict};
 
 #[test]
 fn a_parent_may_come_later() {
@@ -79,5 +81,64 @@ fn newer_lists_take_the_place_of_older_ones() {
         let mut both = first.clone();
         both.merge(second);
         assert_eq!((both.len(), both.good_until()), (1, Some(after(20))));
+    }
+}
+
+#[test]
+fn lists_that_ran_out_go_and_the_newest_that_fit_stay() {
+    let world = World::new();
+    let named = |name: &str, until| {
+        let signer = ca("Root", name, ORG, ROOT, |draft| {
+            draft.extensions[1] = extension_der(&oid::KEY_USAGE, true, &[0x03, 0x02, 0x01, 0x06]);
+        });
+        (list(&signer, 1, 0, until), signer)
+    };
+    let all: Vec<_> = [("One", 10), ("Two", 60), ("Six", 50)].map(|(name, until)| named(name, until)).into();
+    let taken = |all: &[(Crl, Certificate)]| {
+        let mut lists = RevocationLists::default();
+        all.iter().for_each(|(crl, signer)| lists.add(crl.clone(), signer, &world.party.domains).unwrap());
+        lists
+    };
+    let octets = all[0].0.der().len();
+    let left = |now, most, octets| {
+        let mut lists = taken(&all);
+        lists.bound(after(now), most, octets);
+        (lists.len(), lists.good_until())
+    };
+    assert_eq!(left(5, 9, usize::MAX), (3, Some(after(10))));
+    assert_eq!(left(20, 9, usize::MAX), (2, Some(after(50))));
+    assert_eq!(left(20, 1, usize::MAX), (1, Some(after(50))));
+    assert_eq!(left(5, 9, 3 * octets), (3, Some(after(10))));
+    assert_eq!(left(5, 9, 3 * octets - 1), (2, Some(after(50))));
+    assert_eq!(left(5, 9, octets - 1), (0, None));
+    // What came later is told from what was there.
+    let before = taken(&all[..2]);
+    let mut later = before.clone();
+    later.merge(&taken(&all[2..]));
+    assert_eq!((later.since(&before).len(), later.since(&before).good_until()), (1, Some(after(50))));
+    assert_eq!((before.since(&before).len(), before.under(&world.party.domains).len()), (0, 2));
+}
+
+#[test]
+fn a_proof_that_is_recent_enough_need_not_be_asked_for() {
+    let mut world = World::new();
+    let included = |world: &World| {
+        let examination = world.party.examine(world.presented());
+        let agent = examination.members().next().unwrap();
+        world.party.is_included(agent, &world.request())
+    };
+    assert!(included(&world), "none is wanted");
+    world.party.policy.inclusion = Some(InclusionPolicy { max_age: MINUTE, witnesses: None });
+    assert!(!included(&world));
+    let cert_hash = CertHash::of_certificate(world.agent.precertificate().der());
+    let log = world.party.logs.iter().next().unwrap().key.log_id();
+    for (cert_hash, signed_at, expected) in [
+        (cert_hash, world.now, true),
+        (cert_hash, START, false),
+        (cert_hash, after(60), false),
+        (CertHash::new([1; 32]), world.now, false),
+    ] {
+        world.facts.inclusions = vec![Inclusion { cert_hash, log, signed_at: Some(signed_at), witnessed_at: None }];
+        assert_eq!(included(&world), expected, "{signed_at}");
     }
 }
