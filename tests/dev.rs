@@ -86,6 +86,13 @@ fn falls(text: &str, run: u32) {
     assert!(key.ends_with("-25 asked, nothing given, -25 until another reporter agrees; score 65"), "{text}");
     assert!(value(text, "confirmed ")[0].ends_with("the score of A is 0"), "{text}");
     assert!(value(text, "CRL ")[0].ends_with(" lists A, B and C, signature verified"), "{text}");
+    let [orders, too_much, fallen] = value(text, "the shop ")[..] else { panic!("three orders: {text}") };
+    assert!(orders.starts_with("C orders for 4.00 EUR: yes, until 2"), "{text}");
+    assert_eq!((too_much, fallen), ("C orders for 9.00 EUR: no", "C orders for 4.00 EUR: no"), "{text}");
+    assert_eq!(text.matches("capability.perTransaction: 900 EUR").count(), 1, "{text}");
+    for who in ["revocation.revoked: ", "revocation.revoked (parent): ", "revocation.revoked (parent 2): "] {
+        assert_eq!(text.matches(who).count(), 1, "{who}: {text}");
+    }
     assert!(value(text, "C renews ")[0].starts_with("refused: C was revoked at 2"), "{text}");
     assert!(text.contains("confirmed: reset to 0") && text.contains("policyViolation: paid twice"), "{text}");
 }

@@ -5,6 +5,7 @@ mod authority;
 mod fall;
 mod proof;
 mod status;
+mod verdict;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -83,6 +84,7 @@ impl Story<'_> {
         self.journal().await?;
         let run = self.home.count_run()?;
         let line = self.hand_on(log, run).await?;
+        self.orders(&line).await?;
         let incident = self.report(&line[0]).await?;
         self.fall(&line, incident).await?;
         let [fallen, ..] = line;

@@ -42,7 +42,8 @@ impl Story<'_> {
     }
 
     /// The incident is confirmed, and what follows from it is seen from outside.
-    pub(super) async fn fall(&self, [a, b, c]: &[Member; 3], incident: u64) -> Result<(), CliError> {
+    pub(super) async fn fall(&self, line: &[Member; 3], incident: u64) -> Result<(), CliError> {
+        let [a, b, c] = line;
         self.heading("12. The incident is confirmed: A falls, and with it everybody who has rights from A");
         let engine = at_the_ca_desk(self.home)?;
         let responder = Responder::new()?;
@@ -76,6 +77,7 @@ impl Story<'_> {
         let lists = responder.listed(&all).await?;
         row("CRL", format_args!("number {lists} lists A, B and C, signature verified"));
         row("C renews", format_args!("refused: {}", self.no_renewal(c, &all).await?));
+        self.orders_again(line).await?;
         println!("   Why all this, line by line (atl trust explain):");
         let query = AgentQuery { agent: a.agent.clone() };
         let answer = engine.client.explain(engine.token(), &query).await.map_err(failed)?;

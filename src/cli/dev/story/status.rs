@@ -16,6 +16,7 @@ use crate::cli::random;
 use crate::client::{self, ClientError};
 use crate::keys::PublicKey;
 use crate::time::{Clock, Stopwatch, SystemClock};
+use crate::verify::relying::Standing;
 
 /// How long what follows from a decision may take before the story is given up.
 pub const AT_MOST: Duration = Duration::from_secs(20);
@@ -60,17 +61,30 @@ impl Responder {
         }
     }
 
-    /// One question with a nonce of its own, and the answer, verified.
+    /// What is said of the certificate now, as a fact for a verdict.
+    pub async fn standing(&self, member: &Member) -> Result<Standing, CliError> {
+        let (octets, nonce) = self.question(member).await?;
+        let Member { certificate, issuer, .. } = member;
+        Standing::from_ocsp(&octets, certificate, issuer, SystemClock.now(), Some(&nonce)).context("the OCSP answer")
+    }
+
+    /// What is said of the certificate now, verified.
     async fn ask(&self, member: &Member) -> Result<CertStatus, CliError> {
+        let (octets, nonce) = self.question(member).await?;
+        let id = cert_id(member)?;
+        let response = OcspResponse::parse(&octets).context("the OCSP answer")?;
+        let answer = response.verify(&id, &member.issuer, SystemClock.now(), Some(&nonce));
+        Ok(answer.context("the OCSP answer")?.status)
+    }
+
+    /// One question with a nonce of its own: the nonce, and the answer as it came.
+    async fn question(&self, member: &Member) -> Result<(Vec<u8>, Nonce), CliError> {
         let url = member.certificate.ocsp_url().context("the certificate")?;
         let url = url.ok_or_else(|| CliError::new("the certificate does not say where to ask for its status"))?;
-        let id = CertId::of(&member.issuer, member.certificate.serial(), CertIdHash::Sha256).context("the CertID")?;
         let nonce = Nonce::new(random::<32>()?).context("the nonce")?;
-        let request = OcspRequest::new(vec![id.clone()], Some(nonce.clone())).context("the question")?;
+        let request = OcspRequest::new(vec![cert_id(member)?], Some(nonce.clone())).context("the question")?;
         let octets = client::ocsp(&self.http, url, request.to_der()).await.map_err(failed)?;
-        let response = OcspResponse::parse(&octets).context(url)?;
-        let answer = response.verify(&id, &member.issuer, SystemClock.now(), Some(&nonce)).context(url)?;
-        Ok(answer.status)
+        Ok((octets, nonce))
     }
 
     /// The number of the list that has all of them; of the lists, where they are in several.
@@ -96,6 +110,10 @@ impl Responder {
             tokio::time::sleep(PAUSE * 10).await;
         }
     }
+}
+
+fn cert_id(member: &Member) -> Result<CertId, CliError> {
+    CertId::of(&member.issuer, member.certificate.serial(), CertIdHash::Sha256).context("the CertID")
 }
 
 /// That the list is this issuer's, and of now.
