@@ -325,6 +325,8 @@ impl Rig {
     /// answer and every head against it. Returns the number of entries.
     #[track_caller]
     pub fn audit(&self) -> u64 {
+        // Before the copy: what was published must be kept by then, and the log may sign more while we look.
+        let heads = [self.heads.lock().clone(), self.polled.lock().clone()];
         let (copy, name) = (self.store.copy(), &self.name);
         let state = copy.state().unwrap().unwrap_or_else(StoreState::empty);
         let size = state.tree.size;
@@ -352,12 +354,12 @@ impl Rig {
             let record = records.get(index).unwrap_or_else(|| panic!("{name}: answered {place:?}, not in the store"));
             assert_eq!((record.cert_hash, record.timestamp), (submission.cert_hash, place.timestamp), "{name}");
         }
-        self.audit_heads(&copy, &records, &leaves);
+        self.audit_heads(heads, &copy, &records, &leaves);
         size.get()
     }
 
     #[track_caller]
-    fn audit_heads(&self, copy: &MemoryStore, records: &[Record], leaves: &[Hash]) {
+    fn audit_heads(&self, heads: [Vec<SignedTreeHead>; 2], copy: &MemoryStore, records: &[Record], leaves: &[Hash]) {
         let name = &self.name;
         let kept = copy.load().unwrap();
         if let Some(kept) = &kept {
@@ -365,8 +367,7 @@ impl Rig {
             assert!(kept.size.get() <= leaves.len() as u64, "{name}: more is kept than is stored");
         }
         let kept = kept.map(|kept| kept.head);
-        let published = self.heads.lock().clone();
-        let polled = self.polled.lock().clone();
+        let [published, polled] = heads;
         for pair in published.windows(2) {
             assert!(pair[0].head.timestamp < pair[1].head.timestamp, "{name}: {pair:?}");
             assert!(pair[0].head.size <= pair[1].head.size, "{name}: a head shrinks: {pair:?}");
