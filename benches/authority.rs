@@ -76,16 +76,3 @@ fn each(times: u32, mut operation: impl FnMut()) -> Duration {
     rounds.sort_unstable();
     rounds[rounds.len() / 2]
 }
-
-/// So far up in a list in order of length.
-fn at(sorted: &[Duration], quantile: f64) -> Duration {
-    sorted.get((sorted.len().saturating_sub(1) as f64 * quantile).round() as usize).copied().unwrap_or_default()
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-fn us(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
-}

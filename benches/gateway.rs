@@ -33,6 +33,7 @@ use tokio::task::JoinSet;
 
 use crate::agents::{NOW, Profile, SCOPE, TOOL, World, capabilities, capability, policy, spending};
 use crate::common::ca::processor;
+use crate::common::{at, ms};
 
 /// Clients at a time.
 const CLIENTS: [usize; 2] = [1, 64];
@@ -123,16 +124,12 @@ async fn row(
     let mut latencies: Vec<Duration> = running.join_all().await.concat();
     let (took, used) = (begin.elapsed(), processor() - before);
     latencies.sort_unstable();
-    let at = |quantile: f64| {
-        let place = (latencies.len().saturating_sub(1) as f64 * quantile) as usize;
-        latencies.get(place).copied().unwrap_or_default().as_secs_f64() * 1e3
-    };
     let authorised = latencies.len();
     println!(
         "  {name:<8} {agents:>7} {clients:>9} {authorised:>12} {:>10.0} {:>8.2} {:>8.2} {:>13.0}",
         authorised as f64 / took.as_secs_f64(),
-        at(0.5),
-        at(0.99),
+        ms(at(&latencies, 0.5)),
+        ms(at(&latencies, 0.99)),
         used.as_secs_f64() * 1e6 / authorised as f64
     );
     stop.send_replace(true);

@@ -18,6 +18,7 @@ mod world;
 use std::time::Duration;
 
 use atl::cli::pki::KeyKind;
+use common::{at, ms};
 use load::Outcome;
 use world::World;
 
@@ -121,12 +122,4 @@ fn show_processor(world: &World, outcome: &Outcome) {
     }
     let share = 100.0 * least.as_secs_f64() / used.as_secs_f64();
     println!("    {:>6.3}  in all: {share:.0} % of {:.3}", ms(least), ms(used));
-}
-
-fn at(sorted: &[Duration], quantile: f64) -> Duration {
-    sorted.get((sorted.len().saturating_sub(1) as f64 * quantile).round() as usize).copied().unwrap_or_default()
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

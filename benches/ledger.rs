@@ -18,6 +18,7 @@ use atl::time::{Clock, Stopwatch, SystemClock};
 use atl::verify::ledger::{Bounds, Charge, Demand, MemoryLedger, SpendLedger};
 
 use crate::common::ca::processor;
+use crate::common::{at, us};
 
 /// Accounts that are charged in turn.
 const ACCOUNTS: [usize; 2] = [1, 10_000];
@@ -58,16 +59,12 @@ fn measure(name: &str, ledger: &dyn SpendLedger, accounts: usize, time: Duration
         let (took, mut latencies) = run(ledger, &demands, clients, time);
         let used = processor() - before;
         latencies.sort_unstable();
-        let at = |quantile: f64| {
-            let place = (latencies.len().saturating_sub(1) as f64 * quantile) as usize;
-            latencies.get(place).copied().unwrap_or_default().as_secs_f64() * 1e6
-        };
         let operations = latencies.len();
         println!(
             "  {name:<8} {accounts:>8} {clients:>9} {operations:>12} {:>10.0} {:>8.1} {:>8.1} {:>13.1}",
             operations as f64 / took.as_secs_f64(),
-            at(0.5),
-            at(0.99),
+            us(at(&latencies, 0.5)),
+            us(at(&latencies, 0.99)),
             used.as_secs_f64() * 1e6 / operations as f64
         );
     }

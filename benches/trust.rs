@@ -38,6 +38,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::common::ca::processor;
+use crate::common::{at, ms};
 
 const DOMAIN: &str = "agents.example.com";
 const REPORTERS: usize = 4;
@@ -118,16 +119,12 @@ async fn measure(time: Duration) {
             let before = processor();
             let (took, mut latencies) = run(clients, requests, concurrency, time).await;
             latencies.sort_unstable();
-            let at = |quantile: f64| {
-                let place = (latencies.len().saturating_sub(1) as f64 * quantile) as usize;
-                latencies.get(place).copied().unwrap_or_default().as_secs_f64() * 1e3
-            };
             let signals = latencies.len() * batch;
             println!(
                 "  {batch:>5} {concurrency:>11} {signals:>9} {:>8.0} {:>8.2} {:>8.2} {:>13.0}",
                 signals as f64 / took.as_secs_f64(),
-                at(0.5),
-                at(0.99),
+                ms(at(&latencies, 0.5)),
+                ms(at(&latencies, 0.99)),
                 (processor() - before).as_secs_f64() * 1e6 / signals as f64
             );
         }

@@ -28,12 +28,11 @@ use atl::apki::extension::{AsciiText, Text};
 use atl::apki::federation::TrustDomain;
 use atl::apki::trust_score::Score;
 use atl::apki::{AgentUri, Certificate};
-use atl::keys::{PublicKey, SignatureAlgorithm};
+use atl::keys::PublicKey;
 use atl::time::{SystemClock, UnixMillis};
 use atl::tls::{Endpoint, Expected, Identity, Material, TlsError};
 use atl::verify::relying::{
-    Domain, Domains, LogList, Operation, Peers, Policy, ProvenancePolicy, RelyingParty, RevocationMode,
-    RevocationPolicy, Trusted, TrustedLog,
+    Domain, Domains, LogList, Operation, Policy, RelyingParty, RevocationMode, RevocationPolicy, Trusted, TrustedLog,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -140,19 +139,9 @@ fn trust(dir: &Path, own: &AgentUri) -> Outcome<RelyingParty> {
     let domain = (TrustDomain::parse(own.trust_domain())?, Domain::own(Trusted::Roots(anchors)));
     let settings: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("agent.json"))?)?;
     let logs = settings["logs"].as_array().ok_or("agent.json names no logs")?.iter().map(trusted_log);
-    let policy = Policy {
-        minimum: Score::new(40)?,
-        algorithms: vec![SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256],
-        // Nobody here fetches revocation lists; who does hands them to the endpoint (`replace_facts`).
-        revocation: RevocationPolicy { mode: RevocationMode::SoftFail, max_age: None, issuers: false },
-        max_depth: 5,
-        require_delegation: false,
-        provenance: ProvenancePolicy::default(),
-        inclusion: None,
-        audited_within: None,
-        peers: Peers::Any,
-        tools: Vec::new(),
-    };
+    // Nobody here fetches revocation lists; who does hands them to the endpoint (`replace_facts`).
+    let revocation = RevocationPolicy { mode: RevocationMode::SoftFail, max_age: None, issuers: false };
+    let policy = Policy::new(Score::new(40)?, revocation);
     Ok(RelyingParty { policy, domains: Domains::new([domain]), logs: LogList::new(logs.collect::<Outcome<_>>()?)? })
 }
 

@@ -15,9 +15,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::common::ca::{TRUST_DOMAIN, new_key, signer};
+use crate::common::{at, ms, us};
 use crate::load::{Load, Outcome, get, post};
 use crate::world::{World, serial};
-use crate::{at, each, ms, number, runs, seconds, us};
+use crate::{each, number, runs, seconds};
 
 /// Certificates that are asked about again and again.
 const ASKED: usize = 1_000;

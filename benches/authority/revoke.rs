@@ -19,9 +19,10 @@ use atl::time::{Clock, Stopwatch, SystemClock};
 use tokio::task::JoinSet;
 
 use crate::common::ca::{LOOPBACK, form_with, threads};
+use crate::common::{at, ms};
 use crate::load::{Connection, post};
+use crate::number;
 use crate::world::{World, open_policy};
-use crate::{at, ms, number};
 
 /// Delegations at a time, while a tree grows.
 const GROWING: usize = 48;

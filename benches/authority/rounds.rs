@@ -18,8 +18,9 @@ use atl::time::{Clock, Stopwatch, SystemClock};
 use sha2::{Digest, Sha256};
 
 use crate::common::ca::{TRUST_DOMAIN, new_key, signer};
+use crate::common::{at, ms, us};
 use crate::world::{World, serial};
-use crate::{at, each, ms, number, seconds, us};
+use crate::{each, number, seconds};
 
 const DAY_MS: u64 = 86_400_000;
 /// Revocations one after the other, each with a round of its own.

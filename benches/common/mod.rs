@@ -22,6 +22,19 @@ pub fn short() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
+/// So far up in a list in order of length.
+pub fn at(sorted: &[Duration], quantile: f64) -> Duration {
+    sorted.get((sorted.len().saturating_sub(1) as f64 * quantile).round() as usize).copied().unwrap_or_default()
+}
+
+pub fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+pub fn us(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
 /// A CA whose root is an anchor.
 pub struct Pki {
     pub org: Authority,

@@ -10,6 +10,7 @@ mod base64;
 pub mod ca;
 mod json;
 mod log;
+pub(crate) mod percent;
 mod problem;
 mod query;
 mod submit;

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::base64;
+use super::percent;
 use super::problem::{Problem, Token};
 use crate::merkle::{Hash, LeafIndex, TreeSize};
 
@@ -159,22 +160,7 @@ fn unescaped(text: &str) -> Result<Cow<'_, str>, Problem> {
         return Ok(Cow::Borrowed(text));
     }
     let bad = || Problem::malformed("a query parameter is not percent-encoded UTF-8");
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&octet, behind)) = rest.split_first() {
-        rest = behind;
-        octets.push(match octet {
-            b'+' => b' ',
-            b'%' => {
-                let (digits, behind) = rest.split_first_chunk::<2>().ok_or_else(bad)?;
-                rest = behind;
-                let mut octet = [0];
-                hex::decode_to_slice(digits, &mut octet).map_err(|_| bad())?;
-                octet[0]
-            }
-            other => other,
-        });
-    }
+    let octets = percent::decode(&text.replace('+', " ")).ok_or_else(bad)?;
     String::from_utf8(octets).map(Cow::Owned).map_err(|_| bad())
 }
 

@@ -3,10 +3,13 @@
 pub(crate) mod values;
 
 use super::certificate::Certificate;
+use super::moment::Moment;
 use super::oid;
 use super::precertificate::extension_der;
+use super::status::crl::{CrlTemplate, signed};
 use super::tlv::{self, encode};
-use crate::keys::{Ed25519Signer, Signer};
+use crate::keys::{Ed25519Signer, SignatureAlgorithm, Signer};
+use crate::time::UnixMillis;
 
 pub(crate) const ED25519: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
 pub(crate) const ECDSA_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
@@ -90,6 +93,21 @@ impl Draft {
 /// The key with this seed.
 pub(crate) fn key(seed: u8) -> Ed25519Signer {
     Ed25519Signer::from_seed(&[seed; 32]).unwrap()
+}
+
+/// The list of this CA, signed by the key of this seed, on which there is nobody for one minute.
+pub(crate) fn empty_crl(issuer: &Certificate, seed: u8, from: UnixMillis) -> Vec<u8> {
+    let template = CrlTemplate {
+        issuer_der: issuer.subject_der(),
+        algorithm: SignatureAlgorithm::Ed25519,
+        this_update: Moment::floor(from).unwrap(),
+        next_update: Moment::floor(from.saturating_add(60_000)).unwrap(),
+        number: 1,
+        authority_key_identifier: &[1],
+        scope: None,
+    };
+    let tbs = template.tbs([]).unwrap();
+    signed(&tbs, SignatureAlgorithm::Ed25519, &key(seed).sign(&tbs).unwrap())
 }
 
 /// A Name of one commonName.

@@ -103,7 +103,7 @@ impl Sources<'_> {
                     collected.missing.push(format!("a proof of {}: its URL is not known here", log.name));
                     continue;
                 };
-                let certificate = member.certificate().fingerprint();
+                let certificate = member.fingerprint();
                 match prove(known, member.cert_hash()).await {
                     Ok((proof, file)) => {
                         collected.proofs.push(About { certificate, fact: proof });

@@ -17,11 +17,10 @@ use crate::cli::log::open::read_certificates;
 use crate::cli::output::{CliError, Context, print_json, print_rows};
 use crate::cli::words;
 use crate::config::relying::LEAST_SCORE;
-use crate::keys::SignatureAlgorithm;
 use crate::time::{Clock, SystemClock, UnixMillis};
 use crate::verify::relying::{
-    Code, Domain, Domains, Examination, Facts, LogList, MAX_DEPTH, Peers, Policy, Presented, ProvenancePolicy, Reason,
-    RelyingParty, Request, RevocationMode, RevocationPolicy, Trusted,
+    Code, Domain, Domains, Examination, Facts, LogList, MAX_DEPTH, Policy, Presented, Reason, RelyingParty, Request,
+    RevocationMode, RevocationPolicy, Trusted,
 };
 
 /// Check an agent's certificate against the cached bundle of its domain.
@@ -137,18 +136,8 @@ fn judge(pinned: &Pinned, presented: Presented, now: UnixMillis) -> Result<Taken
 
 /// What a pin says nothing about is wanted of nobody here.
 fn policy() -> Policy {
-    Policy {
-        minimum: LEAST_SCORE,
-        algorithms: vec![SignatureAlgorithm::EcdsaP256Sha256, SignatureAlgorithm::Ed25519],
-        revocation: RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false },
-        max_depth: MAX_DEPTH,
-        require_delegation: false,
-        provenance: ProvenancePolicy::default(),
-        inclusion: None,
-        audited_within: None,
-        peers: Peers::Any,
-        tools: Vec::new(),
-    }
+    let revocation = RevocationPolicy { mode: RevocationMode::Off, max_age: None, issuers: false };
+    Policy { max_depth: MAX_DEPTH, ..Policy::new(LEAST_SCORE, revocation) }
 }
 
 /// The least score of the line after decay (R31).

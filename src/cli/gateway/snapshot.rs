@@ -124,20 +124,11 @@ impl Snapshot {
 
     /// The same with these revocation lists beside those that are files.
     pub fn with_lists(&self, fetched: Fetched, learned: RevocationLists) -> Self {
-        let Material { generation, party, issuers, facts, routes, charged } = &*self.material;
-        let mut facts = facts.clone();
         let mut lists = self.loaded.lists.as_ref().clone();
         fetched.values().for_each(|list| lists.merge(list));
         lists.merge(&learned);
-        facts.revocations.lists = Arc::new(lists);
-        let material = Material {
-            generation: *generation,
-            party: party.clone(),
-            issuers: issuers.clone(),
-            facts,
-            routes: routes.clone(),
-            charged: *charged,
-        };
+        let mut material = Material::clone(&self.material);
+        material.facts.revocations.lists = Arc::new(lists);
         Self {
             config: self.config.clone(),
             loaded: self.loaded.clone(),

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use super::knowledge::Known;
 use super::snapshot::Snapshot;
 use crate::apki::Certificate;
-use crate::apki::moment::Moment;
-use crate::apki::status::crl::{Crl, CrlTemplate, signed};
-use crate::apki::testing::{Draft, key};
+use crate::apki::status::crl::Crl;
+use crate::apki::testing::{Draft, empty_crl, key};
 use crate::cli::relying::material::RemoteList;
 use crate::http::gateway::metrics::GatewayMetrics;
 use crate::http::gateway::ports::{Check, Knowledge};
-use crate::keys::{SignatureAlgorithm, Signer as _};
+use crate::keys::Signer as _;
 use crate::time::{Clock, UnixMillis};
 use crate::verify::relying::RevocationLists;
 
@@ -79,17 +78,7 @@ fn ca() -> Certificate {
 /// A list of the CA, one minute long, as it was fetched.
 fn fetched(known: &Known) -> RevocationLists {
     let signer = ca();
-    let template = CrlTemplate {
-        issuer_der: signer.subject_der(),
-        algorithm: SignatureAlgorithm::Ed25519,
-        this_update: Moment::floor(NOW).unwrap(),
-        next_update: Moment::floor(NOW.saturating_add(60_000)).unwrap(),
-        number: 1,
-        authority_key_identifier: &[1],
-        scope: None,
-    };
-    let tbs = template.tbs([]).unwrap();
-    let crl = Crl::parse(signed(&tbs, SignatureAlgorithm::Ed25519, &key(1).sign(&tbs).unwrap())).unwrap();
+    let crl = Crl::parse(empty_crl(&signer, 1, NOW)).unwrap();
     let mut lists = RevocationLists::default();
     lists.add(crl, &signer, &known.snapshot().material.party.domains).unwrap();
     lists

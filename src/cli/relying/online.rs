@@ -128,7 +128,7 @@ impl<'a> Online<'a> {
                 }
             };
             if !known {
-                let subject = subject_of(asked.certificate, examination);
+                let subject = examination.subject_of(asked.certificate);
                 found.push(Unknown { certificate: asked.certificate, issuer: asked.issuer, subject });
             }
         }
@@ -141,18 +141,6 @@ struct Unknown<'e> {
     certificate: &'e Certificate,
     issuer: &'e Certificate,
     subject: Subject,
-}
-
-/// Which agent a certificate is about: its own, or for a CA's the lowest agent below it.
-fn subject_of(certificate: &Certificate, examination: &Examination) -> Subject {
-    let below = |member: Examined<'_>| {
-        let mut issuers = member.path().into_iter().flat_map(|path| path.iter());
-        member.certificate() == certificate || issuers.any(|issuer| issuer.certificate() == certificate)
-    };
-    match examination.members().position(below) {
-        None | Some(0) => Subject::Agent,
-        Some(depth) => Subject::Parent(u8::try_from(depth).unwrap_or(u8::MAX)),
-    }
 }
 
 fn note(facts: &mut Facts, subject: Subject, detail: String) {

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::metrics::CaMetrics;
-use crate::api::Token;
+use crate::api::{Token, percent};
 use crate::ca::service::CaService;
 use crate::http::body::Intake;
 use crate::http::cache;
@@ -155,19 +155,7 @@ fn number(text: &str) -> Option<u64> {
 
 /// The octets of a request in a path: base64, of which clients percent-encode what they like.
 fn request_of(path: &str) -> Option<Vec<u8>> {
-    let mut text = Vec::with_capacity(path.len());
-    let mut rest = path.bytes();
-    while let Some(octet) = rest.next() {
-        text.push(match octet {
-            b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                let mut decoded = [0];
-                hex::decode_to_slice(digits, &mut decoded).ok()?;
-                decoded[0]
-            }
-            other => other,
-        });
-    }
+    let text = percent::decode(path)?;
     STANDARD.decode(text).ok().filter(|request| request.len() <= MAX_REQUEST)
 }
 

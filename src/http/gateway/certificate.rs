@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
+use crate::api::percent;
 use crate::verify::relying::{MAX_CERTIFICATE, MAX_CERTIFICATES};
 
 /// Octets of a header that are looked at; the listener takes no longer head.
@@ -71,7 +72,7 @@ pub fn from_agent(value: &str) -> Result<Certificates, CertificateHeaderError> {
 
 /// Certificates in percent-encoded PEM.
 pub(super) fn escaped_pem(value: &str) -> Result<Certificates, CertificateHeaderError> {
-    let octets = unescaped(value).ok_or(CertificateHeaderError::Escape)?;
+    let octets = percent::decode(value).ok_or(CertificateHeaderError::Escape)?;
     let text = std::str::from_utf8(&octets).map_err(|_| CertificateHeaderError::Pem)?;
     let blocks = text.split_inclusive(END).map(str::trim_ascii).filter(|block| !block.is_empty());
     let found: Certificates = blocks.map(one).collect::<Option<_>>().ok_or(CertificateHeaderError::Pem)?;
@@ -90,26 +91,6 @@ pub(super) fn bounded(value: &str) -> Result<(), CertificateHeaderError> {
 fn few(found: Certificates) -> Result<Certificates, CertificateHeaderError> {
     let fits = found.len() <= MAX_CERTIFICATES && found.iter().all(|der| der.len() <= MAX_CERTIFICATE);
     if fits { Ok(found) } else { Err(CertificateHeaderError::TooMany) }
-}
-
-/// Undoes percent-encoding (RFC 3986 section 2.1): `+` is a plus, which base64 needs.
-fn unescaped(text: &str) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&octet, behind)) = rest.split_first() {
-        rest = behind;
-        octets.push(match octet {
-            b'%' => {
-                let (digits, behind) = rest.split_first_chunk::<2>()?;
-                rest = behind;
-                let mut octet = [0];
-                hex::decode_to_slice(digits, &mut octet).ok()?;
-                octet[0]
-            }
-            other => other,
-        });
-    }
-    Some(octets)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! asked about one that does not stand below a trusted anchor; and only what is allowed is charged. Since the proxy
 //! says nothing of how the call ended, what is authorised counts as used at once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,8 +169,9 @@ impl GatewayApi {
         };
         let asked = Asked { gateway: self, key, operation: &operation, material };
         let now = self.clock.now();
-        let verdict = match asked.verdict(&kept, now) {
-            verdict if !asked.is_open(&verdict, &kept, now) => verdict,
+        let facts = asked.facts(&kept, now);
+        let verdict = match asked.verdict(&kept, &facts, now) {
+            verdict if !asked.is_open(&verdict, &kept, &facts, now) => verdict,
             verdict => asked.settled(kept, verdict).await?,
         };
         match verdict {
@@ -226,15 +228,16 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// What is known of it beside what is known of everybody.
-    fn facts(&self, kept: &Kept, now: UnixMillis) -> Option<Facts> {
+    /// What is known of everybody, and what of it beside.
+    fn facts(&self, kept: &Kept, now: UnixMillis) -> Cow<'_, Facts> {
         let known = self.gateway.standings.of(&kept.questionable, now);
-        (!known.is_empty() || !kept.inclusions.is_empty()).then(|| {
-            let mut facts = self.material.facts.clone();
+        let mut facts = Cow::Borrowed(&self.material.facts);
+        if !known.is_empty() || !kept.inclusions.is_empty() {
+            let facts = facts.to_mut();
             facts.revocations.answers.extend(known);
             facts.inclusions.extend(&kept.inclusions);
-            facts
-        })
+        }
+        facts
     }
 
     fn request<'b>(&'b self, facts: &'b Facts, now: UnixMillis) -> Request<'b> {
@@ -242,15 +245,13 @@ impl Asked<'_> {
     }
 
     /// The verdict by what is known.
-    fn verdict(&self, kept: &Kept, now: UnixMillis) -> Verdict {
-        let facts = self.facts(kept, now);
-        let request = self.request(facts.as_ref().unwrap_or(&self.material.facts), now);
-        self.material.party.judge(&kept.examination, &request)
+    fn verdict(&self, kept: &Kept, facts: &Facts, now: UnixMillis) -> Verdict {
+        self.material.party.judge(&kept.examination, &self.request(facts, now))
     }
 
     /// Whether somebody has to be asked for a better one: where nothing but knowledge is missing, and where a policy
     /// that does not insist on it prefers to know.
-    fn is_open(&self, verdict: &Verdict, kept: &Kept, now: UnixMillis) -> bool {
+    fn is_open(&self, verdict: &Verdict, kept: &Kept, facts: &Facts, now: UnixMillis) -> bool {
         if !verdict.is_accepted() {
             return verdict.reasons().iter().all(is_about_knowledge);
         }
@@ -258,8 +259,7 @@ impl Asked<'_> {
         if party.policy.revocation.mode != RevocationMode::SoftFail {
             return false;
         }
-        let facts = self.facts(kept, now);
-        let request = self.request(facts.as_ref().unwrap_or(&self.material.facts), now);
+        let request = self.request(facts, now);
         let known = |member| matches!(party.known(member, &request), Some(Known::Good { .. } | Known::Revoked { .. }));
         !kept.examination.members().all(known)
     }
@@ -276,14 +276,14 @@ impl Asked<'_> {
         // Those who waited for a place may find that the one before them has learned it.
         let kept = gateway.examinations.get(&self.key).unwrap_or(kept);
         let now = gateway.clock.now();
-        let verdict = self.verdict(&kept, now);
-        if !self.is_open(&verdict, &kept, now) || gateway.examinations.was_in_vain(&self.key, now) {
+        let facts = self.facts(&kept, now);
+        let verdict = self.verdict(&kept, &facts, now);
+        if !self.is_open(&verdict, &kept, &facts, now) || gateway.examinations.was_in_vain(&self.key, now) {
             return Ok(verdict);
         }
-        let facts = self.facts(&kept, now).unwrap_or_else(|| self.material.facts.clone());
         let Some(presented) = kept.examination.presented() else { return Ok(verdict) };
         let before = facts.revocations.answers.clone();
-        let about = Unsettled { presented, operation: self.operation, facts, now };
+        let about = Unsettled { presented, operation: self.operation, facts: facts.into_owned(), now };
         let Some(Lesson { examination, facts }) = gateway.knowledge.learn(self.material, about).await else {
             return Ok(verdict);
         };
@@ -292,7 +292,7 @@ impl Asked<'_> {
         gateway.standings.keep(fresh, now);
         let verdict = self.material.party.judge(&examination, &self.request(&facts, now));
         let kept = gateway.keep(self.key, Kept::new(examination, facts.inclusions));
-        if self.is_open(&verdict, &kept, now) {
+        if self.is_open(&verdict, &kept, &self.facts(&kept, now), now) {
             gateway.examinations.is_in_vain(self.key, now);
         }
         Ok(verdict)

@@ -14,7 +14,7 @@ use crate::verify::relying::{ChargedTo, Examination, Facts, Operation, Presented
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a gateway decides by. It never changes; it is replaced.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Material {
     /// Differs between any two that have another relying party or other issuers: what one has examined, no other
     /// may judge.

@@ -6,7 +6,6 @@
 
 use super::bundle::{About, Evidence, HeadProof};
 use super::link::{Failure, Step};
-use crate::apki::Certificate;
 use crate::apki::status::crl::Crl;
 use crate::apki::status::ocsp::OcspResponse;
 use crate::log::checkpoint::Checkpoint;
@@ -49,7 +48,7 @@ pub(super) fn gather<'a>(
     let facts = known.cloned().unwrap_or_default();
     let mut gathered = Gathered { facts, places: Vec::new(), failures: Vec::new(), notes: Vec::new(), party };
     for (depth, member) in examination.members().enumerate() {
-        let fingerprint = member.certificate().fingerprint();
+        let fingerprint = member.fingerprint();
         let subject = Subject::at(depth);
         for proof in evidence.proofs.iter().filter(|proof| proof.certificate == fingerprint) {
             gathered.head_proof(&proof.fact, member, subject);
@@ -142,7 +141,7 @@ impl<'a> Gathered<'a> {
                 Ok(standing) => self.facts.revocations.answers.push(standing),
                 Err(why) => {
                     let detail = format!("the answer of the bundle: {why}");
-                    self.fail(Code::StatusInvalid, subject_of(about.certificate, examination), detail);
+                    self.fail(Code::StatusInvalid, examination.subject_of(about.certificate), detail);
                     self.facts.revocations.invalid.push((answer.certificate, why));
                 }
             }
@@ -176,14 +175,4 @@ fn standing(der: &[u8], about: &Questionable<'_>) -> Result<Standing, String> {
     let own = own.ok_or("the OCSP response is about other certificates")?;
     let at = own.this_update.millis();
     Standing::from_ocsp(der, about.certificate, about.issuer, at, None).map_err(|e| e.to_string())
-}
-
-/// Whose chain a certificate is in: the lowest agent's of the line.
-fn subject_of(certificate: &Certificate, examination: &Examination) -> Subject {
-    let has = |member: &Examined<'_>| {
-        let mut issuers = member.path().into_iter().flat_map(|path| path.iter());
-        member.certificate() == certificate || issuers.any(|issuer| issuer.certificate() == certificate)
-    };
-    let depth = examination.members().position(|member| has(&member));
-    Subject::at(depth.unwrap_or_default())
 }

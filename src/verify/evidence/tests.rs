@@ -7,9 +7,7 @@ use super::*;
 use crate::apki::chain::Anchors;
 use crate::apki::status::RevocationReason;
 use crate::apki::status::crl::{CrlTemplate, RevokedCertificate, signed};
-use crate::apki::status::ocsp::{
-    CertId, CertIdHash, CertStatus, ResponseTemplate, SingleResponse, basic_response, responder_key_hash,
-};
+use crate::apki::status::ocsp::{CertId, CertIdHash, CertStatus};
 use crate::apki::testing::key;
 use crate::apki::{AgentUri, Certificate};
 use crate::keys::{SignatureAlgorithm, Signer as _};
@@ -58,13 +56,7 @@ fn world() -> World {
 /// What the CA says of this certificate.
 fn ocsp(certificate: &Certificate, status: CertStatus, this_update: UnixMillis) -> Vec<u8> {
     let cert_id = CertId::of(&org(), certificate.serial(), CertIdHash::Sha1).unwrap();
-    let (this_update, next_update) = (moment(this_update), moment(this_update.saturating_add(10 * MINUTE)));
-    let responses = [SingleResponse { cert_id: &cert_id, status, this_update, next_update }];
-    let responder_key_hash = responder_key_hash(key(ORG).public_key()).unwrap();
-    let template =
-        ResponseTemplate { responder_key_hash, produced_at: this_update, responses: &responses, nonce: None };
-    let tbs = template.tbs();
-    basic_response(&tbs, SignatureAlgorithm::Ed25519, &key(ORG).sign(&tbs).unwrap(), None)
+    ocsp_of(&cert_id, status, this_update, this_update.saturating_add(10 * MINUTE))
 }
 
 /// The CA's list with these certificates on it.

@@ -11,6 +11,7 @@ use crate::apki::extension::Text;
 use crate::apki::jws::thumbprint;
 use crate::apki::status::CLOCK_SKEW;
 use crate::keys::PublicKey;
+use crate::log::MAX_AHEAD_MS;
 use crate::time::UnixMillis;
 use crate::verify::relying::{
     Accepted, Code, Examination, Examined, Facts, Known, Link as PresentedLink, Operation, Presented, Reason,
@@ -236,7 +237,7 @@ impl<'a> Inquiry<'a> {
 
     /// The timestamps from before the moment in question, of logs that count.
     fn stamps(&self, member: Examined<'a>) -> Vec<(&'a TrustedLog, UnixMillis)> {
-        let stamps = self.party.stamps(member).filter(|(_, since)| since.since(self.at) <= CLOCK_SKEW);
+        let stamps = self.party.stamps(member).filter(|(_, since)| since.since(self.at) <= MAX_AHEAD_MS);
         stamps.filter(|(log, _)| self.party.is_audited(log, self.request)).collect()
     }
 
@@ -317,9 +318,8 @@ impl<'a> Inquiry<'a> {
         let right =
             |(agent, capability): &(_, _)| Right { agent: Clone::clone(agent), capability: Clone::clone(capability) };
         let parents = self.examination.members().skip(1);
-        let parents = parents.map(|member| {
-            Some(Parent { agent: member.uri()?.clone(), certificate: member.certificate().fingerprint() })
-        });
+        let parents =
+            parents.map(|member| Some(Parent { agent: member.uri()?.clone(), certificate: member.fingerprint() }));
         Some(Answers {
             who: Who {
                 agent: accepted.agent.clone(),
@@ -356,7 +356,7 @@ impl<'a> Inquiry<'a> {
         let stamps = self.stamps(member).into_iter();
         let logged = stamps.map(|(log, since)| Logged {
             agent: agent.clone(),
-            certificate: member.certificate().fingerprint(),
+            certificate: member.fingerprint(),
             log: log.name.clone(),
             operator: log.operator.clone(),
             log_id: log.key.log_id(),

@@ -1,11 +1,11 @@
 //! What was examined, to be looked at: for whoever has to say more than yes or no.
 
-use super::judge::{audit, known, newest_inclusion};
+use super::judge::{audit, known, newest_inclusion, wanted};
 use super::logs::TrustedLog;
 use super::member::Member;
 use super::proven::Proven;
 use super::standing::Known;
-use super::{Examination, RelyingParty, Request};
+use super::{Examination, RelyingParty, Request, Subject};
 use crate::apki::chain::IssuerPath;
 use crate::apki::delegation::Delegation;
 use crate::apki::{AgentUri, Certificate};
@@ -23,6 +23,11 @@ impl<'a> Examined<'a> {
     /// Its certificate.
     pub const fn certificate(&self) -> &'a Certificate {
         &self.member.link.certificate
+    }
+
+    /// SHA-256 of it.
+    pub const fn fingerprint(&self) -> [u8; 32] {
+        self.member.fingerprint
     }
 
     /// Who it says it is, where that could be read.
@@ -57,6 +62,15 @@ impl Examination {
         let proven = &self.proven;
         self.line.members.iter().enumerate().map(|(depth, member)| Examined { member, proven: proven.get(depth) })
     }
+
+    /// Whom a certificate of the line matters to: the agent whose it is, or for a CA's the lowest agent below it.
+    pub fn subject_of(&self, certificate: &Certificate) -> Subject {
+        let is_in_chain = |member: Examined<'_>| {
+            let mut issuers = member.path().into_iter().flat_map(|path| path.iter());
+            member.certificate() == certificate || issuers.any(|issuer| issuer.certificate() == certificate)
+        };
+        Subject::at(self.members().position(is_in_chain).unwrap_or_default())
+    }
 }
 
 impl RelyingParty {
@@ -74,7 +88,7 @@ impl RelyingParty {
     /// What is known of the revocation of this agent's certificate; `None` where its chain does not hold, so that
     /// nobody can be believed about it.
     pub fn known(&self, of: Examined<'_>, request: &Request<'_>) -> Option<Known> {
-        Some(known(&self.policy, request, of.member, of.path()?).0)
+        Some(known(request, of.member, of.path()?, wanted(&self.policy, request)))
     }
 
     /// Whether a proof is at hand that this agent's certificate is in a log, as recent as the policy wants one; also

@@ -9,7 +9,7 @@ use super::operation::Operation;
 use super::policy::{InclusionPolicy, Policy, RevocationMode, TWO_OPERATORS, ToolRule};
 use super::proven::{Named, Proven};
 use super::reason::{Findings, Subject};
-use super::standing::{Known, Wanted};
+use super::standing::{Certified, Known, Wanted};
 use super::verdict::Grant;
 use super::{Examination, Request};
 use crate::apki::attestation::AttestationMethod;
@@ -17,10 +17,8 @@ use crate::apki::chain::IssuerPath;
 use crate::apki::federation::BundleError;
 use crate::apki::trust_score::{Score, TrustTier};
 use crate::keys::LogId;
+use crate::log::MAX_AHEAD_MS;
 use crate::time::UnixMillis;
-
-/// How far two honest clocks may be apart (R1, R30).
-const CLOCK_SKEW_MS: u64 = 60_000;
 
 /// The scores of the line.
 #[derive(Clone, Debug)]
@@ -244,7 +242,7 @@ impl Shown<'_> {
         let mut good_until = Vec::new();
         for stamp in &proven.stamps {
             let Some(log) = self.logs.at(stamp.log) else { continue };
-            if stamp.timestamp.since(self.now()) > CLOCK_SKEW_MS {
+            if stamp.timestamp.since(self.now()) > MAX_AHEAD_MS {
                 found.note(subject, format!("the timestamp of {} does not count: it is of the future", log.name));
                 continue;
             }
@@ -289,13 +287,13 @@ impl Shown<'_> {
     fn revocation(&self, member: &Member, path: &IssuerPath, depth: usize, until: &mut Until, found: &mut Findings) {
         let policy = self.policy.revocation;
         let subject = Subject::at(depth);
-        let (known, wanted) = known(self.policy, self.request, member, path);
+        let wanted = wanted(self.policy, self.request);
         // A tool that wants an answer at once wants it whatever holds for the others.
         if policy.mode == RevocationMode::Off && !wanted.ocsp_only {
             return;
         }
         let hard = policy.mode == RevocationMode::HardFail || wanted.ocsp_only;
-        tell(known, "the certificate", hard, subject, until, found);
+        tell(known(self.request, member, path, wanted), "the certificate", hard, subject, until, found);
         if !policy.issuers || policy.mode == RevocationMode::Off {
             return;
         }
@@ -304,7 +302,9 @@ impl Shown<'_> {
         let revocations = &self.request.facts.revocations;
         for (place, pair) in issuers.windows(2).enumerate() {
             let [issuer, above] = pair else { continue };
-            let known = revocations.ask(issuer.certificate(), above, path.anchor(), wanted);
+            let (certificate, fingerprint) = (issuer.certificate(), issuer.fingerprint());
+            let of = Certified { certificate, fingerprint, issuer: above, anchor: path.anchor() };
+            let known = revocations.ask(of, wanted);
             let what = format!("the certificate of CA {} of the chain", place + 1);
             tell(known, &what, policy.mode == RevocationMode::HardFail, subject, until, found);
         }
@@ -361,7 +361,7 @@ pub(super) fn audit(policy: &Policy, request: &Request<'_>, log: &LogId) -> Resu
 /// Whether what is dated so may be known at the moment that is asked about: of the past everything that was found
 /// out since.
 fn is_not_ahead(request: &Request<'_>, at: UnixMillis) -> bool {
-    request.past || at.since(request.now) <= CLOCK_SKEW_MS
+    request.past || at.since(request.now) <= MAX_AHEAD_MS
 }
 
 /// Whether there are proofs that the agent's certificate is in a log that counts, and when the newest of their heads
@@ -389,18 +389,23 @@ pub(super) fn newest_inclusion(
     (inclusions().next().is_some(), newest)
 }
 
-/// What is known of the member's own certificate, and what an answer had to be worth.
-pub(super) fn known(policy: &Policy, request: &Request<'_>, member: &Member, path: &IssuerPath) -> (Known, Wanted) {
+/// What an answer about an agent's own certificate must be worth.
+pub(super) fn wanted(policy: &Policy, request: &Request<'_>) -> Wanted {
     let rule = request.operation.and_then(|operation| policy.rule_for(operation.tool_uri.as_str()));
     let at_once = rule.and_then(|rule| rule.ocsp_within);
-    let wanted = Wanted {
+    Wanted {
         now: request.now,
         past: request.past,
         max_age: [policy.revocation.max_age, at_once].into_iter().flatten().min(),
         ocsp_only: at_once.is_some(),
-    };
-    let revocations = &request.facts.revocations;
-    (revocations.ask(&member.link.certificate, path.issuer(), path.anchor(), wanted), wanted)
+    }
+}
+
+/// What is known of the member's own certificate.
+pub(super) fn known(request: &Request<'_>, member: &Member, path: &IssuerPath, wanted: Wanted) -> Known {
+    let (certificate, fingerprint) = (&member.link.certificate, &member.fingerprint);
+    let of = Certified { certificate, fingerprint, issuer: path.issuer(), anchor: path.anchor() };
+    request.facts.revocations.ask(of, wanted)
 }
 
 /// Turns what is known of a certificate into a reason; without hard fail only a revocation is one.

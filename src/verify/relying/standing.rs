@@ -266,19 +266,19 @@ impl RevocationLists {
         self.0.is_empty()
     }
 
-    /// What the lists say of `certificate`, which `issuer` signed below `anchor`.
-    fn ask(&self, certificate: &Certificate, issuer: &Issuer, anchor: &Issuer) -> impl Iterator<Item = Standing> {
+    /// What the lists say of it.
+    fn ask(&self, of: Certified<'_>) -> impl Iterator<Item = Standing> {
+        let Certified { certificate, fingerprint, issuer, anchor } = of;
         let asked = AskedAbout::new(certificate, issuer.certificate());
-        let answers = self.0.iter().filter(|list| list.is_about(&asked, |all| all.contains(anchor.fingerprint())));
-        let answers = answers.map(|list| {
+        let about = move |list: &&Arc<TrustedCrl>| list.is_about(&asked, |all| all.contains(anchor.fingerprint()));
+        self.0.iter().filter(about).map(move |list| {
             let crl = &list.crl;
             let entry = crl.find_issued_by(certificate.issuer_der(), certificate.serial());
             let status =
                 entry.map_or(Status::Good, |entry| Status::Revoked { at: entry.at.millis(), reason: entry.reason });
             let (this_update, next_update) = (crl.this_update().millis(), crl.next_update().millis());
-            Standing { certificate: certificate.fingerprint(), status, this_update, next_update }
-        });
-        answers.collect::<Vec<_>>().into_iter()
+            Standing { certificate: *fingerprint, status, this_update, next_update }
+        })
     }
 }
 
@@ -323,6 +323,18 @@ pub struct Revocations {
     pub invalid: Vec<([u8; 32], String)>,
 }
 
+/// A certificate of which it is asked whether it was revoked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Certified<'a> {
+    pub(super) certificate: &'a Certificate,
+    /// SHA-256 of it, which whoever asks has: verdicts that are taken again hash nothing.
+    pub(super) fingerprint: &'a [u8; 32],
+    /// Who signed it.
+    pub(super) issuer: &'a Issuer,
+    /// Below which anchor.
+    pub(super) anchor: &'a Issuer,
+}
+
 /// How much an answer must be worth.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
@@ -363,13 +375,10 @@ pub enum Known {
 }
 
 impl Revocations {
-    pub(super) fn ask(&self, certificate: &Certificate, issuer: &Issuer, anchor: &Issuer, wanted: Wanted) -> Known {
-        let fingerprint = certificate.fingerprint();
-        let answers = self.answers.iter().copied().filter(|answer| answer.certificate == fingerprint);
-        let answers: Vec<(bool, Standing)> = answers
-            .map(|answer| (true, answer))
-            .chain(self.lists.ask(certificate, issuer, anchor).map(|answer| (false, answer)))
-            .collect();
+    pub(super) fn ask(&self, of: Certified<'_>, wanted: Wanted) -> Known {
+        let answers = self.answers.iter().copied().filter(|answer| answer.certificate == *of.fingerprint);
+        let answers: Vec<(bool, Standing)> =
+            answers.map(|answer| (true, answer)).chain(self.lists.ask(of).map(|answer| (false, answer))).collect();
         // Whoever says that it was revoked is believed, however long ago it was said.
         let revoked = answers.iter().filter_map(|(_, answer)| match answer.status {
             Status::Revoked { at, reason } => Some((at, reason)),
@@ -382,7 +391,7 @@ impl Revocations {
             return Known::Revoked { at, reason };
         }
         let later = first.filter(|_| wanted.past);
-        let end = certificate.not_after();
+        let end = of.certificate.not_after();
         let usable = |ocsp: bool, answer: &Standing| (ocsp || !wanted.ocsp_only) && wanted.is_current(answer, end);
         let current = answers.iter().filter(|(ocsp, answer)| usable(*ocsp, answer));
         let (mut by_ocsp, mut by_list, mut is_unknown) = (None, None, false);
@@ -400,7 +409,7 @@ impl Revocations {
             (None, true) => return Known::Unknown,
             (None, false) => {}
         }
-        let invalid = self.invalid.iter().find(|(about, _)| *about == fingerprint);
+        let invalid = self.invalid.iter().find(|(about, _)| about == of.fingerprint);
         let newest = answers.iter().map(|(_, answer)| answer.this_update).max();
         match (invalid, newest) {
             (Some((_, why)), _) => Known::Invalid(why.clone()),

@@ -15,15 +15,11 @@ use crate::apki::trust_score::TrustScore;
 use crate::apki::{Certificate, oid};
 use crate::cli::inspect::report::extension_fault;
 use crate::cli::inspect::schema;
+use crate::log::MAX_AHEAD_MS;
 use crate::log::entry::CertHash;
 use crate::log::sat::SatList;
 use crate::time::UnixMillis;
-use crate::verify::relying::{Code, structure};
-
-/// How far the clocks of two parties may be apart (R30).
-const SKEW_MS: u64 = 60_000;
-/// From this effective score on, two logs of different operators must vouch (protocol section 6).
-const TWO_LOGS_FROM: u8 = 60;
+use crate::verify::relying::{Code, TWO_OPERATORS, structure};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -138,7 +134,7 @@ impl Judgement {
             if sat.cert_hash != hash {
                 continue;
             }
-            if sat.timestamp > certificate.not_after() || sat.timestamp.since(now) > SKEW_MS {
+            if sat.timestamp > certificate.not_after() || sat.timestamp.since(now) > MAX_AHEAD_MS {
                 let why = if sat.timestamp > certificate.not_after() { "the certificate's end" } else { "the moment" };
                 self.remarks.push(format!("the timestamp of log {log} is from after {why}, and does not count (R30)"));
             } else {
@@ -148,7 +144,7 @@ impl Judgement {
         counting.sort_unstable();
         counting.dedup();
         let effective = certificate.trust_score().ok().flatten().and_then(|score| score.effective(now).ok());
-        let wanted = if effective.is_some_and(|score| score.get() >= TWO_LOGS_FROM) { 2 } else { 1 };
+        let wanted = if effective.is_some_and(|score| score >= TWO_OPERATORS) { 2 } else { 1 };
         if counting.len() < wanted {
             let (logs, score) = (counting.len(), effective.map_or(0, |score| score.get()));
             self.refuse(format_args!("timestamps of {logs} logs can count, and a score of {score} needs {wanted}"));

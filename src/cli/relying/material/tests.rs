@@ -1,10 +1,8 @@
 use super::*;
 use crate::apki::federation::bundle::tests::root;
-use crate::apki::moment::Moment;
-use crate::apki::status::crl::{CrlTemplate, signed};
-use crate::apki::testing::{Draft, key};
+use crate::apki::testing::{Draft, empty_crl, key};
 use crate::cli::files::write_new;
-use crate::keys::{SignatureAlgorithm, Signer as _};
+use crate::keys::Signer as _;
 use crate::time::UnixMillis;
 
 const NOW: UnixMillis = UnixMillis::new(1_775_822_400_000);
@@ -51,18 +49,7 @@ fn log(seed: u8) -> String {
 
 /// A list of `Root`, signed by its key or another.
 fn list(seed: u8) -> Vec<u8> {
-    let ca = long_root();
-    let template = CrlTemplate {
-        issuer_der: ca.subject_der(),
-        algorithm: SignatureAlgorithm::Ed25519,
-        this_update: Moment::floor(NOW).unwrap(),
-        next_update: Moment::floor(NOW.saturating_add(60_000)).unwrap(),
-        number: 1,
-        authority_key_identifier: &[1],
-        scope: None,
-    };
-    let tbs = template.tbs([]).unwrap();
-    signed(&tbs, SignatureAlgorithm::Ed25519, &key(seed).sign(&tbs).unwrap())
+    empty_crl(&long_root(), seed, NOW)
 }
 
 fn long_root() -> Certificate {

@@ -183,7 +183,7 @@ fn missing_parent(examination: &Examination) -> Option<[u8; 32]> {
     }
     members.iter().enumerate().find_map(|(depth, member)| {
         let delegation = member.delegation().filter(|delegation| delegation.depth > 0)?;
-        let above = members.get(depth + 1).map(|above| above.certificate().fingerprint());
+        let above = members.get(depth + 1).map(|above| above.fingerprint());
         (above != Some(delegation.parent_cert_hash)).then_some(delegation.parent_cert_hash)
     })
 }

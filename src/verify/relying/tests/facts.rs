@@ -4,9 +4,7 @@ use super::rig::*;
 use crate::apki::precertificate::extension_der;
 use crate::apki::status::RevocationReason;
 use crate::apki::status::crl::{Crl, CrlTemplate, RevokedCertificate, Scope, signed};
-use crate::apki::status::ocsp::{
-    CertId, CertIdHash, CertStatus, ResponseTemplate, SingleResponse, basic_response, responder_key_hash,
-};
+use crate::apki::status::ocsp::{CertId, CertIdHash, CertStatus};
 use crate::apki::testing::key;
 use crate::apki::{Certificate, oid};
 use crate::keys::{SignatureAlgorithm, Signer as _};
@@ -247,14 +245,7 @@ fn an_older_list_does_not_take_the_place_of_a_newer_one() {
 }
 
 fn ocsp(hash: CertIdHash, certificate: &Certificate, status: CertStatus) -> Vec<u8> {
-    let cert_id = CertId::of(&org_of_lists(), certificate.serial(), hash).unwrap();
-    let (this_update, next_update) = (moment(after(4)), moment(after(6)));
-    let responses = [SingleResponse { cert_id: &cert_id, status, this_update, next_update }];
-    let responder_key_hash = responder_key_hash(key(ORG).public_key()).unwrap();
-    let template =
-        ResponseTemplate { responder_key_hash, produced_at: this_update, responses: &responses, nonce: None };
-    let tbs = template.tbs();
-    basic_response(&tbs, SignatureAlgorithm::Ed25519, &key(ORG).sign(&tbs).unwrap(), None)
+    ocsp_of(&CertId::of(&org_of_lists(), certificate.serial(), hash).unwrap(), status, after(4), after(6))
 }
 
 #[test]

@@ -14,11 +14,14 @@ use crate::apki::federation::{ScoreMapping, TrustBundle, TrustDomain};
 use crate::apki::moment::Moment;
 use crate::apki::precertificate::{Precertificate, extension_der, poison_der};
 use crate::apki::provenance::Provenance;
+use crate::apki::status::ocsp::{
+    CertId, CertStatus, ResponseTemplate, SingleResponse, basic_response, responder_key_hash,
+};
 use crate::apki::testing::{Draft, key, validity};
 use crate::apki::tlv::{self, encode};
 use crate::apki::trust_score::{DecayRate, Score, TrustScore};
 use crate::apki::{AgentUri, Certificate, oid};
-use crate::keys::Signer;
+use crate::keys::{SignatureAlgorithm, Signer};
 use crate::log::entry::CertHash;
 use crate::log::sat::{SatList, SignedAgentTimestamp};
 use crate::time::UnixMillis;
@@ -391,4 +394,15 @@ impl World {
             Verdict::Refused(refused) => panic!("{refused}"),
         }
     }
+}
+
+/// What `Org` says of this certificate, and until when.
+pub fn ocsp_of(cert_id: &CertId, status: CertStatus, from: UnixMillis, until: UnixMillis) -> Vec<u8> {
+    let (this_update, next_update) = (moment(from), moment(until));
+    let responses = [SingleResponse { cert_id, status, this_update, next_update }];
+    let responder_key_hash = responder_key_hash(key(ORG).public_key()).unwrap();
+    let template =
+        ResponseTemplate { responder_key_hash, produced_at: this_update, responses: &responses, nonce: None };
+    let tbs = template.tbs();
+    basic_response(&tbs, SignatureAlgorithm::Ed25519, &key(ORG).sign(&tbs).unwrap(), None)
 }
