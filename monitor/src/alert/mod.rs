@@ -1,0 +1,1 @@
+//! Findings brought to people, at least once.

@@ -1,0 +1,102 @@
+//! How things stand right now: what the page, the metrics and the health checks show. Each part writes its own
+//! lines; nothing is decided by it.
+
+use std::collections::BTreeMap;
+
+use atl::merkle::Hash;
+use atl::time::UnixMillis;
+use parking_lot::RwLock;
+use serde::Serialize;
+
+/// How one log stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LogStatus {
+    /// Its base URL.
+    pub url: String,
+    /// Who runs it.
+    pub operator: String,
+    /// Leaves of the newest head.
+    pub head_size: u64,
+    /// The root of the newest head.
+    pub head_root: Option<Hash>,
+    /// When the newest head was signed.
+    pub head_timestamp: Option<UnixMillis>,
+    /// Entries downloaded; those beyond `verified` are not held against a head yet.
+    pub downloaded: u64,
+    /// Entries whose root a signed head has.
+    pub verified: u64,
+    /// When the log was last found to be in order, up to its newest head.
+    pub last_verified_at: Option<UnixMillis>,
+    /// When it was last asked.
+    pub last_polled_at: Option<UnixMillis>,
+    /// What went wrong when it was asked last, if anything did.
+    pub error: Option<String>,
+    /// Why nothing of it is trusted any more: the evidence, as the name of its directory.
+    pub frozen: Option<String>,
+}
+
+/// How one other monitor stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PeerStatus {
+    /// Its base URL.
+    pub url: String,
+    /// When heads were last exchanged.
+    pub last_exchange_at: Option<UnixMillis>,
+    /// What went wrong last time, if anything did.
+    pub error: Option<String>,
+    /// The largest head of each log, by origin, that the peer has shown: leaves, and whether it fits what we have
+    /// (`None`: not known yet).
+    pub heads: BTreeMap<String, (u64, Option<bool>)>,
+}
+
+/// A witness's cosignature on a log's checkpoint, as the log serves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CosignedBy {
+    /// The witness's name.
+    pub witness: String,
+    /// The largest size that it has cosigned as far as the log shows.
+    pub size: u64,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// Everything on the board.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Logs, by origin.
+    pub logs: BTreeMap<String, LogStatus>,
+    /// Other monitors, by name.
+    pub peers: BTreeMap<String, PeerStatus>,
+    /// Cosignatures, by origin.
+    pub witnesses: BTreeMap<String, Vec<CosignedBy>>,
+    /// Findings not yet brought to each sink that they are for.
+    pub undelivered: u64,
+    /// What stops the monitor from doing its work, if anything does: a database that cannot be written, say.
+    pub broken: Option<String>,
+}
+
+/// The board.
+#[derive(Debug, Default)]
+pub struct Board(RwLock<Standing>);
+
+impl Board {
+    /// How things stand.
+    pub fn standing(&self) -> Standing {
+        self.0.read().clone()
+    }
+
+    /// Changes what is on it.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Standing) -> T) -> T {
+        change(&mut self.0.write())
+    }
+
+    /// Changes the lines of one log.
+    pub fn log(&self, origin: &str, change: impl FnOnce(&mut LogStatus)) {
+        self.update(|standing| change(standing.logs.entry(origin.to_owned()).or_default()));
+    }
+
+    /// Changes the lines of one peer.
+    pub fn peer(&self, name: &str, change: impl FnOnce(&mut PeerStatus)) {
+        self.update(|standing| change(standing.peers.entry(name.to_owned()).or_default()));
+    }
+}

@@ -1,0 +1,171 @@
+//! What an operator may set. An unknown key is refused, and a complaint names the file, the key and what may stand
+//! there. One file per table of the configuration.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use atl::log::note::{KeyName, VerifierKey};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::watched::WatchedLog;
+
+/// Why a configuration is not used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{file}: {reason}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// A key holds what it must not.
+    #[error("{file}: `{key}`: {reason}")]
+    Key {
+        /// The file.
+        file: String,
+        /// The key, with the tables that it is in.
+        key: String,
+        /// What is wrong, and what may stand there.
+        reason: String,
+    },
+}
+
+/// The file being checked, to complain about.
+pub(crate) struct Check<'a> {
+    file: &'a str,
+    /// What relative paths are relative to.
+    base: &'a Path,
+}
+
+impl Check<'_> {
+    /// A complaint about the key `key`.
+    pub(crate) fn refuse(&self, key: impl Display, reason: impl Display) -> ConfigError {
+        ConfigError::Key { file: self.file.to_owned(), key: key.to_string(), reason: reason.to_string() }
+    }
+
+    /// A path of the file.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        self.base.join(path)
+    }
+}
+
+/// A checked configuration of one monitor.
+#[derive(Clone, Debug)]
+pub struct MonitorConfig {
+    /// The monitor's name, under which it signs.
+    pub name: KeyName,
+    /// Where it serves its page and everything else over HTTP, or nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Where the database and the evidence are.
+    pub data_dir: PathBuf,
+    /// PEM PKCS#8 Ed25519 key that signs audit statements and evidence.
+    pub key_file: PathBuf,
+    /// The logs to follow.
+    pub logs: Vec<FollowedLog>,
+}
+
+/// A log to follow.
+#[derive(Clone, Debug)]
+pub struct FollowedLog {
+    /// The log.
+    pub log: WatchedLog,
+    /// Seconds between looks at it, 1 to 3600. Default: 10.
+    pub poll_seconds: u32,
+    /// Seconds after which its newest head is stale. Default: 300.
+    pub max_head_age_seconds: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    name: String,
+    listen: Option<SocketAddr>,
+    #[serde(default = "data_dir")]
+    data_dir: PathBuf,
+    #[serde(default = "key_file")]
+    key_file: PathBuf,
+    #[serde(default)]
+    logs: Vec<RawLog>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLog {
+    url: String,
+    vkey: String,
+    #[serde(default)]
+    operator: String,
+    #[serde(default = "poll_seconds")]
+    poll_seconds: u32,
+    #[serde(default = "max_head_age_seconds")]
+    max_head_age_seconds: u32,
+}
+
+fn data_dir() -> PathBuf {
+    "data".into()
+}
+
+fn key_file() -> PathBuf {
+    "monitor-key.pem".into()
+}
+
+const fn poll_seconds() -> u32 {
+    10
+}
+
+const fn max_head_age_seconds() -> u32 {
+    300
+}
+
+impl MonitorConfig {
+    /// Reads the file at `path`. Relative paths in it are relative to its directory.
+    ///
+    /// # Errors
+    /// Where it cannot be read or does not pass.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let unreadable = |e: std::io::Error| ConfigError::Unreadable { file: file.clone(), reason: e.to_string() };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(&text, path.parent().unwrap_or(Path::new("")), &file)
+    }
+
+    /// Reads TOML `text`. Relative paths in it are relative to `base`; errors speak of `file`.
+    ///
+    /// # Errors
+    /// Where it does not pass.
+    pub fn parse(text: &str, base: &Path, file: &str) -> Result<Self, ConfigError> {
+        let unreadable = |e: toml::de::Error| ConfigError::Unreadable { file: file.to_owned(), reason: e.to_string() };
+        let raw: Raw = toml::from_str(text).map_err(unreadable)?;
+        let check = Check { file, base };
+        let logs: Vec<FollowedLog> =
+            raw.logs.into_iter().enumerate().map(|(n, log)| check.log(n, log)).collect::<Result<_, _>>()?;
+        for (n, followed) in logs.iter().enumerate() {
+            if logs[..n].iter().any(|other| other.log.origin == followed.log.origin) {
+                return Err(check.refuse(format!("logs[{n}].vkey"), "a log of this name is there already"));
+            }
+        }
+        Ok(Self {
+            name: raw.name.parse().map_err(|e| check.refuse("name", e))?,
+            listen: raw.listen,
+            data_dir: check.path(&raw.data_dir),
+            key_file: check.path(&raw.key_file),
+            logs,
+        })
+    }
+}
+
+impl Check<'_> {
+    fn log(&self, n: usize, raw: RawLog) -> Result<FollowedLog, ConfigError> {
+        let key: VerifierKey = raw.vkey.parse().map_err(|e| self.refuse(format!("logs[{n}].vkey"), e))?;
+        let log = WatchedLog::new(key, raw.url, raw.operator)
+            .ok_or_else(|| self.refuse(format!("logs[{n}].vkey"), "its name is no origin of a log"))?;
+        if !(1..=3600).contains(&raw.poll_seconds) {
+            return Err(self.refuse(format!("logs[{n}].poll_seconds"), "1 to 3600"));
+        }
+        Ok(FollowedLog { log, poll_seconds: raw.poll_seconds, max_head_age_seconds: raw.max_head_age_seconds })
+    }
+}

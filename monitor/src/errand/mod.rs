@@ -1,0 +1,41 @@
+//! What rules cannot know from an entry alone, and somebody has to ask: kept in the database with the position
+//! from which it follows, asked until it is answered.
+
+use atl::log::entry::CertHash;
+use atl::time::UnixMillis;
+use serde::{Deserialize, Serialize};
+
+use crate::finding::EntryRef;
+
+/// Something to ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "errand")]
+pub enum Errand {
+    /// Where is this delegation's parent, and may it give what it gave?
+    Parent {
+        /// The child's entry.
+        child: EntryRef,
+        /// SHA-256 of the parent's final certificate.
+        parent: CertHash,
+    },
+    /// A timestamp of a log that we follow: is its entry in that log's tree?
+    Included {
+        /// The entry in whose certificate the timestamp is; `None` where somebody gave it to us.
+        entry: Option<EntryRef>,
+        /// The SAT in DER, base64.
+        sat: atl::api::B64,
+        /// What it is over.
+        cert_hash: CertHash,
+        /// From when on it must be there: its own time and the log's merge delay.
+        due: UnixMillis,
+    },
+    /// An entry that should be in another log as well.
+    Elsewhere {
+        /// The entry.
+        entry: EntryRef,
+        /// The other log's origin.
+        log: String,
+        /// From when on it must be there.
+        due: UnixMillis,
+    },
+}

@@ -1,0 +1,1 @@
+//! Evidence of misbehaviour: kept once, never changed, checked again offline.

@@ -1,0 +1,1 @@
+//! Following logs: download, verification, and what contradicts what.

@@ -1,0 +1,1 @@
+//! Heads exchanged with other monitors.

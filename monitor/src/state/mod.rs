@@ -1,0 +1,300 @@
+//! The monitor's database: one file, in which each step is one write, whole and synced, or none at all.
+//!
+//! Each part keeps its rows in tables of its own ([`Table`]); a step that touches several of them, such as a new
+//! position in a log with the findings on the way to it, goes through one [`Write`].
+
+use std::marker::PhantomData;
+use std::path::Path;
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+/// The form of all tables together; another one is not read.
+const VERSION: u64 = 1;
+
+const META: Table<u64> = Table::new("meta");
+
+/// Why the database cannot be used. Nothing that was to be written is, and whoever called must stop: what is not
+/// kept must not be told.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// The database failed.
+    #[error("the monitor's database: {0}")]
+    Database(#[from] redb::Error),
+    /// A row is not what we write.
+    #[error("the monitor's database: a row of the table {table:?} does not read: {reason}")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Written by another version of this program.
+    #[error("the monitor's database is of version {found}, and this program reads version {VERSION}")]
+    Version {
+        /// The version found.
+        found: u64,
+    },
+}
+
+macro_rules! from_redb {
+    ($($error:ident),+) => { $(impl From<redb::$error> for StateError {
+        fn from(error: redb::$error) -> Self { Self::Database(error.into()) }
+    })+ };
+}
+from_redb!(DatabaseError, TransactionError, StorageError, CommitError, TableError);
+
+/// A table whose keys are octets in their order, and whose values are JSON.
+pub struct Table<T> {
+    name: &'static str,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Table<T> {
+    /// The table of this name, which no other part uses.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, value: PhantomData }
+    }
+
+    const fn definition(&self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+        TableDefinition::new(self.name)
+    }
+
+    fn bad(&self, reason: impl ToString) -> StateError {
+        StateError::Row { table: self.name, reason: reason.to_string() }
+    }
+}
+
+type Octets = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// A row: its key, and what it holds.
+pub type Row<T> = (Vec<u8>, T);
+
+impl<T: DeserializeOwned> Table<T> {
+    fn parse(&self, value: &[u8]) -> Result<T, StateError> {
+        serde_json::from_slice(value).map_err(|e| self.bad(e))
+    }
+
+    fn rows(
+        &self,
+        table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+        prefix: &[u8],
+        limit: usize,
+        backwards: bool,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        let mut range = table.range::<&[u8]>(prefix..)?;
+        let mut rows = Vec::new();
+        if backwards {
+            // Keys are not longer than this many octets behind a prefix in use.
+            let end = [prefix, &[0xff; 64]].concat();
+            let mut range = table.range::<&[u8]>(prefix..end.as_slice())?;
+            while rows.len() < limit
+                && let Some(row) = range.next_back()
+            {
+                let (key, value) = row?;
+                rows.push((key.value().to_vec(), self.parse(value.value())?));
+            }
+            return Ok(rows);
+        }
+        while rows.len() < limit
+            && let Some(row) = range.next()
+        {
+            let (key, value) = row?;
+            if !key.value().starts_with(prefix) {
+                break;
+            }
+            rows.push((key.value().to_vec(), self.parse(value.value())?));
+        }
+        Ok(rows)
+    }
+}
+
+/// The database.
+pub struct State {
+    database: Database,
+}
+
+impl State {
+    /// Opens the file at `path`, or makes it. One process at a time.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        let state = Self { database: Database::create(path)? };
+        state.write(|write| match write.get(&META, b"version")? {
+            None => write.put(&META, b"version", &VERSION),
+            Some(VERSION) => Ok(()),
+            Some(found) => Err(StateError::Version { found }),
+        })?;
+        Ok(state)
+    }
+
+    /// Runs `step`; all that it has put is on the disk when this returns with `Ok`, and nothing of it otherwise.
+    pub fn write<T, E: From<StateError>>(&self, step: impl FnOnce(&mut Write) -> Result<T, E>) -> Result<T, E> {
+        let transaction = self.database.begin_write().map_err(StateError::from)?;
+        let mut write = Write { transaction };
+        let value = step(&mut write)?;
+        write.transaction.commit().map_err(StateError::from)?;
+        Ok(value)
+    }
+
+    /// Runs `look` on the database as it is now, whatever is written meanwhile.
+    pub fn read<T, E: From<StateError>>(&self, look: impl FnOnce(&Read) -> Result<T, E>) -> Result<T, E> {
+        look(&Read { transaction: self.database.begin_read().map_err(StateError::from)? })
+    }
+
+    /// The row with this key.
+    pub fn get<T: DeserializeOwned>(&self, table: &Table<T>, key: &[u8]) -> Result<Option<T>, StateError> {
+        self.read(|read| read.get(table, key))
+    }
+}
+
+/// A step that is written as a whole.
+pub struct Write {
+    transaction: redb::WriteTransaction,
+}
+
+impl Write {
+    /// The row with this key, as this step has left it.
+    pub fn get<T: DeserializeOwned>(&self, table: &Table<T>, key: &[u8]) -> Result<Option<T>, StateError> {
+        let open = self.transaction.open_table(table.definition())?;
+        let value = open.get(key)?;
+        value.map(|value| table.parse(value.value())).transpose()
+    }
+
+    /// Puts the row with this key, in the place of the one that was there.
+    pub fn put<T: Serialize>(&mut self, table: &Table<T>, key: &[u8], value: &T) -> Result<(), StateError> {
+        let octets = serde_json::to_vec(value).map_err(|e| table.bad(e))?;
+        self.transaction.open_table(table.definition())?.insert(key, octets.as_slice())?;
+        Ok(())
+    }
+
+    /// Takes the row with this key out; whether there was one.
+    pub fn remove<T>(&mut self, table: &Table<T>, key: &[u8]) -> Result<bool, StateError> {
+        Ok(self.transaction.open_table(table.definition())?.remove(key)?.is_some())
+    }
+
+    /// At most `limit` rows whose keys start with `prefix`, in the order of their keys.
+    pub fn first<T: DeserializeOwned>(
+        &self,
+        table: &Table<T>,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        table.rows(&self.transaction.open_table(table.definition())?, prefix, limit, false)
+    }
+
+    /// The same from the last row backwards.
+    pub fn last<T: DeserializeOwned>(
+        &self,
+        table: &Table<T>,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        table.rows(&self.transaction.open_table(table.definition())?, prefix, limit, true)
+    }
+}
+
+/// The database as it was at one moment.
+pub struct Read {
+    transaction: redb::ReadTransaction,
+}
+
+impl Read {
+    fn open<T>(&self, table: &Table<T>) -> Result<Option<Octets>, StateError> {
+        match self.transaction.open_table(table.definition()) {
+            Ok(open) => Ok(Some(open)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The row with this key.
+    pub fn get<T: DeserializeOwned>(&self, table: &Table<T>, key: &[u8]) -> Result<Option<T>, StateError> {
+        let Some(open) = self.open(table)? else { return Ok(None) };
+        let value = open.get(key)?;
+        value.map(|value| table.parse(value.value())).transpose()
+    }
+
+    /// At most `limit` rows whose keys start with `prefix`, in the order of their keys.
+    pub fn first<T: DeserializeOwned>(
+        &self,
+        table: &Table<T>,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit, false))
+    }
+
+    /// The same from the last row backwards.
+    pub fn last<T: DeserializeOwned>(
+        &self,
+        table: &Table<T>,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit, true))
+    }
+}
+
+/// A key of parts that sort one after the other: text, ended by a zero octet.
+pub fn key(text: &str, rest: &[u8]) -> Vec<u8> {
+    [text.as_bytes(), &[0], rest].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORDS: Table<String> = Table::new("words");
+
+    #[test]
+    fn a_step_is_whole_or_nothing_and_outlives_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.redb");
+        let state = State::open(&path).unwrap();
+        state.write(|write| write.put(&WORDS, b"a", &"one".to_owned())).unwrap();
+        let failed: Result<(), StateError> = state.write(|write| {
+            write.put(&WORDS, b"a", &"two".to_owned())?;
+            assert_eq!(write.get(&WORDS, b"a")?.as_deref(), Some("two"));
+            Err(WORDS.bad("on purpose"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(state.get(&WORDS, b"a").unwrap().as_deref(), Some("one"));
+        drop(state);
+        let state = State::open(&path).unwrap();
+        assert_eq!(state.get(&WORDS, b"a").unwrap().as_deref(), Some("one"));
+        assert!(state.write(|write| write.remove(&WORDS, b"a")).unwrap());
+        assert_eq!(state.get(&WORDS, b"a").unwrap(), None);
+    }
+
+    #[test]
+    fn rows_come_in_order_and_only_those_of_the_prefix() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state.redb")).unwrap();
+        assert_eq!(state.read(|read| read.first(&WORDS, b"", 9)).unwrap(), []);
+        let put = |write: &mut Write, text: &str, n: u64| {
+            write.put(&WORDS, &key(text, &n.to_be_bytes()), &format!("{text}{n}"))
+        };
+        state
+            .write(|write| {
+                [("b", 1), ("a", 256), ("a", 2), ("ab", 3)].into_iter().try_for_each(|(text, n)| put(write, text, n))
+            })
+            .unwrap();
+        let words = |rows: Vec<Row<String>>| rows.into_iter().map(|(_, word)| word).collect::<Vec<_>>();
+        let first = |prefix: &[u8], limit| words(state.read(|read| read.first(&WORDS, prefix, limit)).unwrap());
+        let last = |prefix: &[u8], limit| words(state.read(|read| read.last(&WORDS, prefix, limit)).unwrap());
+        assert_eq!(first(&key("a", &[]), 9), ["a2", "a256"]);
+        assert_eq!(last(&key("a", &[]), 9), ["a256", "a2"]);
+        assert_eq!((first(b"", 1), last(b"", 1)), (vec!["a2".to_owned()], vec!["b1".to_owned()]));
+    }
+
+    #[test]
+    fn another_version_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.redb");
+        let state = State::open(&path).unwrap();
+        state.write(|write| write.put(&META, b"version", &2)).unwrap();
+        drop(state);
+        assert!(matches!(State::open(&path), Err(StateError::Version { found: 2 })));
+    }
+}

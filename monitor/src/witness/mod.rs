@@ -1,0 +1,1 @@
+//! Cosigning checkpoints (C2SP tlog-witness), and signed audit statements.
