@@ -22,7 +22,9 @@
 //! **[`state`]** is the database: one file, one atomic and synced write per step, so that no crash loses an alert
 //! or tells it twice under another name.
 //!
-//! **[`follow`]** reads the logs: downloads, verifies, and keeps apart what is downloaded and what is verified.
+//! **[`heads`]** holds every head that anybody shows against those known, asks the log for the proofs between them,
+//! and freezes a log that is proven to have misbehaved. **[`follow`]** reads the logs: downloads, verifies, and keeps
+//! apart what is downloaded and what is verified.
 //! **[`errand`]** asks what rules could not know. **[`gossip`]** exchanges heads with other monitors.
 //! **[`witness`]** cosigns checkpoints (C2SP tlog-witness) and signs audit statements. **[`evidence`]** keeps what
 //! proves misbehaviour, and checks it again offline. **[`alert`]** brings findings to people, at least once.
@@ -43,6 +45,7 @@ pub mod finding;
 pub mod follow;
 pub mod gossip;
 pub mod head;
+pub mod heads;
 pub mod http;
 pub mod page;
 pub mod rules;

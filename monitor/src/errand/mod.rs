@@ -2,10 +2,12 @@
 //! from which it follows, asked until it is answered.
 
 use atl::log::entry::CertHash;
+use atl::merkle::Hash;
 use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::EntryRef;
+use crate::state::{StateError, Table, Write};
 
 /// Something to ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,4 +40,13 @@ pub enum Errand {
         /// From when on it must be there.
         due: UnixMillis,
     },
+}
+
+/// Errands to run, by what they are: the same errand is kept once.
+const ERRANDS: Table<Errand> = Table::new("errands");
+
+/// Keeps an errand as part of a step.
+pub fn post(write: &mut Write, errand: &Errand) -> Result<(), StateError> {
+    let key = serde_json::to_vec(errand).map_err(|e| StateError::Row { table: "errands", reason: e.to_string() })?;
+    write.put(&ERRANDS, Hash::of(&key).as_bytes(), errand)
 }

@@ -1,1 +1,72 @@
 //! Evidence of misbehaviour: kept once, never changed, checked again offline.
+//!
+//! What is kept is an [`Exhibit`]: everything from which somebody who trusts nobody but the log's key can come to
+//! the same conclusion.
+
+use atl::api::B64;
+use atl::merkle::{Hash, LeafIndex};
+use serde::{Deserialize, Serialize};
+
+use crate::finding::Class;
+use crate::head::RawHead;
+use crate::watched::WatchedLog;
+
+/// That the tree of a smaller head is not the beginning of the tree of a larger one: roots of subtrees of the larger
+/// tree, from left to right, each as large as its place allows (RFC 9162 section 2.1). All of them give the larger
+/// head's root, so they are of that tree; the first ones give what the smaller head's root would have to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// The subtrees that cover the leaves of the smaller head.
+    pub first: Vec<Hash>,
+    /// The subtrees that cover the rest, up to the leaves of the larger head.
+    pub rest: Vec<Hash>,
+}
+
+/// A certificate that a log holds, with the proof of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Included {
+    /// The certificate as it was submitted.
+    pub certificate: B64,
+    /// The log that holds it, by origin; one of [`Exhibit::logs`].
+    pub log: String,
+    /// Its leaf.
+    pub index: LeafIndex,
+    /// The inclusion proof, to the root of `head`.
+    pub inclusion: Vec<Hash>,
+    /// A head of that log.
+    pub head: RawHead,
+}
+
+/// What a server said, word for word. It is not signed: whoever reads it has to believe the observer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// What was asked: a method and a URL.
+    pub asked: String,
+    /// The HTTP status, or 0 where there was no answer.
+    pub status: u16,
+    /// The body, or the reason why there is none.
+    pub body: B64,
+}
+
+/// What is kept of one case.
+#[derive(Clone, Debug)]
+pub struct Exhibit {
+    /// What it shows.
+    pub class: Class,
+    /// The logs that it is about, the one accused first.
+    pub logs: Vec<WatchedLog>,
+    /// Heads of the accused log that cannot all be honest, the earlier or smaller one first.
+    pub heads: Vec<RawHead>,
+    /// Who showed each of the heads: `log`, or the name of a monitor.
+    pub shown_by: Vec<String>,
+    /// For heads of different sizes.
+    pub divergence: Option<Divergence>,
+    /// For cases about certificates: the one in question first, then its parent.
+    pub certificates: Vec<Included>,
+    /// Timestamps (SATs, DER) that the log signed and did not keep.
+    pub sats: Vec<B64>,
+    /// What the log said.
+    pub receipts: Vec<Receipt>,
+    /// One sentence for people.
+    pub summary: String,
+}
