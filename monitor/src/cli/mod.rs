@@ -3,7 +3,7 @@
 
 mod lines;
 mod lookalike;
-mod output;
+pub(crate) mod output;
 
 use std::process::ExitCode;
 
