@@ -48,7 +48,7 @@ pub fn growth(points: &[(UnixMillis, u64)], now: UnixMillis) -> Option<Markup> {
 
 /// The lowest and the highest number of the axis: never the same, and with a whole middle.
 const fn scale(low: u64, high: u64) -> (u64, u64) {
-    let span = if high > low { high - low } else { 0 };
+    let span = high.saturating_sub(low);
     let even = if span < 2 { 2 } else { span.saturating_add(span % 2) };
     match low.checked_add(even) {
         Some(high) => (low, high),
