@@ -101,7 +101,7 @@ fn log_lines(view: &View, origin: &str, log: &LogStatus) -> Markup {
             @if !log.operator.is_empty() { dt { "Operator" } dd { (log.operator) } }
             dt { "Witnesses" }
             dd { (witnesses(view, origin, log)) }
-            dt { "Asked at" }
+            dt { "Address" }
             dd { code class="url" { (log.url) } }
         }
     }

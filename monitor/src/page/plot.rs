@@ -32,14 +32,15 @@ pub fn growth(points: &[(UnixMillis, u64)], now: UnixMillis) -> Option<Markup> {
     let area = format!("{path}V{base}H{LEFT}Z");
     let middle = low + (high - low) / 2;
     let label = format!("{} entries, {} ago to now: from {} to {}", points.len(), span(now.since(from)), low, high);
+    // Elements of SVG end with a tag of their own, also inside HTML.
     Some(html! {
         svg class="plot" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(label) {
             @for size in [low, middle, high] {
-                line class="grid" x1=(LEFT) x2=(WIDTH) y1=(y(size)) y2=(y(size));
+                line class="grid" x1=(LEFT) x2=(WIDTH) y1=(y(size)) y2=(y(size)) {}
                 text class="tick" x=(LEFT - 6.0) y=(y(size) + 4.0) text-anchor="end" { (grouped(size)) }
             }
-            path class="area" d=(own(area));
-            path class="line" d=(own(path));
+            path class="area" d=(own(area)) {}
+            path class="line" d=(own(path)) {}
             text class="tick" x=(LEFT) y=(HEIGHT - 6.0) { (span(now.since(from))) " ago" }
             text class="tick" x=(WIDTH - 4.0) y=(HEIGHT - 6.0) text-anchor="end" { "now" }
         }
