@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand.
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
+mod alerts;
 mod lines;
 mod lookalike;
 pub(crate) mod output;
+mod test_alert;
 
 use std::process::ExitCode;
 
@@ -22,13 +24,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Alerts(alerts::AlertsArgs),
     Lookalike(lookalike::LookalikeArgs),
+    TestAlert(test_alert::TestAlertArgs),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Alerts(args) => alerts::run(&args),
         Command::Lookalike(args) => lookalike::run(&args),
+        Command::TestAlert(args) => test_alert::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 use std::io;
 
+pub use crate::text::clean;
+
 /// A command that failed.
 #[derive(Debug)]
 pub struct CliError {
@@ -17,6 +19,11 @@ impl CliError {
     /// A failure in these words; the process ends with 2.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: 2 }
+    }
+
+    /// The answer to what was asked is no; the process ends with 1.
+    pub fn no(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 1 }
     }
 
     /// What was found could not be written.
@@ -42,14 +49,6 @@ impl Display for CliError {
     }
 }
 
-/// Text of others, so that it cannot steer a terminal.
-pub fn clean(text: &str) -> String {
-    let is_safe = |c: char| {
-        !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if is_safe(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
-}
-
 /// A number with its thousands set apart: `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -70,10 +69,5 @@ mod tests {
     #[test]
     fn numbers_are_grouped() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
-
-    #[test]
-    fn text_cannot_steer_a_terminal() {
-        assert_eq!(clean("a\u{1b}[2J\u{202e}é"), "a\\u{1b}[2J\\u{202e}é");
     }
 }

@@ -1,6 +1,8 @@
 //! What an operator may set. An unknown key is refused, and a complaint names the file, the key and what may stand
 //! there. One file per table of the configuration.
 
+mod alerts;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use atl::log::note::{KeyName, VerifierKey};
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use self::alerts::AlertsConfig;
 use crate::watched::WatchedLog;
 
 /// Why a configuration is not used.
@@ -64,8 +67,19 @@ pub struct MonitorConfig {
     pub data_dir: PathBuf,
     /// PEM PKCS#8 Ed25519 key that signs audit statements and evidence.
     pub key_file: PathBuf,
+    /// The base URL under which people reach its page, for links in alerts; without a slash at its end.
+    pub public_url: Option<String>,
     /// The logs to follow.
     pub logs: Vec<FollowedLog>,
+    /// Who is told of what is found.
+    pub alerts: AlertsConfig,
+}
+
+impl MonitorConfig {
+    /// The file of the database.
+    pub fn state_file(&self) -> PathBuf {
+        self.data_dir.join("state.redb")
+    }
 }
 
 /// A log to follow.
@@ -88,8 +102,11 @@ struct Raw {
     data_dir: PathBuf,
     #[serde(default = "key_file")]
     key_file: PathBuf,
+    public_url: Option<String>,
     #[serde(default)]
     logs: Vec<RawLog>,
+    #[serde(default)]
+    alerts: alerts::RawAlerts,
 }
 
 #[derive(Deserialize)]
@@ -153,12 +170,24 @@ impl MonitorConfig {
             listen: raw.listen,
             data_dir: check.path(&raw.data_dir),
             key_file: check.path(&raw.key_file),
+            public_url: raw.public_url.map(|url| check.public_url(&url)).transpose()?,
             logs,
+            alerts: raw.alerts.check(&check)?,
         })
     }
 }
 
 impl Check<'_> {
+    fn public_url(&self, url: &str) -> Result<String, ConfigError> {
+        let plain = url.trim_end_matches('/');
+        let host = plain.strip_prefix("https://").or_else(|| plain.strip_prefix("http://"));
+        let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '"' | '<' | '>');
+        if host.is_none_or(|host| host.is_empty() || host.contains(is_odd)) {
+            return Err(self.refuse("public_url", "it must start with https:// or http://, without ? and #"));
+        }
+        Ok(plain.to_owned())
+    }
+
     fn log(&self, n: usize, raw: RawLog) -> Result<FollowedLog, ConfigError> {
         let key: VerifierKey = raw.vkey.parse().map_err(|e| self.refuse(format!("logs[{n}].vkey"), e))?;
         let log = WatchedLog::new(key, raw.url, raw.operator)

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -109,6 +109,20 @@ impl<T: DeserializeOwned> Table<T> {
         }
         Ok(rows)
     }
+
+    fn onwards(
+        &self,
+        table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+        start: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        let range = table.range::<&[u8]>(start..)?;
+        let row = |row: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), _>| {
+            let (key, value) = row?;
+            Ok((key.value().to_vec(), self.parse(value.value())?))
+        };
+        range.take(limit).map(row).collect()
+    }
 }
 
 /// The database.
@@ -192,6 +206,21 @@ impl Write {
     ) -> Result<Vec<Row<T>>, StateError> {
         table.rows(&self.transaction.open_table(table.definition())?, prefix, limit, true)
     }
+
+    /// At most `limit` rows from the key `start` on, in the order of their keys.
+    pub fn onwards<T: DeserializeOwned>(
+        &self,
+        table: &Table<T>,
+        start: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        table.onwards(&self.transaction.open_table(table.definition())?, start, limit)
+    }
+
+    /// How many rows there are.
+    pub fn count<T>(&self, table: &Table<T>) -> Result<u64, StateError> {
+        Ok(self.transaction.open_table(table.definition())?.len()?)
+    }
 }
 
 /// The database as it was at one moment.
@@ -233,6 +262,21 @@ impl Read {
         limit: usize,
     ) -> Result<Vec<Row<T>>, StateError> {
         self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit, true))
+    }
+
+    /// At most `limit` rows from the key `start` on, in the order of their keys.
+    pub fn onwards<T: DeserializeOwned>(
+        &self,
+        table: &Table<T>,
+        start: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        self.open(table)?.map_or(Ok(Vec::new()), |open| table.onwards(&open, start, limit))
+    }
+
+    /// How many rows there are.
+    pub fn count<T>(&self, table: &Table<T>) -> Result<u64, StateError> {
+        self.open(table)?.map_or(Ok(0), |open| Ok(open.len()?))
     }
 }
 
@@ -286,6 +330,10 @@ mod tests {
         assert_eq!(first(&key("a", &[]), 9), ["a2", "a256"]);
         assert_eq!(last(&key("a", &[]), 9), ["a256", "a2"]);
         assert_eq!((first(b"", 1), last(b"", 1)), (vec!["a2".to_owned()], vec!["b1".to_owned()]));
+        let onwards = |start: &[u8], limit| words(state.read(|read| read.onwards(&WORDS, start, limit)).unwrap());
+        assert_eq!(onwards(&key("a", &256_u64.to_be_bytes()), 2), ["a256", "ab3"]);
+        assert_eq!(onwards(b"c", 2), [""; 0]);
+        assert_eq!(state.read(|read| read.count(&WORDS)).unwrap(), 4);
     }
 
     #[test]
