@@ -1,9 +1,9 @@
 //! The command line: one file per subcommand.
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
-mod lines;
+pub(crate) mod lines;
 mod lookalike;
-mod output;
+pub(crate) mod output;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,12 @@
 //! What an operator may set. An unknown key is refused, and a complaint names the file, the key and what may stand
 //! there. One file per table of the configuration.
 
+mod owner;
+mod rules;
+
+#[cfg(test)]
+mod rules_tests;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +15,11 @@ use atl::log::note::{KeyName, VerifierKey};
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use self::owner::LookalikeConfig;
+use self::owner::{RawFeed, RawLookalike, RawOwner};
+use self::rules::RawRules;
+use crate::feed::FeedConfig;
+use crate::rules::settings::{Owner, Settings};
 use crate::watched::WatchedLog;
 
 /// Why a configuration is not used.
@@ -66,6 +77,14 @@ pub struct MonitorConfig {
     pub key_file: PathBuf,
     /// The logs to follow.
     pub logs: Vec<FollowedLog>,
+    /// Whom it watches for.
+    pub owner: Owner,
+    /// What he has ordered, where he says so: without it nobody asks whether a certificate was.
+    pub feed: Option<FeedConfig>,
+    /// Which rules are on, and their measures.
+    pub rules: Settings,
+    /// Which look-alikes are told of.
+    pub lookalike: LookalikeConfig,
 }
 
 /// A log to follow.
@@ -90,6 +109,13 @@ struct Raw {
     key_file: PathBuf,
     #[serde(default)]
     logs: Vec<RawLog>,
+    #[serde(default)]
+    owner: RawOwner,
+    feed: Option<RawFeed>,
+    #[serde(default)]
+    rules: RawRules,
+    #[serde(default)]
+    lookalike: RawLookalike,
 }
 
 #[derive(Deserialize)]
@@ -148,7 +174,13 @@ impl MonitorConfig {
                 return Err(check.refuse(format!("logs[{n}].vkey"), "a log of this name is there already"));
             }
         }
+        let owner = check.owner(raw.owner)?;
+        let feed = check.feed(raw.feed, &owner)?;
         Ok(Self {
+            rules: check.rules(raw.rules, &logs, feed.as_ref())?,
+            lookalike: check.lookalike(raw.lookalike)?,
+            owner,
+            feed,
             name: raw.name.parse().map_err(|e| check.refuse("name", e))?,
             listen: raw.listen,
             data_dir: check.path(&raw.data_dir),
