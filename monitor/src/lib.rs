@@ -25,7 +25,7 @@
 //! **[`heads`]** holds every head that anybody shows against those known, asks the log for the proofs between them,
 //! and freezes a log that is proven to have misbehaved. **[`follow`]** reads the logs: downloads, verifies, and keeps
 //! apart what is downloaded and what is verified.
-//! **[`errand`]** asks what rules could not know. **[`gossip`]** exchanges heads with other monitors.
+//! **[`errand`]** asks what rules could not know. **[`feed`]** reads what the owner has ordered. **[`gossip`]** exchanges heads with other monitors.
 //! **[`witness`]** cosigns checkpoints (C2SP tlog-witness) and signs audit statements. **[`evidence`]** keeps what
 //! proves misbehaviour, and checks it again offline. **[`alert`]** brings findings to people, at least once.
 //!
@@ -41,6 +41,7 @@ pub mod cli;
 pub mod config;
 pub mod errand;
 pub mod evidence;
+pub mod feed;
 pub mod finding;
 pub mod follow;
 pub mod gossip;

@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
 mod alerts;
-mod lines;
+pub(crate) mod lines;
 mod lookalike;
 pub(crate) mod output;
 mod test_alert;

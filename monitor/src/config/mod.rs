@@ -2,6 +2,11 @@
 //! there. One file per table of the configuration.
 
 mod alerts;
+mod owner;
+mod rules;
+
+#[cfg(test)]
+mod rules_tests;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -12,6 +17,11 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use self::alerts::AlertsConfig;
+pub use self::owner::LookalikeConfig;
+use self::owner::{RawFeed, RawLookalike, RawOwner};
+use self::rules::RawRules;
+use crate::feed::FeedConfig;
+use crate::rules::settings::{Owner, Settings};
 use crate::watched::WatchedLog;
 
 /// Why a configuration is not used.
@@ -73,6 +83,14 @@ pub struct MonitorConfig {
     pub logs: Vec<FollowedLog>,
     /// Who is told of what is found.
     pub alerts: AlertsConfig,
+    /// Whom it watches for.
+    pub owner: Owner,
+    /// What he has ordered, where he says so: without it nobody asks whether a certificate was.
+    pub feed: Option<FeedConfig>,
+    /// Which rules are on, and their measures.
+    pub rules: Settings,
+    /// Which look-alikes are told of.
+    pub lookalike: LookalikeConfig,
 }
 
 impl MonitorConfig {
@@ -107,6 +125,13 @@ struct Raw {
     logs: Vec<RawLog>,
     #[serde(default)]
     alerts: alerts::RawAlerts,
+    #[serde(default)]
+    owner: RawOwner,
+    feed: Option<RawFeed>,
+    #[serde(default)]
+    rules: RawRules,
+    #[serde(default)]
+    lookalike: RawLookalike,
 }
 
 #[derive(Deserialize)]
@@ -165,7 +190,13 @@ impl MonitorConfig {
                 return Err(check.refuse(format!("logs[{n}].vkey"), "a log of this name is there already"));
             }
         }
+        let owner = check.owner(raw.owner)?;
+        let feed = check.feed(raw.feed, &owner)?;
         Ok(Self {
+            rules: check.rules(raw.rules, &logs, feed.as_ref())?,
+            lookalike: check.lookalike(raw.lookalike)?,
+            owner,
+            feed,
             name: raw.name.parse().map_err(|e| check.refuse("name", e))?,
             listen: raw.listen,
             data_dir: check.path(&raw.data_dir),

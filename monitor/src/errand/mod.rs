@@ -6,7 +6,7 @@ use atl::merkle::Hash;
 use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use crate::finding::EntryRef;
+use crate::finding::{EntryRef, Finding};
 use crate::state::{StateError, Table, Write};
 
 /// Something to ask.
@@ -38,6 +38,16 @@ pub enum Errand {
         /// The other log's origin.
         log: String,
         /// From when on it must be there.
+        due: UnixMillis,
+    },
+    /// A certificate in a watched trust domain that the owner's feed did not know when it was read: does it by now?
+    /// [`settle`](crate::rules::unauthorised::settle) says.
+    Authorised {
+        /// Hashes by which the feed may know it: as it was submitted, and of the precertificate behind it.
+        known_as: Vec<CertHash>,
+        /// What is told if it does not.
+        finding: Box<Finding>,
+        /// When the feed has had its time.
         due: UnixMillis,
     },
 }

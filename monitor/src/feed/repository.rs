@@ -1,0 +1,79 @@
+//! What a CA has issued, by its own list (`GET /ca/v1/certificates`), which its operators may read.
+
+use std::fs;
+use std::path::Path;
+
+use atl::client::{CaClient, CertificatesQuery, builder};
+use atl::log::entry::CertHash;
+use reqwest::Certificate;
+
+use super::{CaFeed, FeedError, MOST_HASHES};
+use crate::rules::authorised::Hashes;
+
+/// Certificates in one answer, which is the most that a CA gives.
+const PAGE: u32 = 1000;
+
+/// Milliseconds before the newest certificate known from which on the list is read again: what was signed at the
+/// same time may have been written later.
+const AGAIN: u64 = 600_000;
+
+/// A CA's list.
+pub(super) struct Repository {
+    ca: CaClient,
+    token_file: std::path::PathBuf,
+    /// When the newest certificate known was signed, in milliseconds since 1970, by the CA's clock.
+    newest: Option<u64>,
+}
+
+impl Repository {
+    pub(super) fn open(config: &CaFeed) -> Result<Self, FeedError> {
+        let ca = match &config.roots_file {
+            None => CaClient::new(&config.url)?,
+            Some(file) => {
+                let refuse = |reason: reqwest::Error| FeedError::Http {
+                    url: config.url.clone(),
+                    reason: format!("{}: {reason}", file.display()),
+                };
+                let roots = Certificate::from_pem_bundle(&read(file)?).map_err(refuse)?;
+                CaClient::with_http(&config.url, builder().tls_certs_only(roots).build().map_err(refuse)?)?
+            }
+        };
+        Ok(Self { ca, token_file: config.token_file.clone(), newest: None })
+    }
+
+    /// Adds what is new in the list to `all`; the first time all that is in it, newest first.
+    ///
+    /// # Errors
+    /// Where the CA gives no answer or refuses. What came before that is kept, and asked for again.
+    pub(super) async fn read(&mut self, all: &mut Hashes) -> Result<(), FeedError> {
+        let token = String::from_utf8_lossy(&read(&self.token_file)?).trim().to_owned();
+        let since = self.newest.map(|newest| newest.saturating_sub(AGAIN));
+        let mut query = CertificatesQuery { since, limit: Some(PAGE), ..CertificatesQuery::default() };
+        let mut newest = self.newest;
+        loop {
+            let page = self.ca.certificates(&token, &query).await?;
+            newest = newest.max(page.certificates.iter().map(|row| row.signed_at.get()).max());
+            let hash = |hash: atl::api::ca::Hex32| CertHash::new(hash.0);
+            all.extend(page.certificates.iter().flat_map(|row| [Some(row.cert_hash), row.sha256]).flatten().map(hash));
+            if all.len() > MOST_HASHES {
+                return Err(FeedError::TooMany { path: self.ca.base_url().to_owned(), most: MOST_HASHES });
+            }
+            match page.next {
+                None => break,
+                Some(next) if page.certificates.is_empty() || query.after.as_ref() == Some(&next) => {
+                    drop(next);
+                    return Err(FeedError::Endless { url: self.ca.base_url().to_owned() });
+                }
+                after => query.after = after,
+            }
+        }
+        self.newest = newest;
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, FeedError> {
+    let unreadable =
+        |e: std::io::Error| FeedError::Unreadable { path: path.display().to_string(), reason: e.to_string() };
+    fs::read(path).map_err(unreadable)
+}
