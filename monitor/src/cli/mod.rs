@@ -4,6 +4,7 @@
 mod lines;
 mod lookalike;
 mod output;
+mod verify_evidence;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 ///
 /// To explain one pair:      atl-monitor lookalike bank.example bamk.example
 /// To watch a stream:        atl-monitor lookalike --watched mine.txt --candidates new.txt --json
+/// To check evidence offline: atl-monitor verify-evidence evidence/<sha256>/
 #[derive(Parser)]
 #[command(name = "atl-monitor", version, verbatim_doc_comment)]
 struct Cli {
@@ -23,18 +25,20 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Lookalike(lookalike::LookalikeArgs),
+    VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Lookalike(args) => lookalike::run(&args),
+        Command::VerifyEvidence(args) => verify_evidence::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A reader that has seen enough closes the pipe, as `head` does: that is no fault of ours.
-            if !error.is_closed_pipe() {
+            if !error.is_closed_pipe() && !error.is_quiet() {
                 eprintln!("atl-monitor: {}", output::clean(&error.to_string()));
             }
             ExitCode::from(error.code())
