@@ -6,6 +6,7 @@ pub(crate) mod lines;
 mod lookalike;
 pub(crate) mod output;
 mod test_alert;
+mod verify_evidence;
 
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 ///
 /// To explain one pair:      atl-monitor lookalike bank.example bamk.example
 /// To watch a stream:        atl-monitor lookalike --watched mine.txt --candidates new.txt --json
+/// To check evidence offline: atl-monitor verify-evidence evidence/<sha256>/
 #[derive(Parser)]
 #[command(name = "atl-monitor", version, verbatim_doc_comment)]
 struct Cli {
@@ -27,6 +29,7 @@ enum Command {
     Alerts(alerts::AlertsArgs),
     Lookalike(lookalike::LookalikeArgs),
     TestAlert(test_alert::TestAlertArgs),
+    VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
 }
 
 /// Runs the command line of this process.
@@ -35,12 +38,13 @@ pub fn main() -> ExitCode {
         Command::Alerts(args) => alerts::run(&args),
         Command::Lookalike(args) => lookalike::run(&args),
         Command::TestAlert(args) => test_alert::run(&args),
+        Command::VerifyEvidence(args) => verify_evidence::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A reader that has seen enough closes the pipe, as `head` does: that is no fault of ours.
-            if !error.is_closed_pipe() {
+            if !error.is_closed_pipe() && !error.is_quiet() {
                 eprintln!("atl-monitor: {}", output::clean(&error.to_string()));
             }
             ExitCode::from(error.code())

@@ -26,6 +26,16 @@ impl CliError {
         Self { message: message.into(), code: 1 }
     }
 
+    /// A command that has said what it found, and ends with this code for it.
+    pub const fn quiet(code: u8) -> Self {
+        Self { message: String::new(), code }
+    }
+
+    /// Whether everything has been said already.
+    pub const fn is_quiet(&self) -> bool {
+        self.message.is_empty()
+    }
+
     /// What was found could not be written.
     pub fn unwritten(error: &io::Error) -> Self {
         let code = if error.kind() == io::ErrorKind::BrokenPipe { Self::CLOSED_PIPE } else { 2 };

@@ -1,11 +1,40 @@
 //! Evidence of misbehaviour: kept once, never changed, checked again offline.
 //!
 //! What is kept is an [`Exhibit`]: everything from which somebody who trusts nobody but the log's key can come to
-//! the same conclusion.
+//! the same conclusion. [`Archive::keep`] writes it as a directory `evidence/<sha256>/`, whole or not at all, and
+//! [`check()`] says what the files of such a directory prove, without a clock, a network or a word of ours.
+//!
+//! The name of the directory is the SHA-256 of what is evidence, so that what is found again is not written again:
+//! neither the time nor the observer are in it, nor what differs from one answer of a log to the next.
+
+mod archive;
+mod case;
+mod check;
+pub mod divergence;
+mod files;
+mod list;
+mod manifest;
+mod observer;
+mod raw;
+mod readme;
+mod tar;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use atl::api::B64;
 use atl::merkle::{Hash, LeafIndex};
 use serde::{Deserialize, Serialize};
+
+pub use self::archive::{Archive, EvidenceError};
+pub use self::case::{Case, CaseError, LogDescription, ReceiptKept, ShownHead};
+pub use self::check::{Outcome, Verdict, check, judge};
+pub use self::files::{Files, files};
+pub use self::list::{Listing, Summary, list};
+pub use self::manifest::{FORMAT, MANIFEST, Manifest, ManifestError, is_id};
+pub use self::tar::archive as tar;
 
 use crate::finding::Class;
 use crate::head::RawHead;
@@ -15,6 +44,7 @@ use crate::watched::WatchedLog;
 /// tree, from left to right, each as large as its place allows (RFC 9162 section 2.1). All of them give the larger
 /// head's root, so they are of that tree; the first ones give what the smaller head's root would have to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Divergence {
     /// The subtrees that cover the leaves of the smaller head.
     pub first: Vec<Hash>,
@@ -24,6 +54,7 @@ pub struct Divergence {
 
 /// A certificate that a log holds, with the proof of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Included {
     /// The certificate as it was submitted.
     pub certificate: B64,
@@ -48,6 +79,20 @@ pub struct Receipt {
     pub body: B64,
 }
 
+/// What the owner holds certificates to, as far as a case needs it. It is stated by whoever found the case, and
+/// proves nothing by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// The owner's trust domains, in lower case; what is below them is the owner's as well.
+    pub trust_domains: Vec<String>,
+    /// The owner's names as an organisation: the `org` of agent URIs, `organizationId` of agentProvenance; compared
+    /// without regard to ASCII case.
+    pub organizations: Vec<String>,
+    /// The highest trust score that the owner's policy allows.
+    pub max_score: Option<u8>,
+}
+
 /// What is kept of one case.
 #[derive(Clone, Debug)]
 pub struct Exhibit {
@@ -61,12 +106,41 @@ pub struct Exhibit {
     pub shown_by: Vec<String>,
     /// For heads of different sizes.
     pub divergence: Option<Divergence>,
-    /// For cases about certificates: the one in question first, then its parent.
+    /// For cases about certificates: the one in question first, then its parent, then the parent's.
     pub certificates: Vec<Included>,
+    /// Certificates (DER) of the CAs that signed those, in any order; they show who signed, and are not needed.
+    pub issuers: Vec<B64>,
     /// Timestamps (SATs, DER) that the log signed and did not keep.
     pub sats: Vec<B64>,
+    /// All leaf hashes under the first of `heads`, where they are at most [`MAX_LEAVES`] and show that one is missing.
+    pub leaves: Vec<Hash>,
+    /// What the owner holds certificates to, where the case is about that.
+    pub terms: Option<Terms>,
     /// What the log said.
     pub receipts: Vec<Receipt>,
     /// One sentence for people.
     pub summary: String,
 }
+
+impl Exhibit {
+    /// An exhibit of this class about these logs, the one accused first, with nothing in it yet.
+    pub const fn new(class: Class, logs: Vec<WatchedLog>, summary: String) -> Self {
+        Self {
+            class,
+            logs,
+            heads: Vec::new(),
+            shown_by: Vec::new(),
+            divergence: None,
+            certificates: Vec::new(),
+            issuers: Vec::new(),
+            sats: Vec::new(),
+            leaves: Vec::new(),
+            terms: None,
+            receipts: Vec::new(),
+            summary,
+        }
+    }
+}
+
+/// Leaf hashes that evidence may have in it.
+pub const MAX_LEAVES: usize = 65_536;

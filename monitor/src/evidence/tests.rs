@@ -1,0 +1,6 @@
+//! What is kept proves what it says, and nothing else does.
+
+mod archive;
+mod certificates;
+mod heads;
+mod tampering;
