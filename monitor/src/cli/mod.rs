@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
+mod keygen;
 mod lines;
 mod lookalike;
 mod output;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 /// Watches agent transparency logs, and what stands around them.
 ///
+/// To make a key:            atl-monitor keygen monitor-key.pem --name monitor.example
 /// To explain one pair:      atl-monitor lookalike bank.example bamk.example
 /// To watch a stream:        atl-monitor lookalike --watched mine.txt --candidates new.txt --json
 #[derive(Parser)]
@@ -22,12 +24,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Keygen(keygen::KeygenArgs),
     Lookalike(lookalike::LookalikeArgs),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Keygen(args) => keygen::run(&args),
         Command::Lookalike(args) => lookalike::run(&args),
     };
     match outcome {

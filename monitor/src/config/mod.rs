@@ -1,6 +1,9 @@
 //! What an operator may set. An unknown key is refused, and a complaint names the file, the key and what may stand
 //! there. One file per table of the configuration.
 
+mod server;
+mod witness;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +13,9 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::watched::WatchedLog;
+
+pub use self::server::ServerConfig;
+pub use self::witness::WitnessConfig;
 
 /// Why a configuration is not used.
 #[derive(Debug, Error)]
@@ -66,6 +72,10 @@ pub struct MonitorConfig {
     pub key_file: PathBuf,
     /// The logs to follow.
     pub logs: Vec<FollowedLog>,
+    /// How its HTTP server is set.
+    pub server: ServerConfig,
+    /// How it is a witness, if it is one.
+    pub witness: Option<WitnessConfig>,
 }
 
 /// A log to follow.
@@ -90,6 +100,9 @@ struct Raw {
     key_file: PathBuf,
     #[serde(default)]
     logs: Vec<RawLog>,
+    #[serde(default)]
+    server: server::RawServer,
+    witness: Option<witness::RawWitness>,
 }
 
 #[derive(Deserialize)]
@@ -148,12 +161,15 @@ impl MonitorConfig {
                 return Err(check.refuse(format!("logs[{n}].vkey"), "a log of this name is there already"));
             }
         }
+        let key_file = check.path(&raw.key_file);
         Ok(Self {
             name: raw.name.parse().map_err(|e| check.refuse("name", e))?,
             listen: raw.listen,
             data_dir: check.path(&raw.data_dir),
-            key_file: check.path(&raw.key_file),
             logs,
+            server: raw.server.check(&check)?,
+            witness: raw.witness.map(|witness| witness.check(&check, &key_file)).transpose()?,
+            key_file,
         })
     }
 }

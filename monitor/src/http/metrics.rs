@@ -106,7 +106,10 @@ impl Gauges {
         let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(gauge.clone()))?;
         Ok(Box::new(move |labels, level| {
-            if let (Ok(gauge), Some(level)) = (gauge.get_metric_with_label_values(labels), level) {
+            // To ask for a gauge is to make it, with the level 0.
+            if let Some(level) = level
+                && let Ok(gauge) = gauge.get_metric_with_label_values(labels)
+            {
                 gauge.set(level);
             }
         }))

@@ -77,21 +77,13 @@ impl Router {
 
     /// `handler` answers `GET` and `HEAD` of `pattern`. It may wait, for the database say.
     #[must_use]
-    pub fn get(
-        self,
-        pattern: &'static str,
-        handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
-    ) -> Self {
+    pub fn get(self, pattern: &'static str, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         self.add(Method::GET, pattern, Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: false })
     }
 
     /// The same with a handler that never waits for anything; it answers also where too much is asked of all others.
     #[must_use]
-    pub fn quick(
-        self,
-        pattern: &'static str,
-        handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
-    ) -> Self {
+    pub fn quick(self, pattern: &'static str, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         self.add(Method::GET, pattern, Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: true })
     }
 
@@ -216,7 +208,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_told_from_what_answers_otherwise() {
-        for path in ["", "*", "/alerts", "/alerts/", "/alerts/a/", "//checkpoint", "/evidence/", "/evidence/../x", "/./"] {
+        for path in
+            ["", "*", "/alerts", "/alerts/", "/alerts/a/", "//checkpoint", "/evidence/", "/evidence/../x", "/./"]
+        {
             assert_eq!(ask(&Method::GET, path), Err(None), "{path}");
         }
         assert_eq!(ask(&Method::PUT, "/alerts/x"), Err(Some("GET, HEAD, POST".into())));

@@ -77,12 +77,7 @@ impl Server {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    app: &Arc<App>,
-    graceful: &GracefulShutdown,
-    connections: &mut JoinSet<()>,
-) {
+async fn accept(listener: &TcpListener, app: &Arc<App>, graceful: &GracefulShutdown, connections: &mut JoinSet<()>) {
     let places = Arc::new(Semaphore::new(app.limits.connections));
     let shares = Shares::new(app.limits.connections_per_source);
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {

@@ -88,7 +88,7 @@ mod tests {
         let known = |size, n| Known { size: TreeSize::new(size), root: root(n) };
         let check = |known: Known, old, proof: &[Hash], size, root: Hash| {
             let checkpoint = Checkpoint::new("log.example/1".parse().unwrap(), TreeSize::new(size), root);
-            super::check(known, TreeSize::new(old), proof, &checkpoint)
+            check(known, TreeSize::new(old), proof, &checkpoint)
         };
         let (empty, nothing) = (empty_root(), Known::NOTHING);
         let beyond = Inconsistent::OldBeyond { old: TreeSize::new(8), size: TreeSize::new(7) };

@@ -137,7 +137,7 @@ CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\
         let (_, note) = EXAMPLE.split_once("\n\n").unwrap();
         assert_eq!(after(&note.replacen("20852163", "020852163", 1)), CheckpointError::Size.into());
         assert_eq!(after(&note.replacen("CsU", "Cs", 1)), CheckpointError::Root.into());
-        assert_eq!(after(&note.replacen("20852163\n", "", 1)), CheckpointError::Size.into());
+        assert_eq!(after(&note.replacen("20852163\n", "", 1)), CheckpointError::Lines.into());
         assert!(matches!(after(note.trim_end()), BadSubmission::Note(NoteError::NoFinalNewline)));
     }
 
