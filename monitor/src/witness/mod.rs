@@ -104,6 +104,26 @@ pub enum Refusal {
     Sign(#[from] SignError),
 }
 
+/// Why a step of the witness ends with nothing written.
+enum Stop {
+    /// The checkpoint does not continue what was cosigned last. `contradicts` is that, where no proof could help.
+    Inconsistent { why: Inconsistent, contradicts: Option<String> },
+    /// Anything else.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(why: Refusal) -> Self {
+        Self::Refused(why)
+    }
+}
+
+impl From<StateError> for Stop {
+    fn from(error: StateError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 /// Why a monitor is no witness, although it was told to be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadWitness {
@@ -167,39 +187,37 @@ impl Witness {
             return Err(Refusal::Frozen(why));
         }
         let shown = lines_of_log(&submission.note, log);
-        let (outcome, conflicting) = self.step(log, &submission, &checkpoint, &shown)?;
-        if let Some(known) = conflicting {
-            tracing::error!(log = %log.origin, size = %checkpoint.size, "a log has signed two roots of one size");
-            self.heads.conflict(log, &known, &shown);
-        }
-        match outcome {
-            Ok(line) => Ok(line),
-            Err(why) => {
+        self.step(log, &submission, &checkpoint, &shown).map_err(|stop| match stop {
+            Stop::Refused(why) => why,
+            Stop::Inconsistent { why, contradicts } => {
+                if let Some(known) = contradicts {
+                    tracing::error!(log = %log.origin, size = %checkpoint.size, "a log has signed two roots of one size");
+                    self.heads.conflict(log, &known, &shown);
+                }
                 self.heads.refused(log, &shown);
-                Err(why.into())
+                why.into()
             }
-        }
+        })
     }
 
-    /// Decides and keeps in one step. Beside the outcome the checkpoint that the one shown contradicts.
-    #[allow(clippy::type_complexity, reason = "said in the words above")]
+    /// Decides and keeps in one step.
     fn step(
         &self,
         log: &WatchedLog,
         submission: &Submission,
         checkpoint: &Checkpoint,
         shown: &str,
-    ) -> Result<(Result<NoteSignature, Inconsistent>, Option<String>), Refusal> {
+    ) -> Result<NoteSignature, Stop> {
         let row = log.origin.as_str().as_bytes();
         self.state.write(|write| {
             let last = write.get(&COSIGNED, row)?;
             let known = last.as_ref().map_or(Known::NOTHING, Cosigned::known);
             if let Err(why) = consistency::check(known, submission.old, &submission.proof, checkpoint) {
-                let conflicting = last.filter(|_| known.contradicts(checkpoint)).map(|last| last.checkpoint);
-                return Ok((Err(why), conflicting));
+                let contradicts = last.filter(|_| known.contradicts(checkpoint)).map(|last| last.checkpoint);
+                return Err(Stop::Inconsistent { why, contradicts });
             }
             let at = self.moment(last.map_or(0, |last| last.at))?;
-            let line = cosign(&*self.signer, self.key.name(), checkpoint, at)?;
+            let line = cosign(&*self.signer, self.key.name(), checkpoint, at).map_err(Refusal::from)?;
             let cosigned = Cosigned {
                 size: checkpoint.size,
                 root: checkpoint.root,
@@ -208,7 +226,7 @@ impl Witness {
                 line: line.to_string(),
             };
             write.put(&COSIGNED, row, &cosigned)?;
-            Ok((Ok(line), None))
+            Ok(line)
         })
     }
 

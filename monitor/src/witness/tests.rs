@@ -77,6 +77,13 @@ fn note(seed: u8, size: u64, root: Hash) -> String {
     sign_checkpoint(&signer(seed), &log(seed).origin, &head).unwrap()
 }
 
+/// A note of this text, signed by the log `seed`.
+fn signed(seed: u8, text: &str) -> String {
+    let (key, signature) = (log(seed).key, signer(seed).sign(text.as_bytes()).unwrap());
+    let line = NoteSignature { name: key.name().clone(), key_id: key.id(), signature };
+    format!("{text}\n{line}\n")
+}
+
 fn body(old: usize, proof: &[Hash], note: &str) -> String {
     use base64::Engine;
     let line = |hash: &Hash| format!("{}\n", base64::engine::general_purpose::STANDARD.encode(hash.as_bytes()));
@@ -154,12 +161,18 @@ async fn a_log_that_grows_is_cosigned() {
     assert!(served.told.conflicts.lock().is_empty() && served.told.refused.lock().is_empty());
     // Lines of others, which nobody here knows, are neither in the way nor given on.
     let tree = Tree::new(20, 0, 0);
-    let body = format!("{}\u{2014} other.example AAAAAAAA\n", tree.body(1, 13));
-    let answer = served.add(&body).await;
+    let answer = served.add(&format!("{}\u{2014} other.example AAAAAAAA\n", tree.body(1, 13))).await;
     served.verified(&tree.note(1), &answer);
+    // What a log adds to its checkpoint is cosigned with it.
+    let tree = Tree::new(21, 0, 0);
+    let (text, _) = tree.note(1).split_once("\n\n").map(|(text, line)| (text.to_owned(), line.to_owned())).unwrap();
+    let extended = signed(1, &format!("{text}\nand one line more\n"));
+    let proof = Tree::subproof(20, &tree.leaves, true);
+    let answer = served.add(&body(20, &proof, &extended)).await;
+    served.verified(&extended, &answer);
     let hash = hex::encode(Hash::of(b"log.example/1").as_bytes());
     let served_note = get(served.server.address, &format!("/{hash}/checkpoint")).await;
-    assert_eq!(served_note.body, format!("{}{}", tree.note(1), answer.body));
+    assert_eq!(served_note.body, format!("{extended}{}", answer.body));
     assert_eq!(served_note.header("cache-control"), Some("public, max-age=10"));
     let unknown = get(served.server.address, &format!("/{}/checkpoint", "0".repeat(64))).await;
     assert_eq!(unknown.status, 404);
@@ -188,6 +201,10 @@ async fn each_refusal_has_its_status() {
         (404, Tree::new(7, 0, 0).body(3, 0)),
         (404, bare.replacen("log.example/1\n", "Log.example/1\n", 1)),
         (403, unsigned),
+        // One line of the log's key is good and one is not.
+        (403, format!("{bare}{}\n", signed(1, "another text\n").trim_end().rsplit('\n').next().unwrap())),
+        // The log's name and key, and what it signs says that it is of another log.
+        (403, body(0, &[], &signed(1, "log.example/2\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"))),
         (403, bare.replacen("\n12\n", "\n13\n", 1)),
         // Signed, but by another log than the one that it names.
         (403, bare.replacen("log.example/1", "log.example/2", 1)),
