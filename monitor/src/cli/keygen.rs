@@ -15,18 +15,19 @@ use super::output::CliError;
 /// Octets of a key file that are read; it has some 120.
 const MAX_FILE: u64 = 16 << 10;
 
+const EXAMPLES: &str = "\
+To make both:           atl-monitor keygen monitor-key.pem --name monitor.example
+                        atl-monitor keygen witness-key.pem --name monitor.example --witness
+To print it once more:  atl-monitor keygen --show monitor-key.pem --name monitor.example";
+
 /// Make a key for the monitor or its witness, and print the verifier key that others know it by.
 ///
 /// A monitor signs audit statements and evidence with one key (`key_file` of its configuration), and as a witness
 /// cosignatures with another (`key_file` of its table `[witness]`). Both have the monitor's name. The file is PEM
 /// PKCS#8, for its owner alone, and never written over. The verifier key is no secret: give it to those who read what
 /// the monitor signs.
-///
-/// To make both:             atl-monitor keygen monitor-key.pem --name monitor.example
-///                           atl-monitor keygen witness-key.pem --name monitor.example --witness
-/// To print it once more:    atl-monitor keygen --show monitor-key.pem --name monitor.example
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = EXAMPLES)]
 pub struct KeygenArgs {
     /// The file of the key.
     #[arg(value_name = "FILE")]

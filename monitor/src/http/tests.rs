@@ -143,6 +143,14 @@ async fn whoever_takes_nothing_is_left() {
     let reader = tokio::spawn(async move { peer.read_exact(&mut [0; 64]).await.map(|_| peer) });
     Impatient::new(stream, LONG).write_all(&[0; 64]).await.unwrap();
     reader.await.unwrap().unwrap();
+
+    // With one place for all, the next has it only when whoever takes nothing has lost it. No kernel buffers so much.
+    let router = echo().get("/large", |_| reply::text(vec![b'x'; 32 << 20]));
+    let server = start(router, Limits { connections: 1, stall: SHORT, ..limits() }).await;
+    let mut taking_nothing = TcpStream::connect(server.address).await.unwrap();
+    taking_nothing.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let next = timeout(LONG, get(server.address, "/hello/next")).await.unwrap();
+    assert_eq!(next.body, "hello next");
 }
 
 #[tokio::test]
