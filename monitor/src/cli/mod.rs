@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
 mod alerts;
+mod keygen;
 pub(crate) mod lines;
 mod lookalike;
 pub(crate) mod output;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 /// Watches agent transparency logs, and what stands around them.
 ///
+/// To make a key:            atl-monitor keygen monitor-key.pem --name monitor.example
 /// To explain one pair:      atl-monitor lookalike bank.example bamk.example
 /// To watch a stream:        atl-monitor lookalike --watched mine.txt --candidates new.txt --json
 /// To check evidence offline: atl-monitor verify-evidence evidence/<sha256>/
@@ -27,6 +29,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Alerts(alerts::AlertsArgs),
+    Keygen(keygen::KeygenArgs),
     Lookalike(lookalike::LookalikeArgs),
     TestAlert(test_alert::TestAlertArgs),
     VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
@@ -36,6 +39,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Alerts(args) => alerts::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
         Command::Lookalike(args) => lookalike::run(&args),
         Command::TestAlert(args) => test_alert::run(&args),
         Command::VerifyEvidence(args) => verify_evidence::run(&args),

@@ -7,6 +7,8 @@ mod rules;
 
 #[cfg(test)]
 mod rules_tests;
+mod server;
+mod witness;
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -23,6 +25,9 @@ use self::rules::RawRules;
 use crate::feed::FeedConfig;
 use crate::rules::settings::{Owner, Settings};
 use crate::watched::WatchedLog;
+
+pub use self::server::ServerConfig;
+pub use self::witness::WitnessConfig;
 
 /// Why a configuration is not used.
 #[derive(Debug, Error)]
@@ -91,6 +96,10 @@ pub struct MonitorConfig {
     pub rules: Settings,
     /// Which look-alikes are told of.
     pub lookalike: LookalikeConfig,
+    /// How its HTTP server is set.
+    pub server: ServerConfig,
+    /// How it is a witness, if it is one.
+    pub witness: Option<WitnessConfig>,
 }
 
 impl MonitorConfig {
@@ -132,6 +141,9 @@ struct Raw {
     rules: RawRules,
     #[serde(default)]
     lookalike: RawLookalike,
+    #[serde(default)]
+    server: server::RawServer,
+    witness: Option<witness::RawWitness>,
 }
 
 #[derive(Deserialize)]
@@ -192,6 +204,7 @@ impl MonitorConfig {
         }
         let owner = check.owner(raw.owner)?;
         let feed = check.feed(raw.feed, &owner)?;
+        let key_file = check.path(&raw.key_file);
         Ok(Self {
             rules: check.rules(raw.rules, &logs, feed.as_ref())?,
             lookalike: check.lookalike(raw.lookalike)?,
@@ -200,10 +213,12 @@ impl MonitorConfig {
             name: raw.name.parse().map_err(|e| check.refuse("name", e))?,
             listen: raw.listen,
             data_dir: check.path(&raw.data_dir),
-            key_file: check.path(&raw.key_file),
             public_url: raw.public_url.map(|url| check.public_url(&url)).transpose()?,
             logs,
             alerts: raw.alerts.check(&check)?,
+            server: raw.server.check(&check)?,
+            witness: raw.witness.map(|witness| witness.check(&check, &key_file)).transpose()?,
+            key_file,
         })
     }
 }

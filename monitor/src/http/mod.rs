@@ -1,7 +1,21 @@
 //! The monitor's HTTP server: the page for people, gossip and witness for machines, metrics and health.
 //!
 //! What is asked is read whole and bounded before anybody looks at it; each part answers as a function from a
-//! request to a response, and never sees the socket.
+//! request to a response, and never sees the socket. **[`router`]** says which function, **[`serve`]** has the
+//! sockets, **[`limits`]** says how much anybody may ask for. **[`ops`]** and **[`metrics`]** are for those who run
+//! the monitor.
+
+pub mod limits;
+pub mod metrics;
+pub mod ops;
+pub mod reply;
+pub mod router;
+pub mod serve;
+mod stall;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +27,10 @@ use atl::time::Clock;
 use crate::board::Board;
 use crate::state::State;
 use crate::watched::WatchedLog;
+
+pub use self::limits::Limits;
+pub use self::router::{Router, captured};
+pub use self::serve::Server;
 
 /// A request with its whole body.
 pub type Request = hyper::Request<Vec<u8>>;

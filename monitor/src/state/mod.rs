@@ -160,6 +160,11 @@ impl State {
     pub fn get<T: DeserializeOwned>(&self, table: &Table<T>, key: &[u8]) -> Result<Option<T>, StateError> {
         self.read(|read| read.get(table, key))
     }
+
+    /// Whether the database answers.
+    pub fn probe(&self) -> Result<(), StateError> {
+        self.get(&META, b"version").map(|_| ())
+    }
 }
 
 /// A step that is written as a whole.

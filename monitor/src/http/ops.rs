@@ -1,0 +1,131 @@
+//! What the monitor says to those who run it: whether it lives, whether it is ready, and its metrics.
+//!
+//! `/healthz` is about trust as much as about life: it turns red where a log is proven to have misbehaved, so that
+//! whatever restarts or alerts on unhealthy processes makes somebody look. `/readyz` is about whether what the monitor
+//! shows is up to date.
+
+use std::sync::Arc;
+
+use atl::time::UnixMillis;
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, RETRY_AFTER};
+use serde::Serialize;
+
+use super::{Response, Router, Shared, metrics, reply};
+use crate::board::{LogStatus, Standing};
+
+/// One thing that must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at: a log by its origin, `database` or `monitor`.
+    pub name: String,
+    /// Whether it holds.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+}
+
+/// Adds `/healthz`, `/readyz` and `/metrics`. A log that was last verified more than `max_verified_age_seconds` ago
+/// makes the monitor not ready.
+#[must_use]
+pub fn routes(router: Router, shared: &Arc<Shared>, max_verified_age_seconds: u32) -> Router {
+    let (health, ready, metered) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
+    router
+        .quick("/healthz", move |_| healthz(&faults(&health.board.standing())))
+        .quick("/metrics", move |_| metrics::answer(&metered.board.standing(), metered.clock.now()))
+        .get("/readyz", move |_| readyz(&readiness(&ready, max_verified_age_seconds)))
+}
+
+/// Why the monitor's health is red; nothing where it is not.
+pub fn faults(standing: &Standing) -> Vec<String> {
+    let broken = standing.broken.iter().map(|why| format!("the monitor does not do its work: {why}"));
+    let frozen = standing.logs.iter().filter_map(|(origin, log)| {
+        let evidence = log.frozen.as_ref()?;
+        Some(format!("{origin}: the log is proven to have misbehaved; the evidence is {evidence}"))
+    });
+    broken.chain(frozen).collect()
+}
+
+/// Whether a log is verified, and was so lately.
+pub fn freshness(origin: &str, log: Option<&LogStatus>, max_age_seconds: u32, now: UnixMillis) -> Check {
+    let check = |ok, detail| Check { name: origin.to_owned(), ok, detail };
+    let error = log.and_then(|log| log.error.as_ref()).map_or(String::new(), |error| format!("; lately: {error}"));
+    let Some(at) = log.and_then(|log| log.last_verified_at) else {
+        let (have, of) = log.map_or((0, 0), |log| (log.verified, log.head_size));
+        return check(false, format!("not verified yet up to a head, {have} of {of} entries so far{error}"));
+    };
+    let age = now.since(at) / 1000;
+    if age > u64::from(max_age_seconds) {
+        return check(false, format!("verified {age} s ago, more than {max_age_seconds} s{error}"));
+    }
+    check(true, format!("verified {age} s ago"))
+}
+
+fn readiness(shared: &Shared, max_age_seconds: u32) -> Vec<Check> {
+    let (standing, now) = (shared.board.standing(), shared.clock.now());
+    let logs = shared.logs.iter().map(|log| log.origin.as_str());
+    let fresh = logs.map(|origin| freshness(origin, standing.logs.get(origin), max_age_seconds, now));
+    let database = match (shared.state.probe(), &standing.broken) {
+        (Err(error), _) => Err(error.to_string()),
+        (Ok(()), Some(why)) => Err(why.clone()),
+        (Ok(()), None) => Ok("answers".to_owned()),
+    };
+    let database =
+        Check { name: "database".into(), ok: database.is_ok(), detail: database.unwrap_or_else(|error| error) };
+    std::iter::once(database).chain(fresh).collect()
+}
+
+fn healthz(faults: &[String]) -> Response {
+    if faults.is_empty() {
+        return reply::text("ok\n");
+    }
+    let mut response = reply::text(faults.iter().map(|fault| format!("{fault}\n")).collect::<String>());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
+
+fn readyz(checks: &[Check]) -> Response {
+    let ready = checks.iter().all(|check| check.ok);
+    let mut response = reply::json(&serde_json::json!({ "ready": ready, "checks": checks }));
+    if !ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return reply::with(response, RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_red_on_proven_misbehaviour_and_on_a_monitor_that_does_not_work() {
+        let mut standing = Standing::default();
+        standing.logs.insert("log.example/1".into(), LogStatus::default());
+        assert_eq!(faults(&standing), Vec::<String>::new());
+        standing.logs.insert("log.example/2".into(), LogStatus { frozen: Some("abc".into()), ..LogStatus::default() });
+        let frozen = "log.example/2: the log is proven to have misbehaved; the evidence is abc";
+        assert_eq!(faults(&standing), [frozen]);
+        standing.broken = Some("disk full".into());
+        assert_eq!(faults(&standing), ["the monitor does not do its work: disk full", frozen]);
+    }
+
+    #[test]
+    fn a_log_is_fresh_until_it_was_not_verified_for_too_long() {
+        let now = UnixMillis::new(1_000_000);
+        let fresh = |log: Option<LogStatus>| {
+            let check = freshness("x", log.as_ref(), 60, now);
+            (check.ok, check.detail)
+        };
+        let verified = |at| Some(LogStatus { last_verified_at: Some(UnixMillis::new(at)), ..LogStatus::default() });
+        assert_eq!(fresh(None), (false, "not verified yet up to a head, 0 of 0 entries so far".into()));
+        let behind = LogStatus { verified: 3, head_size: 9, error: Some("refused".into()), ..LogStatus::default() };
+        assert_eq!(
+            fresh(Some(behind)),
+            (false, "not verified yet up to a head, 3 of 9 entries so far; lately: refused".into())
+        );
+        assert_eq!(fresh(verified(939_001)), (true, "verified 60 s ago".into()));
+        assert_eq!(fresh(verified(939_000)), (false, "verified 61 s ago, more than 60 s".into()));
+        assert_eq!(fresh(verified(2_000_000)), (true, "verified 0 s ago".into()));
+    }
+}
