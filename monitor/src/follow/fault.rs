@@ -1,9 +1,9 @@
 //! What a log does wrong with its entries, as findings.
 
 use atl::log::checkpoint::Origin;
+use atl::log::entry::CertHash;
 use atl::merkle::{LeafIndex, TILE_WIDTH, TileKind};
 use atl::time::UnixMillis;
-use atl::verify::auditor::Seen;
 use atl::verify::fault::{Damage, Fault, Place};
 
 use super::bounds::Dated;
@@ -50,10 +50,10 @@ fn name(fault: &Fault) -> (Class, String) {
     (Class::BadTile, format!("{place} {what}"))
 }
 
-/// The finding that an entry's time does not fit a head's.
+/// The finding that an entry's time does not fit a head's. What the entry is may be forgotten already.
 pub(super) fn out_of_bounds(
     log: &Origin,
-    (index, entry): (LeafIndex, &Seen),
+    (index, cert_hash): (LeafIndex, Option<CertHash>),
     timestamp: UnixMillis,
     (class, head): (Class, Dated),
     now: UnixMillis,
@@ -70,13 +70,12 @@ pub(super) fn out_of_bounds(
     let mut finding = Finding::new(class, Some(log), &format!("entry {index}"), summary, now)
         .with("entry's time", timestamp)
         .with("head", format!("{size} entries, signed {signed}"));
-    finding.entry = Some(EntryRef { log: log.as_str().to_owned(), index, cert_hash: entry.cert_hash });
+    finding.entry = cert_hash.map(|cert_hash| EntryRef { log: log.as_str().to_owned(), index, cert_hash });
     finding
 }
 
 #[cfg(test)]
 mod tests {
-    use atl::log::entry::CertHash;
     use atl::merkle::{TilePath, Width};
 
     use super::*;

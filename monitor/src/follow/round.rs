@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atl::client::ClientError;
-use atl::merkle::{Hash, TreeSize};
+use atl::merkle::{Hash, LeafIndex, TreeSize};
 use tokio::task::spawn_blocking;
 
 use super::bounds::{Bounds, Dated};
@@ -11,7 +11,7 @@ use super::bundle::{Bundle, Shape, WIDTH};
 use super::fetch::{FetchError, Fetcher, Stream};
 use super::judge::{JudgeError, Observed};
 use super::pace::{Progress, pause};
-use super::position::{Ledger, Pending, Position};
+use super::position::{Ledger, Pending, Position, Verified};
 use super::walk::Walk;
 use super::{Follower, Round, Trouble, fault, history, outage, prove, random};
 use crate::finding::{Class, Finding};
@@ -163,10 +163,11 @@ impl Follower {
     /// Reads up to a head and holds its root against what was read; where they differ, reads once more from where it
     /// was last right.
     async fn reach(&mut self, head: &SignedHead, round: &mut Round) -> Result<(), Halt> {
-        let verified = self.ledger.verified()?.position;
-        if head.size() == verified.size() {
-            return self.stand(head, &verified, round).await;
+        let covered = self.ledger.verified()?;
+        if head.size() == covered.position.size() {
+            return self.stand(head, &covered, round).await;
         }
+        let verified = covered.position;
         // Smaller than what was read on the way to another: there is nothing left to learn from it.
         if head.size() < self.ledger.downloaded()?.size().max(verified.size()) {
             return Ok(());
@@ -188,25 +189,19 @@ impl Follower {
     }
 
     /// A head of the tree that is verified already.
-    async fn stand(&mut self, head: &SignedHead, verified: &Position, round: &mut Round) -> Result<(), Halt> {
-        if head.root() != verified.edge.root() {
+    async fn stand(&mut self, head: &SignedHead, covered: &Verified, round: &mut Round) -> Result<(), Halt> {
+        let Verified { position, head: first } = covered;
+        if head.root() != position.edge.root() {
             let reason = format!("the head of {} entries has another root than these entries", head.size());
             return Err(Halt::wrong(reason));
         }
         // A checkpoint covered these entries first, and could not say when.
-        if let Some(signed) = head.timestamp()
-            && verified.newest > signed
-        {
-            let last = head.size().get().saturating_sub(1);
-            let summary = format!(
-                "{}: entry {last} is dated {}, and the head of {} entries that covers it {signed}",
-                self.log.origin,
-                verified.newest,
-                head.size()
-            );
-            let subject = format!("entry {last}");
+        let undated = first.as_ref().is_some_and(|first| first.timestamp().is_none());
+        if let Some(dated) = Dated::of(head).filter(|dated| undated && position.newest > dated.timestamp) {
+            let last = LeafIndex::new(head.size().get().saturating_sub(1));
+            let found = (Class::EntryNewerThanHead, dated);
             let now = self.parts.clock.now();
-            let finding = Finding::new(Class::EntryNewerThanHead, Some(&self.log.origin), &subject, summary, now);
+            let finding = fault::out_of_bounds(&self.log.origin, (last, None), position.newest, found, now);
             self.tell(Some(finding), round).await?;
         }
         Ok(())
@@ -349,7 +344,7 @@ fn trouble(reason: String) -> Trouble {
 struct Trip {
     /// `None` after a step broke off.
     walk: Option<Walk>,
-    found: Vec<(atl::merkle::LeafIndex, Pending)>,
+    found: Vec<(LeafIndex, Pending)>,
     bundles: usize,
     /// Heads whose time bounds entries: the one on the way to, and the one last verified with.
     known: Vec<Dated>,

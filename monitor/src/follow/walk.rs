@@ -95,7 +95,13 @@ impl Walk {
             if let Some(wrong) = bounds.check(index, row.timestamp) {
                 times += 1;
                 if times <= MOST_TIMES {
-                    let finding = fault::out_of_bounds(&self.log.origin, (index, seen), row.timestamp, wrong, now);
+                    let finding = fault::out_of_bounds(
+                        &self.log.origin,
+                        (index, Some(seen.cert_hash)),
+                        row.timestamp,
+                        wrong,
+                        now,
+                    );
                     found.push((index, Pending::Finding(Box::new(finding))));
                 }
             }

@@ -54,6 +54,7 @@ type Lie = Box<dyn FnMut(&str) -> Option<Answer> + Send>;
 struct Inner {
     rows: Vec<CertRow>,
     hashes: Vec<CertHash>,
+    places: BTreeMap<Hash, u64>,
     edge: Edge,
     tiles: BTreeMap<TileId, Tile>,
     sth: Option<TreeHead>,
@@ -102,6 +103,8 @@ impl TestLog {
         for der in certificates {
             let hash = CertHash::of_certificate(&der);
             leaves.push(hash.leaf_hash());
+            let place = inner.hashes.len() as u64;
+            inner.places.insert(hash.leaf_hash(), place);
             inner.hashes.push(hash);
             inner.rows.push(CertRow { timestamp: UnixMillis::new(at), certificate: Some(der), chain: Vec::new() });
         }
@@ -241,8 +244,8 @@ impl Inner {
 
     fn proof(&self, query: &str) -> Option<Answer> {
         let query = ProofQuery::parse(query).unwrap();
-        let index = self.hashes.iter().position(|hash| hash.leaf_hash() == query.hash)?;
-        let (leaf_index, tree_size) = (LeafIndex::new(index as u64), query.tree_size.unwrap_or(self.covered()));
+        let index = *self.places.get(&query.hash)?;
+        let (leaf_index, tree_size) = (LeafIndex::new(index), query.tree_size.unwrap_or(self.covered()));
         let plan = InclusionPlan::new(leaf_index, tree_size).ok()?;
         let inclusion = plan.prove(&self.tiles(plan.tiles())).unwrap();
         Some(Answer::json(&ProofResponse { leaf_index, tree_size, inclusion }))
