@@ -118,6 +118,11 @@ impl CertBundle {
         &self.0
     }
 
+    /// The same, taken out of the bundle.
+    pub fn into_rows(self) -> Vec<CertRow> {
+        self.0
+    }
+
     /// Reads a bundle as it is served.
     pub fn from_octets(octets: &[u8]) -> Result<Self, BadBundle> {
         let rows = read_rows(octets, |reader| {

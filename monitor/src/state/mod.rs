@@ -128,12 +128,18 @@ impl<T: DeserializeOwned> Table<T> {
 /// The database.
 pub struct State {
     database: Database,
+    #[cfg(test)]
+    crash: crash::Crash,
 }
 
 impl State {
     /// Opens the file at `path`, or makes it. One process at a time.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        let state = Self { database: Database::create(path)? };
+        let state = Self {
+            database: Database::create(path)?,
+            #[cfg(test)]
+            crash: crash::Crash::default(),
+        };
         state.write(|write| match write.get(&META, b"version")? {
             None => write.put(&META, b"version", &VERSION),
             Some(VERSION) => Ok(()),
@@ -147,7 +153,11 @@ impl State {
         let transaction = self.database.begin_write().map_err(StateError::from)?;
         let mut write = Write { transaction };
         let value = step(&mut write)?;
+        #[cfg(test)]
+        self.crash.before_commit()?;
         write.transaction.commit().map_err(StateError::from)?;
+        #[cfg(test)]
+        self.crash.after_commit()?;
         Ok(value)
     }
 
@@ -164,6 +174,47 @@ impl State {
     /// Whether the database answers.
     pub fn probe(&self) -> Result<(), StateError> {
         self.get(&META, b"version").map(|_| ())
+    }
+}
+
+/// For tests of what a crash leaves behind: the n-th write fails, just before or just behind its commit.
+#[cfg(test)]
+pub(crate) mod crash {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::{State, StateError};
+
+    /// Commits that still succeed, counted in halves: before and behind each.
+    pub(super) struct Crash(AtomicI64);
+
+    impl Default for Crash {
+        fn default() -> Self {
+            Self(AtomicI64::new(i64::MAX))
+        }
+    }
+
+    impl Crash {
+        pub(super) fn before_commit(&self) -> Result<(), StateError> {
+            self.half()
+        }
+
+        pub(super) fn after_commit(&self) -> Result<(), StateError> {
+            self.half()
+        }
+
+        fn half(&self) -> Result<(), StateError> {
+            match self.0.fetch_sub(1, Ordering::SeqCst) {
+                1.. => Ok(()),
+                _ => Err(StateError::Row { table: "any", reason: "a crash on purpose".into() }),
+            }
+        }
+    }
+
+    impl State {
+        /// Lets writes fail after this many halves of writes: an odd number has the last one written, and yet fail.
+        pub(crate) fn crash_after(&self, halves: i64) {
+            self.crash.0.store(halves, Ordering::SeqCst);
+        }
     }
 }
 

@@ -1,0 +1,397 @@
+//! One round of following a log.
+
+use std::sync::Arc;
+
+use atl::client::ClientError;
+use atl::merkle::{Hash, LeafIndex, TreeSize};
+use tokio::task::spawn_blocking;
+
+use super::bounds::{Bounds, Dated};
+use super::bundle::{Bundle, Shape, WIDTH};
+use super::fetch::{FetchError, Fetcher, Stream};
+use super::judge::{JudgeError, Observed};
+use super::pace::{Progress, pause};
+use super::position::{Ledger, Pending, Position, Verified};
+use super::walk::Walk;
+use super::{Follower, Round, Trouble, fault, history, outage, prove, random};
+use crate::finding::{Class, Finding};
+use crate::head::{RawHead, SignedHead};
+use crate::state::StateError;
+
+/// Rows that are settled at once, and pending findings after which a position is written down early.
+const BATCH: usize = 256;
+
+/// Findings remembered as raised.
+const MOST_TOLD: usize = 8;
+
+/// Why a round ends before its end.
+pub(super) enum Halt {
+    State(StateError),
+    Trouble(Trouble),
+}
+
+impl Halt {
+    fn unreadable(reason: impl ToString) -> Self {
+        Self::Trouble(Trouble { reason: reason.to_string(), retry_after: None, unreadable: true })
+    }
+
+    /// The log was read, and what was read is wrong.
+    fn wrong(reason: impl ToString) -> Self {
+        Self::Trouble(Trouble { reason: reason.to_string(), retry_after: None, unreadable: false })
+    }
+}
+
+impl From<StateError> for Halt {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+impl From<ClientError> for Halt {
+    fn from(error: ClientError) -> Self {
+        let retry_after = error.retry_after();
+        Self::Trouble(Trouble { reason: error.to_string(), retry_after, unreadable: true })
+    }
+}
+
+impl Follower {
+    /// One round, with what came of it on the board.
+    pub(super) async fn round(&mut self) -> Result<Round, StateError> {
+        let mut round = Round::default();
+        match self.steps(&mut round).await {
+            Ok(()) => {}
+            Err(Halt::State(error)) => return Err(error),
+            Err(Halt::Trouble(trouble)) => round.trouble = round.trouble.take().or(Some(trouble)),
+        }
+        round.downloaded = self.ledger.downloaded()?.size();
+        round.verified = self.ledger.verified()?.position.size();
+        self.outage(&mut round).await?;
+        self.note_size(&round).await?;
+        let error = round.trouble.as_ref().map(|trouble| trouble.reason.clone());
+        if let Some(reason) = &error {
+            tracing::warn!(log = self.log.origin.as_str(), reason, "a round did not come to its end");
+        }
+        let now = self.parts.clock.now();
+        self.parts.board.log(self.log.origin.as_str(), |status| {
+            (status.downloaded, status.verified) = (round.downloaded.get(), round.verified.get());
+            status.error = error;
+            status.frozen.clone_from(&round.frozen);
+            if round.is_complete() {
+                status.last_verified_at = Some(now);
+            }
+        });
+        Ok(round)
+    }
+
+    async fn steps(&mut self, round: &mut Round) -> Result<(), Halt> {
+        // What a crash left behind, first: nothing of it waits for the log.
+        self.settle(round).await?;
+        let mut heads = self.heads(round).await?;
+        heads.sort_by_key(SignedHead::size);
+        for head in &heads {
+            match self.parts.heads.observe(&self.log, &self.parts.client, head.clone(), "log").await {
+                Ok(Observed::Fits) => {}
+                Ok(Observed::Frozen(evidence)) => round.frozen = Some(evidence),
+                Err(JudgeError::State(error)) => return Err(error.into()),
+                // The entries themselves say more than a proof does, so they are read all the same.
+                Err(JudgeError::Unjudged(reason)) => round.trouble = Some(trouble(reason)),
+            }
+        }
+        round.frozen = round.frozen.take().or_else(|| self.parts.heads.frozen(&self.log.origin));
+        self.stale(&heads, round).await?;
+        if round.frozen.is_some() {
+            return Ok(());
+        }
+        for head in &heads {
+            self.reach(head, round).await?;
+        }
+        Ok(())
+    }
+
+    /// The newest tree head and the newest checkpoint, their signatures verified. One of them is enough to go on with.
+    async fn heads(&self, round: &mut Round) -> Result<Vec<SignedHead>, Halt> {
+        let client = &self.parts.client;
+        let (sth, checkpoint) = tokio::join!(client.sth(), client.checkpoint());
+        let raw = [sth.map(RawHead::Sth), checkpoint.map(RawHead::Checkpoint)];
+        let mut heads = Vec::new();
+        let mut halt = None;
+        for raw in raw {
+            match raw.map(|raw| SignedHead::open(raw, &self.log)) {
+                Ok(Ok(head)) => heads.push(head),
+                Ok(Err(bad)) => halt = halt.or(Some(Halt::unreadable(format!("{}: {bad}", self.log.url)))),
+                Err(error) => halt = halt.or(Some(error.into())),
+            }
+        }
+        let now = self.parts.clock.now();
+        let newest = heads.iter().max_by_key(|head| head.size()).cloned();
+        let signed = heads.iter().filter_map(SignedHead::timestamp).max();
+        round.head = newest.as_ref().map(SignedHead::size);
+        self.parts.board.log(self.log.origin.as_str(), |status| {
+            status.last_polled_at = Some(now);
+            if let Some(head) = &newest {
+                (status.head_size, status.head_root) = (head.size().get(), Some(head.root()));
+                status.head_timestamp = signed.or(status.head_timestamp);
+            }
+        });
+        match (halt, heads.is_empty()) {
+            (Some(halt), true) => Err(halt),
+            (Some(Halt::Trouble(trouble)), false) => {
+                round.trouble = Some(trouble);
+                Ok(heads)
+            }
+            _ => Ok(heads),
+        }
+    }
+
+    async fn stale(&mut self, heads: &[SignedHead], round: &mut Round) -> Result<(), Halt> {
+        let most = u64::from(self.parts.followed.max_head_age_seconds) * 1000;
+        let signed = heads.iter().filter_map(SignedHead::timestamp).max();
+        let finding = signed.and_then(|at| outage::stale(&self.log.origin, at, most, self.parts.clock.now()));
+        Ok(self.tell(finding, round).await?)
+    }
+
+    /// Raises a finding, unless this follower has done so before.
+    async fn tell(&mut self, finding: Option<Finding>, round: &mut Round) -> Result<(), StateError> {
+        let Some(finding) = finding.filter(|finding| !self.told.contains(&finding.id())) else { return Ok(()) };
+        let id = finding.id();
+        round.raised(self.write(move |ledger| ledger.raise(&[finding])).await?);
+        self.told.push_front(id);
+        self.told.truncate(MOST_TOLD);
+        Ok(())
+    }
+
+    /// Reads up to a head and holds its root against what was read; where they differ, reads once more from where it
+    /// was last right.
+    async fn reach(&mut self, head: &SignedHead, round: &mut Round) -> Result<(), Halt> {
+        let covered = self.ledger.verified()?;
+        if head.size() == covered.position.size() {
+            return self.stand(head, &covered, round).await;
+        }
+        let verified = covered.position;
+        // Smaller than what was read on the way to another: there is nothing left to learn from it.
+        if head.size() < self.ledger.downloaded()?.size().max(verified.size()) {
+            return Ok(());
+        }
+        if self.parts.clock.now().get() < self.mismatches.1 {
+            return Err(Halt::wrong("the entries served do not have the signed root; waiting to read them once more"));
+        }
+        let first = self.download(head).await?;
+        if first == head.root() {
+            return self.verify(head, round).await;
+        }
+        tracing::warn!(log = self.log.origin.as_str(), size = head.size().get(), "another root than signed: once more");
+        self.write(|ledger| ledger.rewind(&[], false)).await?;
+        let second = self.download(head).await?;
+        if second == head.root() {
+            return self.verify(head, round).await;
+        }
+        self.give_up(head, [first, second], verified.size(), round).await
+    }
+
+    /// A head of the tree that is verified already.
+    async fn stand(&mut self, head: &SignedHead, covered: &Verified, round: &mut Round) -> Result<(), Halt> {
+        let Verified { position, head: first } = covered;
+        if head.root() != position.edge.root() {
+            let reason = format!("the head of {} entries has another root than these entries", head.size());
+            return Err(Halt::wrong(reason));
+        }
+        // A checkpoint covered these entries first, and could not say when.
+        let undated = first.as_ref().is_some_and(|first| first.timestamp().is_none());
+        if let Some(dated) = Dated::of(head).filter(|dated| undated && position.newest > dated.timestamp) {
+            let last = LeafIndex::new(head.size().get().saturating_sub(1));
+            let found = (Class::EntryNewerThanHead, dated);
+            let now = self.parts.clock.now();
+            let finding = fault::out_of_bounds(&self.log.origin, (last, None), position.newest, found, now);
+            self.tell(Some(finding), round).await?;
+        }
+        Ok(())
+    }
+
+    /// The head covers what was downloaded: that is verified now, and what was found on the way is told.
+    async fn verify(&mut self, head: &SignedHead, round: &mut Round) -> Result<(), Halt> {
+        let covering = head.clone();
+        self.write(move |ledger| ledger.verify(&ledger.downloaded()?, &covering)).await?;
+        self.mismatches = (0, 0);
+        self.settle(round).await
+    }
+
+    /// Raises and posts all that is pending below the verified position.
+    async fn settle(&self, round: &mut Round) -> Result<(), Halt> {
+        let verified = self.ledger.verified()?;
+        let Some(head) = verified.head else { return Ok(()) };
+        loop {
+            let due = self.ledger.due(head.size(), BATCH)?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            let due = prove::attach(&self.parts.client, &self.log.origin, &head, due, self.parts.clock.now()).await;
+            round.raised(self.write(move |ledger| ledger.settle(&due)).await?);
+        }
+    }
+
+    /// Twice the entries did not have the signed root.
+    async fn give_up(
+        &mut self,
+        head: &SignedHead,
+        derived: [Hash; 2],
+        verified: TreeSize,
+        round: &mut Round,
+    ) -> Result<(), Halt> {
+        let origin = &self.log.origin;
+        let size = head.size();
+        let summary = format!("{origin} serves {size} entries that do not have the root it signed for them");
+        // Named by where it was last right, so that it is told once, however many heads go by meanwhile.
+        let finding = Finding::new(
+            Class::RootMismatch,
+            Some(origin),
+            &format!("after {verified}"),
+            summary,
+            self.parts.clock.now(),
+        )
+        .with("signed root", head.root())
+        .with("root of the entries", derived[0])
+        .with("root of the entries, read again", derived[1])
+        .with("entries that were right", verified)
+        .with("head", serde_json::to_string(head.raw()).unwrap_or_default());
+        round.raised(self.write(move |ledger| ledger.rewind(&[finding], true)).await?);
+        let failures = self.mismatches.0.saturating_add(1);
+        let interval = std::time::Duration::from_secs(self.parts.followed.poll_seconds.into());
+        let wait = u64::try_from(pause(interval, failures, None, random()).as_millis()).unwrap_or(u64::MAX);
+        self.mismatches = (failures, self.parts.clock.now().saturating_add(wait).get());
+        Err(Halt::wrong(format!("the {size} entries served do not have the root that was signed for them")))
+    }
+
+    /// Downloads up to a head, writing down the position now and then; the root over it all.
+    async fn download(&mut self, head: &SignedHead) -> Result<Hash, Halt> {
+        let size = head.size();
+        let position = self.ledger.downloaded()?;
+        let from = position.size().get();
+        let mut progress = Progress::start(from, self.parts.pace.progress);
+        let mut trip = Trip::new(self, position, head)?;
+        let shapes = (from / WIDTH..size.get().div_ceil(WIDTH)).filter_map(move |index| Shape::at(index, size));
+        let shapes = shapes.filter(move |shape| shape.entries().end > from);
+        let fetcher = Fetcher { client: self.parts.client.clone(), patience: self.parts.pace.patience };
+        let mut stream = Stream::new(fetcher, shapes, self.parts.pace.at_once);
+        while let Some(fetched) = stream.next().await {
+            let bundle = match fetched {
+                Ok(bundle) => bundle,
+                Err(error) => {
+                    // What was read before is not read again.
+                    trip.commit(self).await?;
+                    return Err(self.unfetched(error).await?);
+                }
+            };
+            trip.take(self, bundle).await?;
+            if trip.bundles >= self.parts.pace.chunk || trip.found.len() >= BATCH {
+                trip.commit(self).await?;
+            }
+            progress.tell(self.log.origin.as_str(), trip.size().get(), size.get());
+        }
+        trip.commit(self).await?;
+        Ok(trip.root())
+    }
+
+    /// What to do about a bundle that could not be had. Entries that cannot be read are told at once: no head will ever
+    /// be reached that covers them.
+    async fn unfetched(&self, error: FetchError) -> Result<Halt, Halt> {
+        match error {
+            FetchError::Client(error) => Ok(error.into()),
+            FetchError::Broken(error) => Ok(Halt::unreadable(error)),
+            FetchError::Unread(ref unread) => {
+                let found = fault::of_bundle(&self.log.origin, &unread.faults, self.parts.clock.now());
+                self.write(move |ledger| ledger.raise(&found)).await?;
+                Ok(Halt::unreadable(error))
+            }
+        }
+    }
+
+    async fn outage(&mut self, round: &mut Round) -> Result<(), StateError> {
+        let failed = round.trouble.as_ref().filter(|trouble| trouble.unreadable).map(|trouble| trouble.reason.clone());
+        let patience = u64::from(self.parts.followed.max_head_age_seconds) * 1000;
+        let (log, now) = (Arc::clone(&self.log), self.parts.clock.now());
+        let note = move |ledger: &Ledger| outage::note(ledger, &log.origin, failed.as_deref(), patience, now);
+        let finding = self.write(note).await?;
+        self.tell(finding, round).await
+    }
+
+    /// Once a minute, the size of the log's newest head, for whoever plots it.
+    async fn note_size(&mut self, round: &Round) -> Result<(), StateError> {
+        let now = self.parts.clock.now();
+        let minute = history::minute(now);
+        let Some(size) = round.head.filter(|_| minute != self.noted) else { return Ok(()) };
+        self.noted = minute;
+        let log = Arc::clone(&self.log);
+        self.write(move |ledger| ledger.state().write(|write| history::note(write, &log.origin, now, size.get()))).await
+    }
+
+    /// Runs a write where it may wait for the disk.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Ledger) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let ledger = self.ledger.clone();
+        let broken =
+            |e: tokio::task::JoinError| StateError::Row { table: "follow", reason: format!("a write broke off: {e}") };
+        spawn_blocking(move || step(&ledger)).await.map_err(broken)?
+    }
+}
+
+fn trouble(reason: String) -> Trouble {
+    Trouble { reason, retry_after: None, unreadable: false }
+}
+
+/// A walk on its way to a head.
+struct Trip {
+    /// `None` after a step broke off.
+    walk: Option<Walk>,
+    found: Vec<(LeafIndex, Pending)>,
+    bundles: usize,
+    /// Heads whose time bounds entries: the one on the way to, and the one last verified with.
+    known: Vec<Dated>,
+}
+
+impl Trip {
+    fn new(follower: &Follower, position: Position, head: &SignedHead) -> Result<Self, StateError> {
+        let verified = follower.ledger.verified()?.head;
+        let known = verified.iter().chain([head]).filter_map(Dated::of).collect();
+        let walk = Walk::resume(Arc::clone(&follower.log), Arc::clone(&follower.parts.rules), position);
+        Ok(Self { walk: Some(walk), found: Vec::new(), bundles: 0, known })
+    }
+
+    fn size(&self) -> TreeSize {
+        self.walk.as_ref().map(Walk::size).unwrap_or_default()
+    }
+
+    fn root(&self) -> Hash {
+        self.walk.as_ref().map_or_else(atl::merkle::empty_root, Walk::root)
+    }
+
+    /// Walks over one bundle, away from the threads that wait for the network.
+    async fn take(&mut self, follower: &Follower, bundle: Bundle) -> Result<(), Halt> {
+        let broken = || Halt::unreadable("walking over a bundle broke off");
+        let mut walk = self.walk.take().ok_or_else(broken)?;
+        let heads = &follower.parts.heads;
+        let bounds = Bounds::of(bundle.shape.entries(), &self.known, |size| heads.around(&follower.log.origin, size));
+        let now = follower.parts.clock.now();
+        let step = spawn_blocking(move || {
+            let found = walk.take(&bundle, &bounds, now);
+            (walk, found)
+        });
+        let (walk, found) = step.await.map_err(|_| broken())?;
+        self.found.extend(found.map_err(Halt::unreadable)?);
+        self.walk = Some(walk);
+        self.bundles += 1;
+        Ok(())
+    }
+
+    /// Writes down how far it came and what was found.
+    async fn commit(&mut self, follower: &Follower) -> Result<(), StateError> {
+        let Some(walk) = self.walk.as_ref().filter(|_| self.bundles > 0) else { return Ok(()) };
+        let (position, found) = (walk.position(), std::mem::take(&mut self.found));
+        let size = position.size();
+        follower.write(move |ledger| ledger.commit(&position, &found)).await?;
+        self.bundles = 0;
+        follower.parts.board.log(follower.log.origin.as_str(), |status| status.downloaded = size.get());
+        Ok(())
+    }
+}
