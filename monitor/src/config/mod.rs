@@ -1,6 +1,8 @@
 //! What an operator may set. An unknown key is refused, and a complaint names the file, the key and what may stand
 //! there. One file per table of the configuration.
 
+mod gossip;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use atl::log::note::{KeyName, VerifierKey};
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use self::gossip::{GossipConfig, Peer};
 use crate::watched::WatchedLog;
 
 /// Why a configuration is not used.
@@ -66,6 +69,8 @@ pub struct MonitorConfig {
     pub key_file: PathBuf,
     /// The logs to follow.
     pub logs: Vec<FollowedLog>,
+    /// How heads are exchanged with other monitors.
+    pub gossip: GossipConfig,
 }
 
 /// A log to follow.
@@ -90,6 +95,10 @@ struct Raw {
     key_file: PathBuf,
     #[serde(default)]
     logs: Vec<RawLog>,
+    #[serde(default)]
+    gossip: gossip::RawGossip,
+    #[serde(default)]
+    peers: Vec<gossip::RawPeer>,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +163,7 @@ impl MonitorConfig {
             data_dir: check.path(&raw.data_dir),
             key_file: check.path(&raw.key_file),
             logs,
+            gossip: check.gossip(&raw.name, &raw.gossip, raw.peers)?,
         })
     }
 }
