@@ -3,6 +3,8 @@
 //! What is kept is an [`Exhibit`]: everything from which somebody who trusts nobody but the log's key can come to
 //! the same conclusion.
 
+pub mod divergence;
+
 use atl::api::B64;
 use atl::merkle::{Hash, LeafIndex};
 use serde::{Deserialize, Serialize};
