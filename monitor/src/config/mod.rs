@@ -2,9 +2,9 @@
 //! there. One file per table of the configuration.
 
 mod alerts;
+mod gossip;
 mod owner;
 mod rules;
-
 #[cfg(test)]
 mod rules_tests;
 mod server;
@@ -19,15 +19,15 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use self::alerts::AlertsConfig;
+pub use self::gossip::{GossipConfig, Peer};
 pub use self::owner::LookalikeConfig;
 use self::owner::{RawFeed, RawLookalike, RawOwner};
 use self::rules::RawRules;
+pub use self::server::ServerConfig;
+pub use self::witness::WitnessConfig;
 use crate::feed::FeedConfig;
 use crate::rules::settings::{Owner, Settings};
 use crate::watched::WatchedLog;
-
-pub use self::server::ServerConfig;
-pub use self::witness::WitnessConfig;
 
 /// Why a configuration is not used.
 #[derive(Debug, Error)]
@@ -100,6 +100,8 @@ pub struct MonitorConfig {
     pub server: ServerConfig,
     /// How it is a witness, if it is one.
     pub witness: Option<WitnessConfig>,
+    /// How heads are exchanged with other monitors.
+    pub gossip: GossipConfig,
 }
 
 impl MonitorConfig {
@@ -144,6 +146,10 @@ struct Raw {
     #[serde(default)]
     server: server::RawServer,
     witness: Option<witness::RawWitness>,
+    #[serde(default)]
+    gossip: gossip::RawGossip,
+    #[serde(default)]
+    peers: Vec<gossip::RawPeer>,
 }
 
 #[derive(Deserialize)]
@@ -219,6 +225,7 @@ impl MonitorConfig {
             server: raw.server.check(&check)?,
             witness: raw.witness.map(|witness| witness.check(&check, &key_file)).transpose()?,
             key_file,
+            gossip: check.gossip(&raw.name, &raw.gossip, raw.peers)?,
         })
     }
 }

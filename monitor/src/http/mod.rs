@@ -25,6 +25,7 @@ use atl::log::note::KeyName;
 use atl::time::Clock;
 
 use crate::board::Board;
+use crate::config::Peer;
 use crate::state::State;
 use crate::watched::WatchedLog;
 
@@ -44,6 +45,8 @@ pub struct Shared {
     pub name: KeyName,
     /// The logs that are followed.
     pub logs: Vec<WatchedLog>,
+    /// The other monitors that heads are exchanged with.
+    pub peers: Vec<Peer>,
     /// The database.
     pub state: Arc<State>,
     /// How things stand.

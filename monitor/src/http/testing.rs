@@ -46,6 +46,7 @@ pub(crate) fn shared(dir: &Path) -> (Shared, Arc<TestClock>) {
     let clock = Arc::new(TestClock(AtomicU64::new(1_775_822_400_007)));
     let shared = Shared {
         name: "monitor.example".parse().unwrap(),
+        peers: Vec::new(),
         logs: vec![log(1), log(2)],
         state: Arc::new(State::open(&dir.join("state.redb")).unwrap()),
         board: Arc::default(),

@@ -1,0 +1,113 @@
+//! Answering a monitor that tells us its heads.
+
+use atl::api::{PROBLEM_MEDIA_TYPE, Problem, Token};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
+
+use super::wire::{MAX_BODY_OCTETS, MAX_HEADS, Message, Offered, Refused, open, outcome, told};
+use crate::heads::book::{Book, receive};
+use crate::http::{Request, Response, Shared};
+use crate::state::StateError;
+use crate::watched::WatchedLog;
+
+/// Answers `POST /gossip/v1/heads`: takes the heads that their logs have signed into the inbox, where
+/// [`Heads::settle`](crate::heads::Heads::settle) finds them, and tells our own, first those of the logs that were
+/// spoken of.
+///
+/// Nothing is asked of a log before this returns, and nothing unsigned is stored. The name that a peer gives is not
+/// proven by anything: it says whom to name, and gives no rights beyond offering heads.
+pub fn answer(shared: &Shared, request: &Request) -> Response {
+    match respond(shared, request) {
+        Ok(message) => match serde_json::to_vec(&message) {
+            Ok(body) => response(StatusCode::OK, "application/json", body),
+            Err(_) => refusal(&Problem::new(Token::Internal, "the answer cannot be written")),
+        },
+        Err(problem) => refusal(&problem),
+    }
+}
+
+fn respond(shared: &Shared, request: &Request) -> Result<Message, Problem> {
+    if request.method() != Method::POST {
+        return Err(Problem::new(Token::MethodNotAllowed, "heads are exchanged with POST"));
+    }
+    if request.body().len() > MAX_BODY_OCTETS {
+        return Err(Problem::new(Token::TooLarge, format!("a message has at most {MAX_BODY_OCTETS} octets")));
+    }
+    let message: Message = serde_json::from_slice(request.body())
+        .map_err(|e| Problem::new(Token::Malformed, format!("the body is no message of gossip: {e}")))?;
+    if message.heads.len() > MAX_HEADS {
+        return Err(Problem::new(Token::TooLarge, format!("a message has at most {MAX_HEADS} heads")));
+    }
+    if !shared.peers.iter().any(|peer| peer.name.as_str() == message.from) {
+        let detail = "`from` is no peer of this monitor: its operator must add you under [[peers]]";
+        return Err(Problem::new(Token::Forbidden, detail));
+    }
+    let spoken_of: Vec<String> = message.heads.iter().map(|offered| offered.origin.clone()).collect();
+    exchange(shared, message, &spoken_of).map_err(|error| {
+        tracing::error!(%error, "gossip cannot be answered");
+        Problem::new(Token::Internal, "the monitor's database failed")
+    })
+}
+
+fn exchange(shared: &Shared, message: Message, spoken_of: &[String]) -> Result<Message, StateError> {
+    let Message { from, heads: offered, .. } = message;
+    let refused = take(shared, &from, offered)?;
+    let is_spoken_of = |log: &&WatchedLog| spoken_of.iter().any(|origin| origin == log.origin.as_str());
+    let (first, then): (Vec<_>, Vec<_>) = shared.logs.iter().partition(is_spoken_of);
+    let mut heads = Vec::new();
+    for log in first.into_iter().chain(then) {
+        if heads.len() >= MAX_HEADS {
+            break;
+        }
+        let book = shared.state.read(|read| Book::load(read, &log.origin))?;
+        heads.extend(told(&log.origin, &book));
+    }
+    heads.truncate(MAX_HEADS);
+    Ok(Message { from: shared.name.to_string(), heads, refused })
+}
+
+/// Takes what may be taken, in one step; what is not, and why.
+fn take(shared: &Shared, from: &str, offered: Vec<Offered>) -> Result<Vec<Refused>, StateError> {
+    let mut refused = Vec::new();
+    let mut signed = Vec::new();
+    for head in offered {
+        let origin = head.origin.clone();
+        match open(head, &shared.logs) {
+            Ok(opened) => signed.push(opened),
+            Err(reason) => refused.push(Refused { origin, reason: reason.to_string() }),
+        }
+    }
+    if signed.is_empty() {
+        return Ok(refused);
+    }
+    let now = shared.clock.now();
+    shared.state.write(|write| {
+        for (log, head) in signed {
+            if let Err(reason) = outcome(receive(write, log, &head, from, now)?) {
+                refused.push(Refused { origin: log.origin.to_string(), reason: reason.to_string() });
+            }
+        }
+        Ok(refused)
+    })
+}
+
+fn refusal(problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut refusal = response(status, PROBLEM_MEDIA_TYPE, serde_json::to_vec(problem).unwrap_or_default());
+    let mut set = |name: HeaderName, value| refusal.headers_mut().insert(name, value);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        set(ALLOW, HeaderValue::from_static("POST"));
+    }
+    if let Some(seconds) = problem.retry_after_seconds {
+        set(RETRY_AFTER, seconds.into());
+    }
+    refusal
+}
+
+fn response(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,321 @@
+//! Telling our heads to other monitors, again and again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atl::client::LogClient;
+use atl::log::checkpoint::Origin;
+use parking_lot::Mutex;
+use reqwest::{Client, Url};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::wire::{MAX_BODY_OCTETS, MAX_HEADS, Message, PATH, open};
+use crate::config::{GossipConfig, Peer};
+use crate::heads::compare::HeadId;
+use crate::heads::{Heads, HeadsError, Standing};
+use crate::http::Shared;
+
+/// How often the inbox is looked into, besides after each exchange.
+const SETTLE_EVERY: Duration = Duration::from_secs(5);
+
+/// Failures in a row up to which the time between two exchanges doubles.
+const MAX_DOUBLINGS: u32 = 6;
+
+/// The longest time between two exchanges.
+const MAX_WAIT: Duration = Duration::from_secs(1800);
+
+/// Why heads were not exchanged.
+#[derive(Debug, Error)]
+pub enum GossipError {
+    /// The other monitor cannot be reached, or the connection broke.
+    #[error("{url}: {reason}")]
+    Transport {
+        /// What was asked.
+        url: String,
+        /// What broke.
+        reason: String,
+    },
+    /// It refused.
+    #[error("{url}: status {status}: {body}")]
+    Refused {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of what it said.
+        body: String,
+    },
+    /// Its answer is no message, or longer than one is.
+    #[error("{url}: the answer is no message of gossip: {reason}")]
+    Answer {
+        /// What was asked.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It goes by another name.
+    #[error("{url}: the monitor calls itself {found:?}: correct its name under [[peers]]")]
+    OtherName {
+        /// What was asked.
+        url: String,
+        /// The name that it gives.
+        found: String,
+    },
+    /// Our own side failed.
+    #[error(transparent)]
+    Heads(#[from] HeadsError),
+}
+
+/// The largest head of each log that each peer has shown: peer and origin to the head.
+type Largest = BTreeMap<(String, String), HeadId>;
+
+/// The side of gossip that asks.
+pub struct Gossip {
+    shared: Arc<Shared>,
+    heads: Heads,
+    clients: BTreeMap<String, LogClient>,
+    interval: Duration,
+    http: Client,
+    largest: Mutex<Largest>,
+}
+
+impl Gossip {
+    /// Gossip with the peers in `shared`, who are put on the board; `clients` are of the logs, by origin.
+    ///
+    /// # Errors
+    /// Where TLS cannot start.
+    pub fn new(
+        shared: Arc<Shared>,
+        heads: Heads,
+        clients: BTreeMap<String, LogClient>,
+        config: &GossipConfig,
+    ) -> Result<Self, GossipError> {
+        let mut builder = atl::client::builder();
+        let local = |peer: &Peer| Url::parse(&peer.url).is_ok_and(|url| is_loopback(&url));
+        if shared.peers.iter().all(local) {
+            builder = builder.no_proxy();
+        }
+        if shared.peers.iter().all(|peer| peer.url.starts_with("http://")) {
+            // No certificate is ever looked at, so a machine without root certificates will do.
+            builder = builder.tls_certs_only([]);
+        }
+        let started = |e: reqwest::Error| GossipError::Transport { url: "TLS".into(), reason: chain(&e) };
+        for peer in &shared.peers {
+            shared.board.peer(peer.name.as_str(), |line| line.url.clone_from(&peer.url));
+        }
+        let interval = Duration::from_secs(config.interval_seconds.into());
+        Ok(Self {
+            shared,
+            heads,
+            clients,
+            interval,
+            http: builder.build().map_err(started)?,
+            largest: Mutex::default(),
+        })
+    }
+
+    /// Exchanges heads with every peer and settles what they show, until `stop` says so.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let this = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        for peer in this.shared.peers.clone() {
+            tasks.spawn(this.clone().keep_exchanging(peer, stop.clone()));
+        }
+        for log in this.shared.logs.clone() {
+            tasks.spawn(this.clone().keep_settling(log.origin, stop.clone()));
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    async fn keep_exchanging(self: Arc<Self>, peer: Peer, mut stop: watch::Receiver<bool>) {
+        let mut failures = 0;
+        loop {
+            let exchanged = tokio::select! {
+                exchanged = self.exchange(&peer) => exchanged,
+                () = stopped(&mut stop) => return,
+            };
+            failures = if exchanged.is_ok() { 0 } else { failures + 1 };
+            tokio::select! {
+                () = tokio::time::sleep(wait(self.interval, failures, random())) => {}
+                () = stopped(&mut stop) => return,
+            }
+        }
+    }
+
+    async fn keep_settling(self: Arc<Self>, origin: Origin, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                settled = self.settle(&origin) => if let Err(error) = settled {
+                    tracing::error!(log = %origin, %error, "heads cannot be settled");
+                },
+                () = stopped(&mut stop) => return,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SETTLE_EVERY) => {}
+                () = stopped(&mut stop) => return,
+            }
+        }
+    }
+
+    /// Tells one peer our heads and takes its own into the inbox; the board says how it went.
+    ///
+    /// # Errors
+    /// Where the peer does not answer as it must, or our database fails.
+    pub async fn exchange(&self, peer: &Peer) -> Result<(), GossipError> {
+        let exchanged = self.tell(peer).await;
+        let now = self.shared.clock.now();
+        self.shared.board.peer(peer.name.as_str(), |line| match &exchanged {
+            Ok(()) => (line.last_exchange_at, line.error) = (Some(now), None),
+            Err(error) => line.error = Some(error.to_string()),
+        });
+        for log in &self.shared.logs {
+            self.show_agreement(&log.origin)?;
+        }
+        exchanged
+    }
+
+    /// Settles what waits of one log, and shows on the board who agrees.
+    ///
+    /// # Errors
+    /// Where the database fails or evidence cannot be kept.
+    pub async fn settle(&self, origin: &Origin) -> Result<(), GossipError> {
+        let log = self.shared.logs.iter().find(|log| log.origin == *origin);
+        let (Some(log), Some(client)) = (log, self.clients.get(origin.as_str())) else { return Ok(()) };
+        self.heads.settle(log, client).await?;
+        self.show_agreement(origin)
+    }
+
+    async fn tell(&self, peer: &Peer) -> Result<(), GossipError> {
+        for message in Message::all(self.shared.name.as_str(), &self.shared.logs, &self.heads)? {
+            let answer = self.post(peer, &message).await?;
+            for refused in &answer.refused {
+                tracing::debug!(peer = %peer.name, log = refused.origin, reason = refused.reason, "a head was refused");
+            }
+            self.take(peer, answer)?;
+        }
+        Ok(())
+    }
+
+    async fn post(&self, peer: &Peer, message: &Message) -> Result<Message, GossipError> {
+        let url = format!("{}{PATH}", peer.url);
+        let broken = |e: reqwest::Error| GossipError::Transport { url: url.clone(), reason: chain(&e.without_url()) };
+        let mut response = self.http.post(&url).json(message).send().await.map_err(broken)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if body.len() + chunk.len() > MAX_BODY_OCTETS {
+                return Err(GossipError::Answer { url, reason: format!("it is longer than {MAX_BODY_OCTETS} octets") });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let status = response.status().as_u16();
+        if status != 200 {
+            let body = String::from_utf8_lossy(&body).chars().take(300).collect();
+            return Err(GossipError::Refused { url, status, body });
+        }
+        let answer: Message = match serde_json::from_slice(&body) {
+            Ok(answer) => answer,
+            Err(e) => return Err(GossipError::Answer { url, reason: e.to_string() }),
+        };
+        if answer.heads.len() > MAX_HEADS {
+            return Err(GossipError::Answer { url, reason: format!("it has more than {MAX_HEADS} heads") });
+        }
+        match answer.from == peer.name.as_str() {
+            true => Ok(answer),
+            false => Err(GossipError::OtherName { url, found: answer.from.chars().take(100).collect() }),
+        }
+    }
+
+    /// Takes the heads of an answer. One that is of no use to us, or not signed, is left out: the others may be good.
+    fn take(&self, peer: &Peer, answer: Message) -> Result<(), GossipError> {
+        for offered in answer.heads {
+            let origin = offered.origin.clone();
+            let (log, head) = match open(offered, &self.shared.logs) {
+                Ok(opened) => opened,
+                Err(reason) => {
+                    tracing::debug!(peer = %peer.name, log = origin, %reason, "a head is not taken");
+                    continue;
+                }
+            };
+            self.heads.receive(log, &head, peer.name.as_str())?;
+            let id = HeadId::from(&head);
+            let mut largest = self.largest.lock();
+            let shown = largest.entry((peer.name.to_string(), origin)).or_insert(id);
+            // The newest of the largest: of one size, what was shown last.
+            if id.size >= shown.size {
+                *shown = id;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts on the board whether the largest heads that peers have shown of a log fit what we have.
+    fn show_agreement(&self, origin: &Origin) -> Result<(), GossipError> {
+        let mine =
+            |((peer, of), id): (&(String, String), &HeadId)| (of == origin.as_str()).then(|| (peer.clone(), *id));
+        let shown: Vec<_> = self.largest.lock().iter().filter_map(mine).collect();
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let book = self.heads.book(origin)?;
+        for (peer, id) in shown {
+            let fits = match book.find(&id).map(|known| known.standing) {
+                Some(Standing::Fits) => Some(true),
+                Some(Standing::Contradicts) => Some(false),
+                Some(Standing::Waiting { .. }) | None => None,
+            };
+            self.shared.board.peer(&peer, |line| {
+                line.heads.insert(origin.to_string(), (id.size.get(), fits));
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Returns when the monitor is to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that whoever could stop us is gone.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The time to the next exchange: twice as long after each failure, and a quarter more or less, so that monitors that
+/// start together do not stay together.
+fn wait(interval: Duration, failures: u32, random: u16) -> Duration {
+    let doubled = interval.saturating_mul(1 << failures.min(MAX_DOUBLINGS)).min(MAX_WAIT);
+    doubled.mul_f64(0.75 + f64::from(random) / f64::from(u16::MAX) / 2.0)
+}
+
+/// Any number. Where the machine has none, the middle does: all that is lost is the jitter.
+fn random() -> u16 {
+    let mut octets = [0x7f; 2];
+    let _ = aws_lc_rs::rand::fill(&mut octets);
+    u16::from_be_bytes(octets)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+/// An error with all that caused it, which reqwest keeps out of its own message.
+fn chain(error: &reqwest::Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_double_the_time_and_jitter_is_a_quarter() {
+        let interval = Duration::from_secs(30);
+        assert_eq!(wait(interval, 0, 0), Duration::from_millis(22_500));
+        assert_eq!(wait(interval, 0, u16::MAX), Duration::from_millis(37_500));
+        assert_eq!(wait(interval, 2, 0), Duration::from_secs(90));
+        assert_eq!(wait(interval, u32::MAX, 0), Duration::from_secs(1350));
+        assert_eq!(wait(Duration::from_secs(1), u32::MAX, 0), Duration::from_secs(48));
+    }
+}

@@ -1,0 +1,357 @@
+//! The heads of a log as they are kept.
+//!
+//! Heads that are proven to fit each other are the *history*: each is the beginning of the largest of them, which is
+//! the *tip*. A head that anybody shows goes into the *inbox* first, as it is signed and before anything is asked, so
+//! that no crash and no silence of the log makes us forget it; from there it joins the history, or is kept as one
+//! that contradicts it.
+
+use atl::log::checkpoint::Origin;
+use atl::log::note::Note;
+use atl::log::sth::TreeHead;
+use atl::merkle::TreeSize;
+use atl::time::UnixMillis;
+use serde::{Deserialize, Serialize};
+
+use super::compare::{HeadId, Shown};
+use crate::finding::Class;
+use crate::head::{RawHead, SignedHead};
+use crate::state::{Read, Row, State, StateError, Table, Write, key};
+use crate::watched::WatchedLog;
+
+/// Who shows a head where the log itself does.
+pub const BY_LOG: &str = "log";
+
+/// Heads of a history, beyond those that evidence names; the older, the sparser.
+pub const MAX_HISTORY: usize = 512;
+
+/// Heads of one log that wait in the inbox.
+pub const MAX_INBOX: usize = 256;
+
+/// Heads of one log that wait and were shown by one source.
+pub const MAX_INBOX_OF_ONE: usize = 64;
+
+/// Cases proven against one log that are kept; once it is frozen, more say nothing new.
+pub const MAX_PROOFS: usize = 16;
+
+/// History, and what is proven to contradict it; by origin and what the head states.
+const HEADS: Table<Known> = Table::new("heads");
+
+/// Not proven either way yet.
+const INBOX: Table<Known> = Table::new("heads-inbox");
+
+/// Logs that are trusted no more: origin to the name of the first evidence.
+const FROZEN: Table<String> = Table::new("heads-frozen");
+
+/// All that is proven against logs: origin and evidence to what it proves.
+const PROOFS: Table<Class> = Table::new("heads-proofs");
+
+/// How a head stands to the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It is part of it.
+    Fits,
+    /// It is proven that both cannot be.
+    Contradicts,
+    /// Not known yet.
+    Waiting {
+        /// How often the log was asked.
+        tries: u32,
+        /// When it may be asked again.
+        not_before: UnixMillis,
+    },
+}
+
+/// A head, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// What it states.
+    pub id: HeadId,
+    /// As the log signed it.
+    pub raw: RawHead,
+    /// Who showed it first: [`BY_LOG`], or the name of a monitor.
+    pub shown_by: String,
+    /// Whether the log has shown it to us, first or later.
+    pub to_us: bool,
+    /// When it was shown first.
+    pub first_seen_at: UnixMillis,
+    /// How it stands to the history.
+    pub standing: Standing,
+    /// Evidence that names it.
+    pub evidence: Vec<String>,
+}
+
+impl Known {
+    fn new(head: &SignedHead, log: &WatchedLog, by: &str, now: UnixMillis) -> Self {
+        Self {
+            id: head.into(),
+            raw: trimmed(head.raw(), log),
+            shown_by: by.to_owned(),
+            to_us: by == BY_LOG,
+            first_seen_at: now,
+            standing: Standing::Waiting { tries: 0, not_before: now },
+            evidence: Vec::new(),
+        }
+    }
+
+    /// Who is to be named as its source: the log, wherever it has shown it to us.
+    pub fn source(&self) -> &str {
+        if self.to_us { BY_LOG } else { &self.shown_by }
+    }
+
+    /// For comparing.
+    pub const fn shown(&self) -> Shown {
+        Shown { id: self.id, to_us: self.to_us }
+    }
+}
+
+/// The head without what is not the log's own: the lines of witnesses on a checkpoint come and go.
+pub(crate) fn trimmed(raw: &RawHead, log: &WatchedLog) -> RawHead {
+    let RawHead::Checkpoint(text) = raw else { return raw.clone() };
+    let Ok(note) = Note::parse(text.as_bytes()) else { return raw.clone() };
+    let lines: String = note.lines_of(&log.key).map(|line| format!("{line}\n")).collect();
+    RawHead::Checkpoint(format!("{}\n{lines}", note.text()))
+}
+
+/// What came of showing a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It waits in the inbox now.
+    New,
+    /// It waits there already.
+    Waiting,
+    /// It was known, and how it stands too.
+    Known(Standing),
+    /// Too many heads from this source wait already: it was not kept.
+    Full,
+}
+
+/// The octets that stand for a head in keys.
+fn octets_of(id: &HeadId) -> Vec<u8> {
+    let timestamp = id.timestamp.map_or([0; 9], |timestamp| {
+        let mut octets = [1; 9];
+        octets[1..].copy_from_slice(&timestamp.get().to_be_bytes());
+        octets
+    });
+    [&id.size.get().to_be_bytes()[..], id.root.as_bytes(), &timestamp].concat()
+}
+
+fn key_of(origin: &Origin, id: &HeadId) -> Vec<u8> {
+    key(origin.as_str(), &octets_of(id))
+}
+
+/// Takes a head into the inbox as part of a step, unless it is known.
+pub fn receive(
+    write: &mut Write,
+    log: &WatchedLog,
+    head: &SignedHead,
+    by: &str,
+    now: UnixMillis,
+) -> Result<Received, StateError> {
+    let new = Known::new(head, log, by, now);
+    let row = key_of(&log.origin, &new.id);
+    for table in [&HEADS, &INBOX] {
+        let Some(mut known) = write.get(table, &row)? else { continue };
+        if new.to_us && !known.to_us {
+            known.to_us = true;
+            write.put(table, &row, &known)?;
+        }
+        return Ok(match known.standing {
+            Standing::Waiting { .. } => Received::Waiting,
+            standing => Received::Known(standing),
+        });
+    }
+    let waiting = write.first(&INBOX, &key(log.origin.as_str(), &[]), MAX_INBOX)?;
+    if !make_room(write, &waiting, &new)? {
+        return Ok(Received::Full);
+    }
+    write.put(&INBOX, &row, &new)?;
+    Ok(Received::New)
+}
+
+/// Whether there is room for `new`. What the log itself shows always has room: for it, one of the log's heads between
+/// the oldest and the newest that wait gives way.
+fn make_room(write: &mut Write, waiting: &[Row<Known>], new: &Known) -> Result<bool, StateError> {
+    let of_source = || waiting.iter().filter(|(_, known)| known.source() == new.source());
+    if of_source().count() < MAX_INBOX_OF_ONE && waiting.len() < MAX_INBOX {
+        return Ok(true);
+    }
+    if !new.to_us {
+        return Ok(false);
+    }
+    let mut unnamed: Vec<_> = of_source().filter(|(_, known)| known.evidence.is_empty()).collect();
+    unnamed.sort_by_key(|(_, known)| known.first_seen_at);
+    let newest = waiting.iter().max_by_key(|(_, known)| known.first_seen_at);
+    if let Some((row, _)) = unnamed.get(unnamed.len() / 2).copied().or(newest) {
+        write.remove(&INBOX, row)?;
+    }
+    Ok(true)
+}
+
+/// What is known of one log's heads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    /// The history, and what contradicts it.
+    pub heads: Vec<Known>,
+    /// What waits.
+    pub inbox: Vec<Known>,
+}
+
+impl Book {
+    /// The book of the log with this origin.
+    pub fn load(read: &Read, origin: &Origin) -> Result<Self, StateError> {
+        let prefix = key(origin.as_str(), &[]);
+        let rows = |table| -> Result<Vec<Known>, StateError> {
+            Ok(read.first(table, &prefix, usize::MAX)?.into_iter().map(|(_, known)| known).collect())
+        };
+        Ok(Self { heads: rows(&HEADS)?, inbox: rows(&INBOX)? })
+    }
+
+    /// The heads that fit each other.
+    pub fn history(&self) -> impl Iterator<Item = &Known> {
+        self.heads.iter().filter(|known| known.standing == Standing::Fits)
+    }
+
+    /// The largest head of the history, of which every other one is the beginning.
+    pub fn tip(&self) -> Option<&Known> {
+        self.history().max_by_key(|known| (known.id.size, known.id.timestamp))
+    }
+
+    /// The head with this identity, wherever it is.
+    pub fn find(&self, id: &HeadId) -> Option<&Known> {
+        self.heads.iter().chain(&self.inbox).find(|known| known.id == *id)
+    }
+
+    /// The largest tree head and the largest checkpoint of the history and of what the log itself has shown us.
+    pub fn latest(&self) -> Latest {
+        let told = || self.history().chain(self.inbox.iter().filter(|known| known.to_us));
+        let largest = |is_sth: bool| {
+            told()
+                .filter(|known| known.id.timestamp.is_some() == is_sth)
+                .max_by_key(|known| (known.id.size, known.id.timestamp))
+                .cloned()
+        };
+        Latest { tree_head: largest(true), checkpoint: largest(false) }
+    }
+
+    /// The tree heads of the history on both sides of `size`: the last signed one that is not larger, and the first
+    /// signed one that is not smaller.
+    pub fn around(&self, size: TreeSize) -> Around {
+        let heads = || {
+            self.history().filter_map(|known| {
+                let HeadId { size, root, timestamp } = known.id;
+                Some(TreeHead { size, root, timestamp: timestamp? })
+            })
+        };
+        Around {
+            below: heads().filter(|head| head.size <= size).max_by_key(|head| (head.size, head.timestamp)),
+            above: heads().filter(|head| head.size >= size).min_by_key(|head| (head.size, head.timestamp)),
+        }
+    }
+
+    /// What the history can do without, where it is too long: of its older half each second head that is neither the
+    /// largest of its form nor named by evidence. So it gets sparser towards its beginning.
+    pub fn spare(&self) -> Vec<HeadId> {
+        let latest = self.latest();
+        let is_latest =
+            |known: &Known| [&latest.tree_head, &latest.checkpoint].iter().any(|l| l.as_ref() == Some(known));
+        let plain = |known: &&Known| known.evidence.is_empty() && !is_latest(known);
+        let mut ids: Vec<_> = self.history().filter(plain).map(|known| (known.first_seen_at, known.id)).collect();
+        if ids.len() <= MAX_HISTORY {
+            return Vec::new();
+        }
+        ids.sort();
+        ids.truncate(ids.len() / 2);
+        ids.into_iter().skip(1).step_by(2).map(|(_, id)| id).collect()
+    }
+}
+
+/// The largest heads of a log, in both forms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Latest {
+    /// The largest tree head.
+    pub tree_head: Option<Known>,
+    /// The largest checkpoint.
+    pub checkpoint: Option<Known>,
+}
+
+/// The tree heads on both sides of a size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Of the largest ones that are not larger, the one signed last.
+    pub below: Option<TreeHead>,
+    /// Of the smallest ones that are not smaller, the one signed first.
+    pub above: Option<TreeHead>,
+}
+
+/// Whether heads of this log wait whose time has come, without reading all that is known.
+pub fn is_due(state: &State, origin: &Origin, now: UnixMillis) -> Result<bool, StateError> {
+    let waiting = state.read(|read| read.first(&INBOX, &key(origin.as_str(), &[]), usize::MAX))?;
+    Ok(waiting.iter().any(|(_, known)| due(known, now)))
+}
+
+/// Whether this head's time has come.
+pub(super) const fn due(known: &Known, now: UnixMillis) -> bool {
+    matches!(known.standing, Standing::Waiting { not_before, .. } if not_before.get() <= now.get())
+}
+
+/// The first evidence against the log with this origin, where it is frozen.
+pub fn frozen(state: &State, origin: &Origin) -> Result<Option<String>, StateError> {
+    state.get(&FROZEN, origin.as_str().as_bytes())
+}
+
+/// Every frozen log, by origin, with the first evidence against it.
+pub fn all_frozen(state: &State) -> Result<Vec<(String, String)>, StateError> {
+    let rows = state.read(|read| read.first(&FROZEN, b"", usize::MAX))?;
+    Ok(rows.into_iter().map(|(origin, evidence)| (String::from_utf8_lossy(&origin).into_owned(), evidence)).collect())
+}
+
+/// What is proven against the log with this origin: evidence, and what it proves; at most [`MAX_PROOFS`].
+pub fn proofs(state: &State, origin: &Origin) -> Result<Vec<(String, Class)>, StateError> {
+    let prefix = key(origin.as_str(), &[]);
+    let rows = state.read(|read| read.first(&PROOFS, &prefix, MAX_PROOFS))?;
+    let name = |row: &[u8]| String::from_utf8_lossy(row.get(prefix.len()..).unwrap_or(&[])).into_owned();
+    Ok(rows.into_iter().map(|(row, class)| (name(&row), class)).collect())
+}
+
+/// Freezes a log as part of a step, unless it is frozen already; the proof is kept beside those that are there.
+pub(super) fn freeze(write: &mut Write, origin: &Origin, evidence: &str, class: Class) -> Result<(), StateError> {
+    write.put(&PROOFS, &key(origin.as_str(), evidence.as_bytes()), &class)?;
+    match write.get(&FROZEN, origin.as_str().as_bytes())? {
+        Some(_) => Ok(()),
+        None => write.put(&FROZEN, origin.as_str().as_bytes(), &evidence.to_owned()),
+    }
+}
+
+/// Gives a head its standing as part of a step, and with it its place.
+pub(super) fn settle(
+    write: &mut Write,
+    origin: &Origin,
+    id: &HeadId,
+    change: impl FnOnce(&mut Known),
+) -> Result<(), StateError> {
+    let row = key_of(origin, id);
+    let waiting = write.get(&INBOX, &row)?;
+    let (waited, known) =
+        (waiting.is_some(), waiting.map_or_else(|| write.get(&HEADS, &row), |known| Ok(Some(known)))?);
+    let Some(mut known) = known else { return Ok(()) };
+    change(&mut known);
+    match (waited, known.standing) {
+        (_, Standing::Waiting { .. }) => return write.put(&INBOX, &row, &known),
+        (true, _) => write.remove(&INBOX, &row)?,
+        (false, _) => false,
+    };
+    // What contradicts and is named by no evidence is one case too many of a log that is frozen.
+    match known.standing == Standing::Contradicts && known.evidence.is_empty() {
+        true => write.remove(&HEADS, &row).map(|_| ()),
+        false => write.put(&HEADS, &row, &known),
+    }
+}
+
+/// Takes a head out as part of a step.
+pub(super) fn forget(write: &mut Write, origin: &Origin, id: &HeadId) -> Result<(), StateError> {
+    let row = key_of(origin, id);
+    write.remove(&INBOX, &row)?;
+    write.remove(&HEADS, &row)?;
+    Ok(())
+}

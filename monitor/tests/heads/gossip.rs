@@ -1,0 +1,1 @@
+//! Monitors that tell each other what they were shown.

@@ -1,0 +1,10 @@
+//! Heads held against heads, and gossip, against a log that was written to be caught.
+
+mod cases;
+#[path = "../common/dishonest.rs"]
+mod dishonest;
+mod gossip;
+#[path = "../common/serve.rs"]
+mod serve;
+#[path = "../common/watcher.rs"]
+mod watcher;
