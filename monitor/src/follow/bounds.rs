@@ -38,20 +38,14 @@ struct Stretch {
 pub struct Bounds(Vec<Stretch>);
 
 impl Bounds {
-    /// The bounds of `entries`. `around` says for a size which heads are nearest to it, at or below and at or above;
-    /// `known` are heads besides.
-    pub fn of(
-        entries: Range<u64>,
-        known: &[Dated],
-        around: impl Fn(TreeSize) -> (Option<Dated>, Option<Dated>),
-    ) -> Self {
+    /// The bounds of `entries` by these heads, which are sorted by size, and among those of one size by time.
+    pub fn of(entries: Range<u64>, heads: &[Dated]) -> Self {
         let mut stretches = Vec::new();
         let mut start = entries.start;
         while start < entries.end {
-            let before = known.iter().copied().chain(around(TreeSize::new(start)).0);
-            let before = before.filter(|head| head.size.get() <= start).max_by_key(|head| head.size);
-            let after = known.iter().copied().chain(around(TreeSize::new(start + 1)).1);
-            let after = after.filter(|head| head.size.get() > start).min_by_key(|head| head.size);
+            // The last head that does not cover the entry at `start`, and the first one that does.
+            let (below, above) = heads.split_at(heads.partition_point(|head| head.size.get() <= start));
+            let (before, after) = (below.last().copied(), above.first().copied());
             let end = after.map_or(entries.end, |head| head.size.get().min(entries.end));
             stretches.push(Stretch { entries: start..end, before, after });
             start = end;
@@ -79,19 +73,17 @@ mod tests {
 
     #[test]
     fn an_entry_is_held_against_its_own_neighbours() {
-        let heads = [head(10, 100), head(20, 200), head(30, 300)];
-        let around = |size: TreeSize| {
-            let below = heads.iter().copied().filter(|head| head.size <= size).max_by_key(|head| head.size);
-            (below, heads.iter().copied().find(|head| head.size >= size))
-        };
-        let bounds = Bounds::of(5..40, &[head(35, 350)], around);
+        // Of one size and several times, the last one was signed without the next entry, the first one with its last.
+        let heads = [head(10, 100), head(20, 190), head(20, 200), head(30, 300), head(35, 350)];
+        let bounds = Bounds::of(5..40, &heads);
         let check = |index, at| bounds.check(LeafIndex::new(index), UnixMillis::new(at));
-        for (index, good) in [(9, 0), (9, 100), (10, 100), (19, 200), (20, 200), (34, 300), (34, 350), (35, 999)] {
+        for (index, good) in [(9, 0), (9, 100), (10, 100), (19, 190), (20, 200), (34, 300), (34, 350), (35, 999)] {
             assert_eq!(check(index, good), None, "{index} at {good}");
         }
         assert_eq!(check(9, 101), Some((Class::EntryNewerThanHead, head(10, 100))));
         assert_eq!(check(10, 99), Some((Class::TimestampOutOfBounds, head(10, 100))));
-        assert_eq!(check(19, 201), Some((Class::EntryNewerThanHead, head(20, 200))));
+        assert_eq!(check(19, 191), Some((Class::EntryNewerThanHead, head(20, 190))));
+        assert_eq!(check(20, 199), Some((Class::TimestampOutOfBounds, head(20, 200))));
         assert_eq!(check(34, 351), Some((Class::EntryNewerThanHead, head(35, 350))));
         assert_eq!(check(39, 349), Some((Class::TimestampOutOfBounds, head(35, 350))));
         assert_eq!(check(40, 0), None);
@@ -99,7 +91,7 @@ mod tests {
 
     #[test]
     fn without_heads_everything_goes() {
-        let bounds = Bounds::of(0..300, &[], |_| (None, None));
+        let bounds = Bounds::of(0..300, &[]);
         assert_eq!(bounds.0.len(), 1);
         assert_eq!(bounds.check(LeafIndex::new(299), UnixMillis::new(u64::MAX)), None);
     }

@@ -50,7 +50,7 @@ impl Shape {
         if self.width.is_full() {
             tiles.extend(TileId::new(0, self.index));
             for level in 1..=TileId::MAX_LEVEL {
-                if end % WIDTH != 0 {
+                if !end.is_multiple_of(WIDTH) {
                     break;
                 }
                 end /= WIDTH;

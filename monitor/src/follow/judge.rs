@@ -4,7 +4,6 @@ use std::pin::Pin;
 
 use atl::client::LogClient;
 use atl::log::checkpoint::Origin;
-use atl::merkle::TreeSize;
 use atl::time::UnixMillis;
 use thiserror::Error;
 
@@ -13,15 +12,6 @@ use crate::head::SignedHead;
 use crate::rules::{Entry, Judged, Memory, Rulebook};
 use crate::state::StateError;
 use crate::watched::WatchedLog;
-
-/// What became of a head that was shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Observed {
-    /// It fits all that is known of the log.
-    Fits,
-    /// The log is frozen, by this head or before it: the name of the evidence.
-    Frozen(String),
-}
 
 /// Why a head could not be held against those that are known.
 #[derive(Debug, Error)]
@@ -35,11 +25,12 @@ pub enum JudgeError {
 }
 
 /// The answer of [`HeadJudge::observe`], as a future.
-pub type Observing<'a> = Pin<Box<dyn Future<Output = Result<Observed, JudgeError>> + Send + 'a>>;
+pub type Observing<'a> = Pin<Box<dyn Future<Output = Result<(), JudgeError>> + Send + 'a>>;
 
 /// Whoever holds heads against heads.
 pub trait HeadJudge: Send + Sync {
-    /// Takes a head that `source` showed, and holds it against those that are known.
+    /// Takes a head that `source` showed, and holds it against those that are known. What comes of it shows in
+    /// [`frozen`](Self::frozen).
     fn observe<'a>(
         &'a self,
         log: &'a WatchedLog,
@@ -49,10 +40,16 @@ pub trait HeadJudge: Send + Sync {
     ) -> Observing<'a>;
 
     /// The evidence for which nothing more of the log is trusted, if there is any.
-    fn frozen(&self, log: &Origin) -> Option<String>;
+    ///
+    /// # Errors
+    /// Where the database fails.
+    fn frozen(&self, log: &Origin) -> Result<Option<String>, StateError>;
 
-    /// The known heads that say when they were signed and are nearest to a size: at or below, and at or above.
-    fn around(&self, log: &Origin, size: TreeSize) -> (Option<Dated>, Option<Dated>);
+    /// The known heads that fit each other and say when they were signed, in any order.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    fn dated(&self, log: &Origin) -> Result<Vec<Dated>, StateError>;
 }
 
 /// Whatever judges entries.

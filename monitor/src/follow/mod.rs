@@ -34,7 +34,7 @@ use atl::time::Clock;
 use tokio::sync::watch;
 
 pub use self::bounds::Dated;
-pub use self::judge::{EntryJudge, HeadJudge, JudgeError, Observed, Observing};
+pub use self::judge::{EntryJudge, HeadJudge, JudgeError, Observing};
 pub use self::pace::{Pace, pause};
 use self::position::Ledger;
 use crate::board::Board;

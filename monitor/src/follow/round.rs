@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use super::bounds::{Bounds, Dated};
 use super::bundle::{Bundle, Shape, WIDTH};
 use super::fetch::{FetchError, Fetcher, Stream};
-use super::judge::{JudgeError, Observed};
+use super::judge::JudgeError;
 use super::pace::{Progress, pause};
 use super::position::{Ledger, Pending, Position, Verified};
 use super::walk::Walk;
@@ -90,14 +90,13 @@ impl Follower {
         heads.sort_by_key(SignedHead::size);
         for head in &heads {
             match self.parts.heads.observe(&self.log, &self.parts.client, head.clone(), "log").await {
-                Ok(Observed::Fits) => {}
-                Ok(Observed::Frozen(evidence)) => round.frozen = Some(evidence),
+                Ok(()) => {}
                 Err(JudgeError::State(error)) => return Err(error.into()),
                 // The entries themselves say more than a proof does, so they are read all the same.
                 Err(JudgeError::Unjudged(reason)) => round.trouble = Some(trouble(reason)),
             }
         }
-        round.frozen = round.frozen.take().or_else(|| self.parts.heads.frozen(&self.log.origin));
+        round.frozen = self.parts.heads.frozen(&self.log.origin)?;
         self.stale(&heads, round).await?;
         if round.frozen.is_some() {
             return Ok(());
@@ -346,14 +345,16 @@ struct Trip {
     walk: Option<Walk>,
     found: Vec<(LeafIndex, Pending)>,
     bundles: usize,
-    /// Heads whose time bounds entries: the one on the way to, and the one last verified with.
+    /// Heads whose time bounds entries, by size.
     known: Vec<Dated>,
 }
 
 impl Trip {
     fn new(follower: &Follower, position: Position, head: &SignedHead) -> Result<Self, StateError> {
         let verified = follower.ledger.verified()?.head;
-        let known = verified.iter().chain([head]).filter_map(Dated::of).collect();
+        let mut known = follower.parts.heads.dated(&follower.log.origin)?;
+        known.extend(verified.iter().chain([head]).filter_map(Dated::of));
+        known.sort_unstable_by_key(|head| (head.size, head.timestamp));
         let walk = Walk::resume(Arc::clone(&follower.log), Arc::clone(&follower.parts.rules), position);
         Ok(Self { walk: Some(walk), found: Vec::new(), bundles: 0, known })
     }
@@ -370,8 +371,7 @@ impl Trip {
     async fn take(&mut self, follower: &Follower, bundle: Bundle) -> Result<(), Halt> {
         let broken = || Halt::unreadable("walking over a bundle broke off");
         let mut walk = self.walk.take().ok_or_else(broken)?;
-        let heads = &follower.parts.heads;
-        let bounds = Bounds::of(bundle.shape.entries(), &self.known, |size| heads.around(&follower.log.origin, size));
+        let bounds = Bounds::of(bundle.shape.entries(), &self.known);
         let now = follower.parts.clock.now();
         let step = spawn_blocking(move || {
             let found = walk.take(&bundle, &bounds, now);

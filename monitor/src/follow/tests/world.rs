@@ -12,7 +12,7 @@ use atl::time::{Clock, UnixMillis};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use super::super::{Dated, EntryJudge, Follower, HeadJudge, Observed, Observing, Pace, Parts};
+use super::super::{Dated, EntryJudge, Follower, HeadJudge, Observing, Pace, Parts};
 use super::server::TestLog;
 use crate::alert::ALERTS;
 use crate::board::Board;
@@ -79,18 +79,15 @@ impl HeadJudge for PlainHeads {
         if let Some(dated) = Dated::of(&head) {
             self.known.lock().entry(dated.size.get()).or_insert(dated);
         }
-        let frozen = self.frozen.lock().clone();
-        Box::pin(async move { Ok(frozen.map_or(Observed::Fits, Observed::Frozen)) })
+        Box::pin(async { Ok(()) })
     }
 
-    fn frozen(&self, _: &Origin) -> Option<String> {
-        self.frozen.lock().clone()
+    fn frozen(&self, _: &Origin) -> Result<Option<String>, StateError> {
+        Ok(self.frozen.lock().clone())
     }
 
-    fn around(&self, _: &Origin, size: TreeSize) -> (Option<Dated>, Option<Dated>) {
-        let known = self.known.lock();
-        let below = known.range(..=size.get()).next_back().map(|(_, head)| *head);
-        (below, known.range(size.get()..).next().map(|(_, head)| *head))
+    fn dated(&self, _: &Origin) -> Result<Vec<Dated>, StateError> {
+        Ok(self.known.lock().values().copied().collect())
     }
 }
 
