@@ -65,6 +65,8 @@ pub struct Exhibit {
     pub certificates: Vec<Included>,
     /// Timestamps (SATs, DER) that the log signed and did not keep.
     pub sats: Vec<B64>,
+    /// All leaf hashes of the last head's tree, in their order, where a leaf's absence from it is shown.
+    pub leaves: Vec<Hash>,
     /// What the log said.
     pub receipts: Vec<Receipt>,
     /// One sentence for people.
