@@ -63,12 +63,33 @@ pub struct Exhibit {
     pub divergence: Option<Divergence>,
     /// For cases about certificates: the one in question first, then its parent.
     pub certificates: Vec<Included>,
+    /// Certificates (DER) of the CAs that signed those, in any order; they show who signed, and are not needed.
+    pub issuers: Vec<B64>,
     /// Timestamps (SATs, DER) that the log signed and did not keep.
     pub sats: Vec<B64>,
-    /// All leaf hashes of the last head's tree, in their order, where a leaf's absence from it is shown.
+    /// All leaf hashes under the first of `heads`, where they are not too many and show that one is missing.
     pub leaves: Vec<Hash>,
     /// What the log said.
     pub receipts: Vec<Receipt>,
     /// One sentence for people.
     pub summary: String,
+}
+
+impl Exhibit {
+    /// An exhibit of this class about these logs, the one accused first, with nothing in it yet.
+    pub const fn new(class: Class, logs: Vec<WatchedLog>, summary: String) -> Self {
+        Self {
+            class,
+            logs,
+            heads: Vec::new(),
+            shown_by: Vec::new(),
+            divergence: None,
+            certificates: Vec::new(),
+            issuers: Vec::new(),
+            sats: Vec::new(),
+            leaves: Vec::new(),
+            receipts: Vec::new(),
+            summary,
+        }
+    }
 }
