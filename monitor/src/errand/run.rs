@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::Errand;
-use super::ask::{Failure, Inclusion, Respondent};
+use super::ask::{Failure, Inclusion, Proof, Respondent};
 use super::decide::{Again, NoPromise, Outcome, Promise, Tries, elsewhere};
 use super::gather::{Not, locate, walk};
 use super::line::judge;
@@ -287,7 +287,7 @@ impl Runner {
         if let Some(at) = log.rests_until(tries.now) {
             return Outcome::put_off(at, "the log is left alone for a while");
         }
-        check(&promise, log, self.heads.as_deref(), tries).await
+        check(&promise, log, self.heads.as_deref(), tries).await.0
     }
 
     async fn elsewhere(&self, entry: &EntryRef, other: &str, due: UnixMillis, tries: &Tries) -> Outcome {
@@ -338,19 +338,19 @@ impl Runner {
     }
 }
 
-/// Asks a log about a timestamp that it signed.
+/// Asks a log about a timestamp that it signed: what follows, and the proof where the log gave a good one.
 pub(crate) async fn check(
     promise: &Promise<'_>,
     log: &Respondent,
     heads: Option<&dyn KnownHeads>,
     tries: &Tries,
-) -> Outcome {
+) -> (Outcome, Option<Proof>) {
     match log.inclusion(promise.sat.cert_hash.leaf_hash(), tries.now).await {
         Inclusion::Proven(proof) => {
             let entry = log.entry(promise.sat.cert_hash, tries.now).await;
             let mut around = log.around(proof.index);
             around.extend(heads.map(|heads| heads.around(&log.log, proof.index)).unwrap_or_default());
-            promise.proven(&proof, entry, &around, tries)
+            (promise.proven(&proof, entry, &around, tries), Some(proof))
         }
         answer => {
             let mmd_ms = log.mmd_ms(tries.now).await;
@@ -358,7 +358,7 @@ pub(crate) async fn check(
                 Inclusion::Absent { head, .. } if promise.is_late(head, mmd_ms) => log.leaves(head, tries.now).await,
                 _ => None,
             };
-            promise.not_proven(answer, leaves, mmd_ms, tries)
+            (promise.not_proven(answer, leaves, mmd_ms, tries), None)
         }
     }
 }
