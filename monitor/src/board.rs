@@ -60,6 +60,17 @@ pub struct CosignedBy {
     pub at: UnixMillis,
 }
 
+/// How what is asked of logs stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ErrandStatus {
+    /// Errands that wait for their time or for an answer.
+    pub waiting: u64,
+    /// Errands that were dropped because there were too many: what they asked is not known.
+    pub dropped: u64,
+    /// When the oldest of those that are due was due; `None` where none is.
+    pub overdue_since: Option<UnixMillis>,
+}
+
 /// Everything on the board.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Standing {
@@ -69,6 +80,8 @@ pub struct Standing {
     pub peers: BTreeMap<String, PeerStatus>,
     /// Cosignatures, by origin.
     pub witnesses: BTreeMap<String, Vec<CosignedBy>>,
+    /// What is asked of logs.
+    pub errands: ErrandStatus,
     /// Findings not yet brought to each sink that they are for.
     pub undelivered: u64,
     /// What stops the monitor from doing its work, if anything does: a database that cannot be written, say.

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "this is the floor that speaks to people")]
 
 mod alerts;
+mod check_sat;
 mod keygen;
 pub(crate) mod lines;
 mod lookalike;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 ///
 /// To make a key:            atl-monitor keygen monitor-key.pem --name monitor.example
 /// To explain one pair:      atl-monitor lookalike bank.example bamk.example
+/// To check a promise:      atl-monitor check-sat --url LOG --vkey KEY cert.pem
 /// To watch a stream:        atl-monitor lookalike --watched mine.txt --candidates new.txt --json
 /// To check evidence offline: atl-monitor verify-evidence evidence/<sha256>/
 #[derive(Parser)]
@@ -29,6 +31,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Alerts(alerts::AlertsArgs),
+    CheckSat(check_sat::CheckSatArgs),
     Keygen(keygen::KeygenArgs),
     Lookalike(lookalike::LookalikeArgs),
     TestAlert(test_alert::TestAlertArgs),
@@ -39,6 +42,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Alerts(args) => alerts::run(&args),
+        Command::CheckSat(args) => check_sat::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Lookalike(args) => lookalike::run(&args),
         Command::TestAlert(args) => test_alert::run(&args),

@@ -1,13 +1,30 @@
 //! What rules cannot know from an entry alone, and somebody has to ask: kept in the database with the position
 //! from which it follows, asked until it is answered.
+//!
+//! - [`queue`](post): which errands there are, and when each is due
+//! - [`ask`]: what a log answers, with every signature, hash and proof of it verified; the only part with a network.
+//!   `gather` asks on, from a certificate to those above it
+//! - [`decide`] and [`line`]: what follows from the answers; pure
+//! - [`run`]: takes errands that are due, asks, and writes down what follows in the same step that takes them away
+//! - [`sats`]: timestamps that somebody brings us, to be asked about
+
+pub mod ask;
+pub mod decide;
+mod gather;
+pub mod line;
+mod queue;
+pub mod run;
+pub mod sats;
+#[cfg(test)]
+mod tests;
 
 use atl::log::entry::CertHash;
-use atl::merkle::Hash;
 use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
+pub use self::queue::{Kept, MAX_ERRANDS, Stock, again, due, finish, next_due, post, stock};
+pub use self::run::{Keeper, KnownHeads, Owner, Runner};
 use crate::finding::{EntryRef, Finding};
-use crate::state::{StateError, Table, Write};
 
 /// Something to ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,11 +69,12 @@ pub enum Errand {
     },
 }
 
-/// Errands to run, by what they are: the same errand is kept once.
-const ERRANDS: Table<Errand> = Table::new("errands");
-
-/// Keeps an errand as part of a step.
-pub fn post(write: &mut Write, errand: &Errand) -> Result<(), StateError> {
-    let key = serde_json::to_vec(errand).map_err(|e| StateError::Row { table: "errands", reason: e.to_string() })?;
-    write.put(&ERRANDS, Hash::of(&key).as_bytes(), errand)
+impl Errand {
+    /// From when on it is worth asking; the epoch where nothing has to be waited for.
+    pub const fn due(&self) -> UnixMillis {
+        match self {
+            Self::Parent { .. } => UnixMillis::new(0),
+            Self::Included { due, .. } | Self::Elsewhere { due, .. } | Self::Authorised { due, .. } => *due,
+        }
+    }
 }

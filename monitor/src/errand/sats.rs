@@ -1,0 +1,161 @@
+//! `POST /v1/sats`: timestamps that somebody brings us, to be asked about.
+//!
+//! Whoever relies on a timestamp can have it watched that its log keeps what it promised. What is taken is bounded by
+//! what logs sign: a timestamp counts only with the signature of a log that is followed, and the same one is asked
+//! about once.
+
+use atl::api::{B64, PROBLEM_MEDIA_TYPE, Problem, ProblemType};
+use atl::apki::Certificate;
+use atl::apki::precertificate::recover;
+use atl::log::MAX_AHEAD_MS;
+use atl::log::entry::CertHash;
+use atl::log::sat::SatList;
+use atl::time::UnixMillis;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::Errand;
+use super::decide::{NoPromise, Promise, SLACK_MS};
+use super::queue::{self, MAX_ERRANDS};
+use crate::http::{Request, Response, Shared};
+use crate::state::StateError;
+
+/// Most octets of a request.
+pub const MAX_BODY: usize = 256 << 10;
+/// Most timestamps of one certificate that are looked at, as a relying party does.
+pub const MAX_SATS: usize = 16;
+/// Errands up to which timestamps are taken from outside: our own questions need room too.
+const MAX_WAITING: u64 = MAX_ERRANDS / 2;
+
+/// What is posted: a final certificate, or one timestamp and what it is over.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Posted {
+    certificate: Option<B64>,
+    sat: Option<B64>,
+    cert_hash: Option<CertHash>,
+}
+
+/// What is answered.
+#[derive(Serialize)]
+struct Taken {
+    asked: Vec<AskedLog>,
+    ignored: Vec<String>,
+}
+
+/// A log that is asked.
+#[derive(Serialize)]
+struct AskedLog {
+    log: String,
+    cert_hash: CertHash,
+    timestamp: UnixMillis,
+}
+
+/// The hash that the timestamps inside a certificate are over, and the timestamps in DER.
+///
+/// # Errors
+/// In words, where it has none, too many, or none that can be read.
+pub fn embedded(certificate: &Certificate) -> Result<(CertHash, Vec<Vec<u8>>), String> {
+    let recovered = recover(certificate).map_err(|error| format!("the certificate: {error}"))?;
+    let recovered = recovered.ok_or("the certificate has no timestamps in it (signedAgentTimestampList)")?;
+    let list = SatList::from_der(recovered.sat_list_der).map_err(|error| format!("its timestamps: {error}"))?;
+    if list.sats().len() > MAX_SATS {
+        return Err(format!("it has {} timestamps, and {MAX_SATS} are the most", list.sats().len()));
+    }
+    let cert_hash = CertHash::of_certificate(&recovered.precertificate_der);
+    Ok((cert_hash, list.sats().iter().map(|sat| sat.to_der()).collect()))
+}
+
+/// Answers the request: 202 with the logs that are asked, 422 where no timestamp is one of a log that is followed.
+pub fn answer(shared: &Shared, request: &Request) -> Response {
+    if request.method() != Method::POST {
+        let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "timestamps are posted here: POST /v1/sats");
+        response.headers_mut().insert(hyper::header::ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    if request.body().len() > MAX_BODY {
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, &format!("a request has {MAX_BODY} octets at most"));
+    }
+    let (cert_hash, sats) = match read(request.body()) {
+        Ok(read) => read,
+        Err(why) => return refused(StatusCode::BAD_REQUEST, &why),
+    };
+    let now = shared.clock.now();
+    let (mut errands, mut taken) = (Vec::new(), Taken { asked: Vec::new(), ignored: Vec::new() });
+    for sat in sats {
+        match Promise::read(&sat, cert_hash, None, &shared.logs, now) {
+            Err(NoPromise::Ignored(why)) => taken.ignored.push(why),
+            Err(NoPromise::Suspicious(finding)) => taken.ignored.push(finding.summary),
+            Ok(promise) if promise.sat.timestamp > now.saturating_add(MAX_AHEAD_MS) => {
+                let at = promise.sat.timestamp;
+                taken.ignored.push(format!("{}: it is dated {at}, in the future", promise.log.origin));
+            }
+            Ok(promise) => {
+                let timestamp = promise.sat.timestamp;
+                let due = timestamp.saturating_add(SLACK_MS);
+                errands.push(Errand::Included { entry: None, sat: B64(sat), cert_hash, due });
+                taken.asked.push(AskedLog { log: promise.log.origin.as_str().to_owned(), cert_hash, timestamp });
+            }
+        }
+    }
+    if errands.is_empty() {
+        let why = taken.ignored.join("; ");
+        return refused(StatusCode::UNPROCESSABLE_ENTITY, &format!("no timestamp is asked about: {why}"));
+    }
+    match take(shared, &errands) {
+        Ok(true) => json(StatusCode::ACCEPTED, "application/json", &taken),
+        Ok(false) => busy("too many questions wait already; try again later"),
+        Err(error) => {
+            warn!(%error, "timestamps could not be kept");
+            busy("the timestamps could not be kept; try again later")
+        }
+    }
+}
+
+/// Keeps the errands, where there is room for them.
+fn take(shared: &Shared, errands: &[Errand]) -> Result<bool, StateError> {
+    if queue::stock(&shared.state)?.waiting >= MAX_WAITING {
+        return Ok(false);
+    }
+    shared.state.write(|write| errands.iter().try_for_each(|errand| queue::post(write, errand)))?;
+    Ok(true)
+}
+
+fn read(body: &[u8]) -> Result<(CertHash, Vec<Vec<u8>>), String> {
+    const FORM: &str = "post {\"certificate\": DER in base64}, or {\"sat\": DER in base64, \"cert_hash\": base64}";
+    let posted: Posted = serde_json::from_slice(body).map_err(|error| format!("{error}; {FORM}"))?;
+    match posted {
+        Posted { certificate: Some(der), sat: None, cert_hash: None } => {
+            embedded(&Certificate::parse(der.0).map_err(|error| format!("the certificate: {error}"))?)
+        }
+        Posted { certificate: None, sat: Some(sat), cert_hash: Some(cert_hash) } => Ok((cert_hash, vec![sat.0])),
+        _ => Err(FORM.to_owned()),
+    }
+}
+
+fn busy(why: &str) -> Response {
+    let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, why);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    response
+}
+
+fn refused(status: StatusCode, detail: &str) -> Response {
+    let problem = Problem {
+        kind: ProblemType::Other("about:blank".into()),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
+        detail: detail.to_owned(),
+        status: status.as_u16(),
+        subproblems: Vec::new(),
+        retry_after_seconds: None,
+    };
+    json(status, PROBLEM_MEDIA_TYPE, &problem)
+}
+
+fn json(status: StatusCode, media_type: &'static str, body: &impl Serialize) -> Response {
+    let mut response = Response::new(serde_json::to_vec(body).unwrap_or_default());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}

@@ -1,0 +1,377 @@
+//! Timestamps, and whether their logs keep them; and entries that should be in another log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atl::api::{B64, Token};
+use atl::keys::Ed25519Signer;
+use atl::log::entry::CertHash;
+use atl::log::sat::SignedAgentTimestamp;
+use atl::merkle::{Edge, LeafIndex, integrate};
+use atl::time::UnixMillis;
+use tokio::sync::Semaphore;
+
+use super::agents::NOW;
+use super::rig::{DAY, HOUR, Rig, SECOND, is_proven};
+use super::test_log::MMD;
+use crate::errand::decide::{Outcome, Tries};
+use crate::errand::{Errand, KnownHeads};
+use crate::finding::{Class, EntryRef, Finding};
+use crate::head::{RawHead, SignedHead};
+use crate::watched::WatchedLog;
+
+fn hash() -> CertHash {
+    CertHash::of_certificate(b"in question")
+}
+
+fn sat_of(seed: u8, at: UnixMillis) -> SignedAgentTimestamp {
+    SignedAgentTimestamp::sign(&Ed25519Signer::from_seed(&[seed; 32]).unwrap(), at, hash()).unwrap()
+}
+
+fn included(sat: &SignedAgentTimestamp, entry: Option<EntryRef>) -> Errand {
+    Errand::Included { entry, sat: B64(sat.to_der()), cert_hash: hash(), due: sat.timestamp }
+}
+
+/// A rig whose first log has other entries, and the entry in question where it is `there`; the timestamp was given
+/// an hour ago.
+async fn rig(there: bool) -> (Rig, SignedAgentTimestamp) {
+    let rig = Rig::new().await;
+    let at = NOW.saturating_sub(HOUR);
+    for n in 0..300_u32 {
+        rig.logs[0].add(&n.to_be_bytes(), at, &[]);
+    }
+    if there {
+        rig.logs[0].add(b"in question", at, &[]);
+    }
+    for n in 300..303_u32 {
+        rig.logs[0].add(&n.to_be_bytes(), at.saturating_add(1), &[]);
+    }
+    rig.sign();
+    let sat = sat_of(11, at);
+    rig.post(&included(&sat, None));
+    (rig, sat)
+}
+
+#[tokio::test]
+async fn a_promise_that_is_kept_is_nothing_to_tell() {
+    let (rig, _) = rig(true).await;
+    assert_eq!(rig.once().await, 1);
+    assert_eq!((rig.codes(), rig.waiting()), (vec![], vec![]));
+    assert_eq!((rig.logs[0].asked("get-proof"), rig.logs[0].asked("get-entry"), rig.logs[1].asked("")), (1, 1, 0));
+    assert_eq!(rig.once().await, 0);
+}
+
+#[tokio::test]
+async fn a_promise_that_is_not_kept_is_shown_by_all_the_leaves() {
+    let (rig, sat) = rig(false).await;
+    rig.once().await;
+    assert_eq!((rig.codes(), rig.waiting()), (vec!["log.not-included"], vec![]));
+    let told = rig.told().remove(0);
+    assert_eq!((told.log.as_str(), told.evidence.as_deref()), ("one.example/1", Some("evidence-log.not-included")));
+    let exhibit = rig.exhibits().remove(0);
+    assert_eq!(exhibit.sats, [B64(sat.to_der())]);
+    assert_eq!((exhibit.receipts.len(), exhibit.receipts[0].status), (1, 404));
+    assert!(exhibit.receipts[0].asked.contains("/atl/v1/get-proof-by-hash?hash="));
+    let head = SignedHead::open(exhibit.heads[0].clone(), &rig.watched(0)).unwrap();
+    assert_eq!((exhibit.leaves.len(), head.size().get()), (303, 303));
+    assert_eq!(integrate(&Edge::empty(), &exhibit.leaves).unwrap().edge.root(), head.root());
+    assert!(!exhibit.leaves.contains(&hash().leaf_hash()));
+    // Found again, it is told once, and its evidence is kept once.
+    rig.post(&included(&sat, None));
+    rig.once().await;
+    assert_eq!((rig.codes().len(), rig.exhibits().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_entry_that_is_there_and_denied_is_a_refusal() {
+    let (rig, _) = rig(true).await;
+    rig.logs[0].lie(|lies| _ = lies.denied.insert(hash()));
+    rig.once().await;
+    assert_eq!(rig.codes(), ["log.proof-refused"]);
+    assert!(rig.exhibits()[0].leaves.contains(&hash().leaf_hash()));
+}
+
+#[tokio::test]
+async fn an_empty_tree_keeps_no_promise() {
+    let rig = Rig::new().await;
+    rig.sign();
+    rig.post(&included(&sat_of(11, NOW.saturating_sub(HOUR)), None));
+    rig.once().await;
+    assert_eq!((rig.codes(), rig.logs[0].asked("get-proof")), (vec!["log.not-included"], 0));
+}
+
+#[tokio::test]
+async fn a_head_that_need_not_have_the_entry_is_waited_behind_and_no_longer() {
+    let rig = Rig::new().await;
+    rig.logs[0].add(b"another", NOW, &[]);
+    rig.sign();
+    let sat = sat_of(11, NOW);
+    rig.post(&included(&sat, None));
+    for (head_at, told) in [(NOW, 0), (NOW.saturating_add(MMD - 1), 0), (NOW.saturating_add(MMD), 1)] {
+        rig.pass(2 * HOUR);
+        rig.logs[0].sign(head_at);
+        // "Soon" is not signed, so it helps nobody.
+        rig.logs[0].lie(|lies| lies.soon = true);
+        assert_eq!(rig.once().await, 1, "{head_at}");
+        assert_eq!((rig.codes().len(), rig.waiting().len()), (told, 1 - told), "{head_at}");
+    }
+    assert_eq!(rig.codes(), ["log.not-included"]);
+}
+
+#[tokio::test]
+async fn a_proof_that_does_not_verify_is_told_with_the_proof() {
+    let (rig, _) = rig(true).await;
+    rig.logs[0].lie(|lies| lies.garbage = true);
+    rig.once().await;
+    assert_eq!((rig.codes(), rig.waiting().len()), (vec!["log.proof-garbage"], 0));
+    let exhibit = rig.exhibits().remove(0);
+    assert!(String::from_utf8(exhibit.receipts[0].body.0.clone()).unwrap().contains("\"inclusion\""));
+    assert_eq!((exhibit.heads.len(), exhibit.sats.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_log_that_refuses_is_left_alone_as_long_as_it_asks_and_told_of_after_a_day() {
+    let (rig, _) = rig(true).await;
+    rig.logs[0].lie(|lies| lies.refuses = Some((Token::Overloaded, 120)));
+    let runner = rig.runner();
+    runner.once().await.unwrap();
+    let kept = rig.waiting().remove(0);
+    assert!(kept.due >= NOW.saturating_add(120 * SECOND) && kept.attempts == 1, "{kept:?}");
+    assert!(kept.last_error.as_ref().unwrap().contains("overloaded"), "{kept:?}");
+    // The same process asks this log nothing else meanwhile.
+    let asked = rig.logs[0].asked("");
+    let other = EntryRef { log: "two.example/1".into(), index: LeafIndex::new(1), cert_hash: hash() };
+    rig.post(&Errand::Elsewhere { entry: other, log: "one.example/1".into(), due: NOW });
+    rig.pass(60 * SECOND);
+    assert_eq!(runner.once().await.unwrap(), 1);
+    assert_eq!((rig.logs[0].asked(""), rig.waiting().len()), (asked, 2));
+    assert_eq!(rig.codes(), [""; 0]);
+    rig.pass(DAY);
+    assert_eq!(rig.once().await, 2);
+    assert_eq!(rig.codes(), ["log.proof-refused"]);
+    assert!(rig.told()[0].summary.contains("one.example/1 has not answered for 1 d"), "{:?}", rig.told());
+    assert_eq!(rig.exhibits()[0].receipts[0].status, 503);
+}
+
+#[tokio::test]
+async fn a_log_that_is_silent_gets_a_week() {
+    let mut rig = Rig::new().await;
+    // Nobody listens there.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    rig.logs[0].url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    rig.post(&included(&sat_of(11, NOW), None));
+    rig.once().await;
+    let kept = rig.waiting().remove(0);
+    assert_eq!((kept.attempts, kept.first_asked), (1, Some(NOW)));
+    for (days, told) in [(2, 0), (4, 0), (1, 1)] {
+        rig.pass(days * DAY);
+        rig.once().await;
+        assert_eq!(rig.codes().len(), told);
+    }
+    assert_eq!(rig.exhibits()[0].receipts[0].status, 0);
+}
+
+#[tokio::test]
+async fn an_entry_is_dated_as_its_timestamp_is() {
+    let (rig, sat) = rig(true).await;
+    rig.logs[0].lie(|lies| _ = lies.dated.insert(hash(), sat.timestamp.saturating_add(1)));
+    rig.once().await;
+    assert_eq!((rig.codes(), rig.waiting().len()), (vec!["log.timestamp-out-of-bounds"], 0));
+    assert!(is_proven(&rig.exhibits()[0]) && rig.exhibits()[0].certificates.len() == 1);
+}
+
+#[tokio::test]
+async fn a_timestamp_is_not_after_a_head_that_has_its_entry() {
+    let rig = Rig::new().await;
+    rig.logs[0].add(b"in question", NOW, &[]);
+    rig.logs[0].sign(NOW.saturating_sub(1));
+    rig.post(&included(&sat_of(11, NOW), None));
+    rig.once().await;
+    assert_eq!(rig.codes(), ["log.entry-newer-than-head"]);
+    assert!(is_proven(&rig.exhibits()[0]));
+}
+
+struct Seen(SignedHead);
+
+impl KnownHeads for Seen {
+    fn around(&self, _: &WatchedLog, _: LeafIndex) -> Vec<SignedHead> {
+        vec![self.0.clone()]
+    }
+}
+
+#[tokio::test]
+async fn a_timestamp_is_not_before_a_head_that_lacks_its_entry() {
+    for (lateness, codes) in [(0, vec![]), (1, vec!["log.timestamp-out-of-bounds"])] {
+        let rig = Rig::new().await;
+        rig.logs[0].add(b"another", NOW.saturating_sub(HOUR), &[]);
+        rig.logs[0].sign(NOW.saturating_add(lateness));
+        let before = SignedHead::open(RawHead::from(rig.logs[0].head()), &rig.watched(0)).unwrap();
+        rig.logs[0].add(b"in question", NOW, &[]);
+        rig.logs[0].sign(NOW.saturating_add(MMD));
+        rig.post(&included(&sat_of(11, NOW), None));
+        rig.runner().with_heads(Arc::new(Seen(before))).once().await.unwrap();
+        assert_eq!(rig.codes(), codes);
+    }
+}
+
+#[tokio::test]
+async fn a_timestamp_that_nobody_signed_speaks_against_no_log() {
+    let (rig, sat) = rig(false).await;
+    rig.state.write(|write| crate::errand::finish(write, &rig.waiting()[0]).map(drop)).unwrap();
+    let mut forged = sat.clone();
+    forged.timestamp = forged.timestamp.saturating_add(1);
+    rig.post(&included(&forged, None));
+    rig.post(&included(&sat_of(99, NOW), None));
+    rig.post(&Errand::Included { entry: None, sat: B64(vec![1, 2, 3]), cert_hash: hash(), due: NOW });
+    assert_eq!(rig.once().await, 3);
+    assert_eq!((rig.codes(), rig.waiting().len()), (vec![], 0));
+    // In a certificate that is logged it speaks against the CA.
+    let entry = EntryRef { log: "two.example/1".into(), index: LeafIndex::new(5), cert_hash: CertHash::new([3; 32]) };
+    rig.post(&included(&forged, Some(entry.clone())));
+    rig.once().await;
+    let told = rig.told().remove(0);
+    assert_eq!((told.class, &*told.log, told.entry), (Class::MalformedExtension, "two.example/1", Some(entry)));
+    assert_eq!(rig.logs[0].asked("") + rig.logs[1].asked(""), 0);
+}
+
+#[tokio::test]
+async fn an_entry_that_should_be_elsewhere_is_there_or_both_logs_are_named() {
+    let rig = Rig::new().await;
+    let entry = |der: &[u8]| EntryRef {
+        log: "one.example/1".into(),
+        index: LeafIndex::new(7),
+        cert_hash: CertHash::of_certificate(der),
+    };
+    let elsewhere = |der: &[u8], log: &str, due| Errand::Elsewhere { entry: entry(der), log: log.into(), due };
+    rig.logs[1].add(b"there", NOW, &[]);
+    rig.logs[1].sign(NOW);
+    rig.post(&elsewhere(b"there", "two.example/1", NOW));
+    rig.post(&elsewhere(b"missing", "two.example/1", NOW.saturating_add(1)));
+    rig.post(&elsewhere(b"missing", "three.example/1", NOW));
+    rig.pass(5 * SECOND);
+    assert_eq!(rig.once().await, 3);
+    // A head of before it was due says nothing.
+    assert_eq!((rig.codes(), rig.waiting().len()), (vec![], 1));
+    rig.pass(HOUR);
+    rig.sign();
+    rig.once().await;
+    let told = rig.told().remove(0);
+    assert_eq!((told.class, rig.waiting().len()), (Class::MissingFromOtherLog, 0));
+    assert!(told.summary.contains("entry 7 of one.example/1 should be in two.example/1 too"), "{}", told.summary);
+    assert_eq!((told.entry, told.evidence.is_some()), (Some(entry(b"missing")), true));
+}
+
+#[tokio::test]
+async fn a_process_that_ends_while_it_asks_repeats_the_question_and_nothing_else() {
+    let (rig, _) = rig(false).await;
+    let gate = Arc::new(Semaphore::new(0));
+    rig.logs[0].lie(|lies| lies.gate = Some(Arc::clone(&gate)));
+    let runner = rig.runner();
+    let running = tokio::spawn(async move { runner.once().await });
+    while rig.logs[0].asked("get-sth") == 0 {
+        tokio::task::yield_now().await;
+    }
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    assert_eq!((rig.codes().len(), rig.waiting()[0].attempts), (0, 0));
+    rig.logs[0].lie(|lies| lies.gate = None);
+    rig.once().await;
+    assert_eq!((rig.codes(), rig.waiting().len()), (vec!["log.not-included"], 0));
+    assert_eq!(rig.logs[0].asked("get-sth"), 2);
+}
+
+#[tokio::test]
+async fn a_process_that_ends_between_evidence_and_alert_tells_it_the_next_time() {
+    let (rig, _) = rig(false).await;
+    let (let_on, wait) = std::sync::mpsc::channel();
+    *rig.keeper.wait.lock() = Some(wait);
+    let runner = rig.runner();
+    let running = tokio::spawn(async move { runner.once().await });
+    while rig.exhibits().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    let_on.send(()).unwrap();
+    assert_eq!((rig.codes().len(), rig.waiting().len()), (0, 1));
+    rig.once().await;
+    assert_eq!((rig.codes(), rig.waiting().len()), (vec!["log.not-included"], 0));
+    let [before, again] = &rig.exhibits()[..] else { panic!() };
+    assert_eq!((&before.heads, &before.sats, &before.leaves), (&again.heads, &again.sats, &again.leaves));
+}
+
+#[tokio::test]
+async fn nothing_is_told_before_its_evidence_is_kept_unless_that_lasts_an_hour() {
+    let (rig, _) = rig(false).await;
+    *rig.keeper.full.lock() = true;
+    rig.once().await;
+    assert_eq!((rig.codes().len(), rig.waiting().len()), (0, 1));
+    assert_eq!(rig.waiting()[0].last_error.as_deref(), Some("no space left"));
+    rig.pass(HOUR);
+    rig.sign();
+    rig.once().await;
+    let told = rig.told().remove(0);
+    assert_eq!((told.class, told.evidence.as_deref()), (Class::NotIncluded, None));
+    assert!(told.details.iter().any(|(_, value)| value == "no space left"));
+}
+
+#[tokio::test]
+async fn a_certificate_that_the_feed_does_not_know_is_told_as_the_owner_decides() {
+    let rig = Rig::new().await;
+    let finding = Finding::new(Class::Unauthorised, None, "x", "x".into(), NOW);
+    let ask = |known_as| Errand::Authorised { known_as, finding: Box::new(finding.clone()), due: NOW };
+    rig.post(&ask(vec![hash()]));
+    let knows =
+        rig.runner().with_owner(Arc::new(|known: &[CertHash], _: &Finding, due: UnixMillis, now: UnixMillis| {
+            assert_eq!((known, due, now), (&[hash()][..], NOW, NOW));
+            Outcome::put_off(now.saturating_add(5), "the feed is not read yet")
+        }));
+    assert_eq!(knows.once().await.unwrap(), 1);
+    assert_eq!((rig.codes().len(), rig.waiting()[0].attempts), (0, 0));
+    rig.pass(5);
+    // Nobody can be asked any more.
+    rig.once().await;
+    let told = rig.told();
+    assert_eq!((told.len(), told[0].found_at, rig.waiting().len()), (1, rig.now(), 0));
+}
+
+#[tokio::test]
+async fn many_promises_of_one_moment_cost_one_head_and_stand_on_the_board() {
+    let rig = Rig::new().await;
+    for n in 0..40_u8 {
+        let hash = rig.logs[0].add(&[n], NOW, &[]);
+        let sat = SignedAgentTimestamp::sign(&Ed25519Signer::from_seed(&[11; 32]).unwrap(), NOW, hash).unwrap();
+        rig.post(&Errand::Included { entry: None, sat: B64(sat.to_der()), cert_hash: hash, due: NOW });
+    }
+    let late = sat_of(11, NOW.saturating_add(DAY));
+    rig.post(&included(&late, None));
+    rig.logs[0].sign(NOW.saturating_add(1));
+    assert_eq!(rig.once().await, 40);
+    assert_eq!((rig.logs[0].asked("get-sth"), rig.codes().len()), (1, 0));
+    let errands = rig.board.standing().errands;
+    assert_eq!((errands.waiting, errands.dropped, errands.overdue_since), (1, 0, None));
+}
+
+#[tokio::test]
+async fn it_runs_until_it_is_stopped() {
+    let (rig, _) = rig(true).await;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let running = tokio::spawn(rig.runner().run(stopped));
+    while !rig.waiting().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stop.send(true).unwrap();
+    running.await.unwrap().unwrap();
+}
+
+proptest::proptest! {
+    #[test]
+    fn pauses_grow_are_bounded_and_never_shorter_than_asked_for(attempts in 0_u32..100, lot: u64, asked in 0_u64..1_000_000) {
+        let tries = Tries { now: NOW, first_asked: None, attempts, lot };
+        let at = |wait: Option<u64>| tries.again("x", wait.map(Duration::from_secs)).again.unwrap().at.since(NOW);
+        let least = (2000_u64 << attempts.min(20)).min(HOUR);
+        proptest::prop_assert!((least..=least + least / 4).contains(&at(None)));
+        proptest::prop_assert_eq!(at(Some(asked)), at(None).max(asked.min(86_400) * SECOND));
+    }
+}
