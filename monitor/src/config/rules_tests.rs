@@ -93,6 +93,7 @@ fn a_complaint_names_the_key() {
             "feed.ca[0].url",
         ),
         ("[rules]\nbulk_factor = 0", "rules.bulk_factor"),
+        ("[rules]\nmost_per_hour = 0", "rules.most_per_hour"),
         ("[rules]\nexpect_in = [[\"a.log.example\", \"c.log.example\"]]", "rules.expect_in[0][1]"),
         ("[rules]\nexpect_in = [[\"a.log.example\"]]", "rules.expect_in[0]"),
         ("[rules]\nexpect_in = [[\"a.log.example\", \"a.log.example\"]]", "rules.expect_in[0]"),

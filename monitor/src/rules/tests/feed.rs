@@ -47,6 +47,10 @@ fn others_and_owners_without_a_feed_are_not_asked_about() {
     let other = draft("agent://somebody.example/a/b/c").bare();
     assert_eq!(judged(&[], &other), Judged::default());
     assert_eq!(judge(&rulebook(owner()), &draft(URI).bare()), Judged::default());
+    let other =
+        |id| draft("agent://somebody.example/a/b/c").with("san", san(true, &["agent://somebody.example/a/b/c", id]));
+    assert_eq!(judged(&[], &other("spiffe://somebody.example/bank.example").bare()).errands, []);
+    assert_eq!(judged(&[], &other("spiffe://bank.example/a/b/c").bare()).errands.len(), 1, "readers of SPIFFE IDs");
     let below = draft("agent://deep.agents.bank.example/a/b/c").bare();
     assert_eq!(judged(&[], &below).errands.len(), 1);
 }
@@ -57,7 +61,7 @@ fn the_errand_is_the_same_whenever_the_entry_is_judged() {
     use atl::merkle::LeafIndex;
     let newest = Newest::default();
     let (log, bare) = (log_a(), draft(URI).bare());
-    let book = Rulebook::new(Settings::default(), owner(), &[log.clone()], None, Some(newest));
+    let book = Rulebook::new(Settings::default(), owner(), std::slice::from_ref(&log), None, Some(newest));
     let chain = [Fingerprint::of_certificate(b"ca")];
     let entry = crate::rules::Entry {
         log: &log,

@@ -11,8 +11,8 @@ use atl::log::sat::SatList;
 use super::make::*;
 use crate::errand::Errand;
 use crate::finding::{Class, Severity};
-use crate::rules::Rulebook;
 use crate::rules::settings::{Owner, Settings};
+use crate::rules::{Memory, Rulebook};
 
 fn found(draft: &Draft) -> Vec<Class> {
     classes(&judge(&rulebook(owner()), &draft.bare()))
@@ -309,4 +309,25 @@ fn entries_are_asked_for_in_the_logs_of_their_group() {
         Settings { expect_in: vec![vec![log("c.example", 5).origin, logs[1].origin.clone()]], ..Settings::default() };
     let book = Rulebook::new(of_others, owner(), &logs, None, None);
     assert_eq!(judge(&book, &precertificate), Default::default());
+}
+
+#[test]
+fn a_flood_of_one_kind_is_told_as_that_and_hides_nothing_of_ours() {
+    let settings = Settings { most_per_hour: 3, ..Settings::default() };
+    let book = Rulebook::new(settings, owner(), &[log_a()], None, None);
+    let mut memory = Memory::default();
+    let mut told = |uri: &str, at, ca| {
+        let bad = draft(uri).valid(NOW, 25 * HOUR).bare();
+        let judged = judge_as(&book, &mut memory, bad.der(), at, ca);
+        judged.findings.iter().map(|finding| finding.subject.clone()).collect::<Vec<_>>()
+    };
+    let of = |n: u8| format!("agent://somebody.example/a/b/{n}");
+    let first: Vec<_> = (0..9).map(|n| told(&of(n), NOW, 1)).collect();
+    assert!(first[..3].iter().all(|found| found.len() == 1 && found[0].len() == 64), "{first:?}");
+    assert_eq!(first[3], [format!("more:{}", NOW.get() / HOUR)]);
+    assert!(first[4..].iter().all(Vec::is_empty), "{first:?}");
+    assert_eq!(told(URI, NOW, 1).len(), 1, "ours is told all the same");
+    assert_eq!(told(&of(1), NOW.saturating_add(HOUR), 1)[0].len(), 64, "the next hour is another one");
+    let other = draft(&of(1)).without("aki").bare();
+    assert_eq!(classes(&judge_as(&book, &mut memory, other.der(), NOW, 1)), [Class::Profile], "so is another class");
 }
