@@ -151,7 +151,7 @@ impl Rulebook {
         if settings.delegation {
             delegation::delegation(seen, judged);
         }
-        if !seen.domain().is_some_and(|domain| self.estate.watched(domain).is_some()) {
+        if seen.domain().is_none_or(|domain| self.estate.watched(domain).is_none()) {
             let found = std::mem::take(&mut judged.findings).into_iter();
             let most = settings.most_per_hour;
             judged.findings = found.filter_map(|finding| memory.flood.admit(finding, seen.entry, most)).collect();
