@@ -49,7 +49,7 @@ pub struct CaFeed {
     pub url: String,
     /// A file that holds the token of an operator of the CA; it is read anew each time.
     pub token_file: PathBuf,
-    /// PEM certificates that vouch for its server, in the place of the system's.
+    /// PEM certificates that vouch for its server, in the place of the system's: for a CA of ours its `root.pem`.
     pub roots_file: Option<PathBuf>,
 }
 

@@ -27,6 +27,12 @@ pub(super) struct Repository {
 
 impl Repository {
     pub(super) fn open(config: &CaFeed) -> Result<Self, FeedError> {
+        if config.url.starts_with("http://") {
+            tracing::warn!(
+                url = config.url,
+                "the operator's token goes to the CA over plain HTTP: whoever is between reads it"
+            );
+        }
         let ca = match &config.roots_file {
             None => CaClient::new(&config.url)?,
             Some(file) => {

@@ -61,8 +61,8 @@ impl Past {
     }
 
     /// Most agents in the hour being counted; whether that is by its past.
-    fn limit(&self, bulk: &Bulk, is_known: bool) -> (u64, bool) {
-        if !is_known || self.hour.saturating_sub(self.first) < bulk.new_for {
+    fn limit(&self, bulk: &Bulk, is_apart: bool) -> (u64, bool) {
+        if !is_apart || self.hour.saturating_sub(self.first) < bulk.new_for {
             return (bulk.new_ca, false);
         }
         (bulk.least.max(self.mean.saturating_mul(bulk.factor) / PART), true)
@@ -70,11 +70,11 @@ impl Past {
 
     /// Goes on to this hour. An hour or so back is counted with the present one; further back is a log whose clock
     /// was ahead, and counting begins again.
-    fn advance(&mut self, hour: u64, bulk: &Bulk, is_known: bool) {
+    fn advance(&mut self, hour: u64, bulk: &Bulk, is_apart: bool) {
         if hour <= self.hour && self.hour - hour <= 1 {
             return;
         }
-        let count = self.agents.count().min(self.limit(bulk, is_known).0).saturating_mul(PART);
+        let count = self.agents.count().min(self.limit(bulk, is_apart).0).saturating_mul(PART);
         if hour > self.hour {
             self.mean = towards(self.mean, count);
             // After so many empty hours nothing is left of it.
@@ -98,17 +98,21 @@ const fn towards(mean: u64, count: u64) -> u64 {
 impl Cas {
     /// Where the CA of this name is remembered, and whether it is told apart from others.
     fn past(&mut self, name: String, hour: u64) -> (&mut Past, String, bool) {
-        let is_full = self.0.len() >= MOST_CAS && !self.0.contains_key(&name);
-        if is_full {
-            let idle = |past: &Past| past.hour.saturating_add(IDLE) < hour;
-            let oldest = self.0.iter().filter(|(_, past)| idle(past)).min_by_key(|(_, past)| past.hour);
-            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+        if !self.0.contains_key(&name) && !self.has_room() {
+            let idle = |(name, past): &(&String, &Past)| past.hour.saturating_add(IDLE) < hour && *name != OTHERS;
+            let oldest = self.0.iter().filter(idle).min_by_key(|(_, past)| past.hour).map(|(name, _)| name.clone());
+            if let Some(oldest) = oldest {
                 self.0.remove(&oldest);
             }
         }
-        let is_known = self.0.len() < MOST_CAS || self.0.contains_key(&name);
-        let name = if is_known { name } else { OTHERS.to_owned() };
-        (self.0.entry(name.clone()).or_insert_with(|| Past::new(hour)), name, is_known)
+        let is_apart = name != OTHERS && (self.0.contains_key(&name) || self.has_room());
+        let name = if is_apart { name } else { OTHERS.to_owned() };
+        (self.0.entry(name.clone()).or_insert_with(|| Past::new(hour)), name, is_apart)
+    }
+
+    /// Whether one more CA can be told apart.
+    fn has_room(&self) -> bool {
+        self.0.len() - usize::from(self.0.contains_key(OTHERS)) < MOST_CAS
     }
 
     /// Counts the agent of an entry; a finding where it begins a burst.
@@ -117,13 +121,13 @@ impl Cas {
         let issuer = seen.entry.chain.first().map(|issuer| issuer.as_bytes());
         let name = issuer.map_or(OTHERS.to_owned(), |issuer| hex::encode(issuer.get(..16).unwrap_or_default()));
         let hour = seen.entry.timestamp.get() / HOUR;
-        let (past, name, is_known) = self.past(name, hour);
-        past.advance(hour, bulk, is_known && name != OTHERS);
+        let (past, name, is_apart) = self.past(name, hour);
+        past.advance(hour, bulk, is_apart);
         let hash: [u8; 32] = Sha256::new().chain_update(bulk.key).chain_update(uri.as_str()).finalize().into();
         if !past.agents.add(hash.iter().take(8).fold(0, |n, octet| n << 8 | u64::from(*octet))) || past.over {
             return None;
         }
-        let (limit, by_past) = past.limit(bulk, is_known && name != OTHERS);
+        let (limit, by_past) = past.limit(bulk, is_apart);
         let count = past.agents.count();
         if count <= limit {
             return None;

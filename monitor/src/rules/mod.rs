@@ -11,6 +11,7 @@
 pub mod authorised;
 mod bulk;
 mod delegation;
+mod flood;
 mod imitation;
 pub mod lookalike;
 mod malformed;
@@ -27,7 +28,7 @@ mod validity;
 mod words;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashSet;
 
@@ -72,6 +73,7 @@ pub struct Entry<'a> {
 pub struct Memory {
     cas: bulk::Cas,
     told: imitation::Told,
+    flood: flood::Flood,
 }
 
 /// What came of judging an entry.
@@ -124,7 +126,8 @@ impl Rulebook {
         match Certificate::parse(der) {
             Ok(certificate) => self.rules(&Seen::new(entry, &certificate, now), memory, &mut judged),
             Err(error) if self.settings.extensions => {
-                judged.findings.push(malformed::no_certificate(entry, error, now));
+                let finding = malformed::no_certificate(entry, error, now);
+                judged.findings.extend(memory.flood.admit(finding, entry, self.settings.most_per_hour));
             }
             Err(_) => {}
         }
@@ -145,10 +148,15 @@ impl Rulebook {
             self.imitations.as_ref().and_then(|imitations| imitations.judge(seen, &mut memory.told)),
         ];
         judged.findings.extend(own.into_iter().flatten());
-        judged.errands.extend(self.ask_the_feed(seen));
         if settings.delegation {
             delegation::delegation(seen, judged);
         }
+        if seen.domain().is_none_or(|domain| self.estate.watched(domain).is_none()) {
+            let found = std::mem::take(&mut judged.findings).into_iter();
+            let most = settings.most_per_hour;
+            judged.findings = found.filter_map(|finding| memory.flood.admit(finding, seen.entry, most)).collect();
+        }
+        judged.errands.extend(self.ask_the_feed(seen));
         if settings.timestamps {
             self.elsewhere(seen, &mut judged.errands);
         }

@@ -39,6 +39,9 @@ pub struct Settings {
     pub timestamps: bool,
     /// More new agents of one CA than its past explains; `None` for off.
     pub bulk: Option<Bulk>,
+    /// Most findings of one class in one log within an hour, outside of the owner's domains; then one says that there
+    /// are more.
+    pub most_per_hour: u64,
     /// Milliseconds within which a log must have an entry in its tree (`mmd_seconds` of its descriptor).
     pub merge_delay: u64,
     /// Groups of logs of which each must have what another has.
@@ -79,6 +82,7 @@ impl Default for Settings {
             delegation: true,
             timestamps: true,
             bulk: Some(Bulk::default()),
+            most_per_hour: 100,
             merge_delay: 300_000,
             expect_in: Vec::new(),
             expect_within: 3_600_000,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const REGISTERS: usize = 128;
 
-/// A HyperLogLog sketch (Flajolet et al., 2007) of 128 registers, kept as 128 hex digits: it counts up to a few
-/// hundred within some percent, and up to four million within a tenth.
+/// A HyperLogLog sketch (Flajolet et al., 2007) of 128 registers, kept as 128 hex digits: a few
+/// hundred are counted within about 7 percent, and up to a million within about 10.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sketch(pub(super) Option<Box<[u8; REGISTERS]>>);
 
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn counts_what_differs_and_nothing_twice() {
         for (n, least, most) in
-            [(0, 0, 0), (1, 1, 1), (10, 10, 11), (100, 85, 115), (1000, 750, 1250), (100_000, 75_000, 125_000)]
+            [(0, 0, 0), (1, 1, 1), (10, 8, 12), (100, 85, 115), (1000, 750, 1250), (100_000, 75_000, 125_000)]
         {
             let mut sketch = Sketch::default();
             (0..n).for_each(|n| _ = sketch.add(hash(n)));

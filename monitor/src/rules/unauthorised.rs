@@ -64,8 +64,7 @@ impl Rulebook {
     /// What the owner's feed has to be asked about this certificate, if anything.
     pub(super) fn ask_the_feed(&self, seen: &Seen<'_>) -> Option<Errand> {
         let feed = self.feed.as_ref()?;
-        let domain = seen.domain()?;
-        let watched = self.estate.watched(domain)?;
+        let watched = self.claimed(seen)?;
         let mut known_as = vec![seen.entry.cert_hash];
         if let Form::Final { precertificate, .. } = seen.form {
             known_as.push(precertificate);
@@ -80,5 +79,19 @@ impl Rulebook {
         finding.found_at = seen.entry.timestamp;
         let due = seen.entry.timestamp.saturating_add(self.settings.grace);
         Some(Errand::Authorised { known_as, finding: Box::new(finding), due })
+    }
+
+    /// The watched domain that the certificate is in: that of its agent URI, or of a SPIFFE ID beside it, which other
+    /// readers than ours go by (draft 4.3).
+    fn claimed(&self, seen: &Seen<'_>) -> Option<String> {
+        if let Some(watched) = seen.domain().and_then(|domain| self.estate.watched(domain)) {
+            return Some(watched.to_owned());
+        }
+        let names = seen.certificate.uri_names().ok()?;
+        names.into_iter().find_map(|name| {
+            let id = str::from_utf8(name).ok()?.to_ascii_lowercase();
+            let (domain, _) = id.strip_prefix("spiffe://")?.split_once('/')?;
+            self.estate.watched(domain).map(str::to_owned)
+        })
     }
 }
