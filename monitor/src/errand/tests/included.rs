@@ -92,6 +92,16 @@ async fn an_entry_that_is_there_and_denied_is_a_refusal() {
 }
 
 #[tokio::test]
+async fn leaves_that_are_not_under_the_head_show_nothing() {
+    let (rig, _) = rig(false).await;
+    rig.logs[0].lie(|lies| lies.leaves = true);
+    rig.once().await;
+    assert_eq!((rig.codes(), rig.waiting().len()), (vec!["log.not-included"], 0));
+    assert!(rig.told()[0].details.iter().any(|(_, value)| value == "the log's own words"));
+    assert_eq!(rig.exhibits()[0].leaves, []);
+}
+
+#[tokio::test]
 async fn an_empty_tree_keeps_no_promise() {
     let rig = Rig::new().await;
     rig.sign();
