@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use super::output::{CliError, clean};
 use crate::errand::ask::{Proof, Respondent};
-use crate::errand::decide::{NoPromise, Outcome, Promise, Tries};
+use crate::errand::decide::{Outcome, Tries};
+use crate::errand::promise::{NoPromise, Promise};
 use crate::errand::run::check;
 use crate::errand::sats::embedded;
 use crate::watched::WatchedLog;

@@ -15,9 +15,10 @@ use tracing::{debug, warn};
 
 use super::Errand;
 use super::ask::{Failure, Inclusion, Proof, Respondent};
-use super::decide::{Again, NoPromise, Outcome, Promise, Tries, elsewhere};
+use super::decide::{Again, Outcome, Tries, elsewhere};
 use super::gather::{Not, locate, walk};
 use super::line::judge;
+use super::promise::{NoPromise, Promise};
 use super::queue::{self, Kept};
 use crate::alert::{self, ALERTS};
 use crate::board::Board;

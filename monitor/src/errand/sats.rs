@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::Errand;
-use super::decide::{NoPromise, Promise, SLACK_MS};
+use super::decide::SLACK_MS;
+use super::promise::{NoPromise, Promise};
 use super::queue::{self, MAX_ERRANDS};
 use crate::http::{Request, Response, Shared};
 use crate::state::StateError;

@@ -40,6 +40,8 @@ pub struct Lies {
     pub dated: HashMap<CertHash, UnixMillis>,
     /// It gives these octets as the certificates of all entries.
     pub certificate: Option<Vec<u8>>,
+    /// It serves other leaves than those under its head.
+    pub leaves: bool,
     /// It has dropped all certificates.
     pub pruned: bool,
     /// It answers nothing until the test lets it.
@@ -260,7 +262,9 @@ impl Tree {
         let (index, width) = name.split_once(".p/").unwrap_or((name, "256"));
         let start = index.parse::<usize>().unwrap() * 256;
         let rows = &self.covered()[start..start + width.parse::<usize>().unwrap()];
-        Ok(rows.iter().flat_map(|row| *row.cert_hash.leaf_hash().as_bytes()).collect())
+        let mut octets: Vec<u8> = rows.iter().flat_map(|row| *row.cert_hash.leaf_hash().as_bytes()).collect();
+        octets[0] ^= u8::from(self.lies.leaves);
+        Ok(octets)
     }
 }
 

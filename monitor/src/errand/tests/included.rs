@@ -92,6 +92,16 @@ async fn an_entry_that_is_there_and_denied_is_a_refusal() {
 }
 
 #[tokio::test]
+async fn leaves_that_are_not_under_the_head_show_nothing() {
+    let (rig, _) = rig(false).await;
+    rig.logs[0].lie(|lies| lies.leaves = true);
+    rig.once().await;
+    assert_eq!((rig.codes(), rig.waiting().len()), (vec!["log.not-included"], 0));
+    assert!(rig.told()[0].details.iter().any(|(_, value)| value == "the log's own words"));
+    assert_eq!(rig.exhibits()[0].leaves, []);
+}
+
+#[tokio::test]
 async fn an_empty_tree_keeps_no_promise() {
     let rig = Rig::new().await;
     rig.sign();
@@ -113,9 +123,18 @@ async fn a_head_that_need_not_have_the_entry_is_waited_behind_and_no_longer() {
         // "Soon" is not signed, so it helps nobody.
         rig.logs[0].lie(|lies| lies.soon = true);
         assert_eq!(rig.once().await, 1, "{head_at}");
-        assert_eq!((rig.codes().len(), rig.waiting().len()), (told, 1 - told), "{head_at}");
+        assert_eq!((rig.codes().len(), rig.waiting().len()), (told, 1), "{head_at}");
     }
     assert_eq!(rig.codes(), ["log.not-included"]);
+    assert!(!rig.told()[0].summary.contains("prove"));
+    // What was told by the delay that the log states is proven by the longest delay that there is.
+    for (head_at, told) in [(NOW.saturating_add(HOUR - 1), 1), (NOW.saturating_add(HOUR), 2)] {
+        rig.pass(2 * HOUR);
+        rig.logs[0].sign(head_at);
+        assert_eq!(rig.once().await, 1, "{head_at}");
+        assert_eq!((rig.codes().len(), rig.exhibits().len(), rig.waiting().len()), (told, told, 2 - told), "{head_at}");
+    }
+    assert!(rig.told().iter().any(|finding| finding.summary.contains("which all of its leaves prove")));
 }
 
 #[tokio::test]

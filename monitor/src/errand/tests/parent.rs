@@ -127,7 +127,8 @@ async fn the_parents_score_counts_as_it_was_at_the_moment_of_delegation() {
 #[tokio::test]
 async fn what_an_ancestor_forbids_binds_all_below_it() {
     let (score, scope) = (Score::new(50).unwrap(), Text::new("accounts/read/own").unwrap());
-    let cases: [(&dyn Fn(&mut AttenuationRules), &str); 2] = [
+    type Rule<'a> = &'a dyn Fn(&mut AttenuationRules);
+    let cases: [(Rule<'_>, &str); 2] = [
         (&|rules| rules.max_trust_score = Some(score), "maxTrustScore of 50"),
         (&|rules| rules.scope_narrowing = Some(scope.clone()), "scopeNarrowing, `accounts/read/own`"),
     ];
