@@ -68,7 +68,7 @@ pub(super) enum NotTaken {
 }
 
 /// Reads an offered head: it is small, of a log that is watched, and signed by it.
-pub(super) fn open<'a>(offered: Offered, logs: &'a [WatchedLog]) -> Result<(&'a WatchedLog, SignedHead), NotTaken> {
+pub(super) fn open(offered: Offered, logs: &[WatchedLog]) -> Result<(&WatchedLog, SignedHead), NotTaken> {
     let log = logs.iter().find(|log| log.origin.as_str() == offered.origin).ok_or(NotTaken::UnknownLog)?;
     if octets_of(&offered.head) > MAX_HEAD_OCTETS {
         return Err(NotTaken::TooLong);

@@ -24,6 +24,9 @@ pub const BY_LOG: &str = "log";
 /// Heads of a history, beyond those that evidence names; the older, the sparser.
 pub const MAX_HISTORY: usize = 512;
 
+/// Heads that are taken out of a history at once when it is too long.
+const THINNED_AT_ONCE: usize = 32;
+
 /// Heads of one log that wait in the inbox.
 pub const MAX_INBOX: usize = 256;
 
@@ -249,20 +252,33 @@ impl Book {
         }
     }
 
-    /// What the history can do without, where it is too long: of its older half each second head that is neither the
-    /// largest of its form nor named by evidence. So it gets sparser towards its beginning.
+    /// What the history can do without, where it is too long: of the heads that are neither the largest of their form
+    /// nor named by evidence, those that leave the smallest gaps for their age. So the time between heads that are
+    /// kept grows with their age, and the newest of them are all there.
     pub fn spare(&self) -> Vec<HeadId> {
         let latest = self.latest();
         let is_latest =
             |known: &Known| [&latest.tree_head, &latest.checkpoint].iter().any(|l| l.as_ref() == Some(known));
         let plain = |known: &&Known| known.evidence.is_empty() && !is_latest(known);
-        let mut ids: Vec<_> = self.history().filter(plain).map(|known| (known.first_seen_at, known.id)).collect();
-        if ids.len() <= MAX_HISTORY {
+        let mut left: Vec<_> = self.history().filter(plain).map(|known| (known.first_seen_at, known.id)).collect();
+        if left.len() <= MAX_HISTORY {
             return Vec::new();
         }
-        ids.sort();
-        ids.truncate(ids.len() / 2);
-        ids.into_iter().skip(1).step_by(2).map(|(_, id)| id).collect()
+        left.sort();
+        let newest = left.last().map_or(UnixMillis::default(), |(seen, _)| *seen);
+        let mut spare = Vec::new();
+        // Some more than must be, so that this is not done again with the next head.
+        while left.len() > MAX_HISTORY - THINNED_AT_ONCE {
+            let gap = |around: &[(UnixMillis, HeadId)]| match around {
+                [before, this, after] => {
+                    (u128::from(after.0.since(before.0)) << 64) / (u128::from(newest.since(this.0)) + 1)
+                }
+                _ => u128::MAX,
+            };
+            let Some((before, _)) = left.windows(3).enumerate().min_by_key(|(_, around)| gap(around)) else { break };
+            spare.push(left.remove(before + 1).1);
+        }
+        spare
     }
 }
 
@@ -354,4 +370,88 @@ pub(super) fn forget(write: &mut Write, origin: &Origin, id: &HeadId) -> Result<
     write.remove(&INBOX, &row)?;
     write.remove(&HEADS, &row)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use atl::merkle::Hash;
+
+    use super::*;
+
+    /// A head that was seen in that minute.
+    fn head(timestamp: Option<u64>, seen: u64) -> Known {
+        let size = TreeSize::new(seen / 10);
+        Known {
+            id: HeadId { size, root: Hash::of(&size.get().to_be_bytes()), timestamp: timestamp.map(UnixMillis::new) },
+            raw: RawHead::Checkpoint(String::new()),
+            shown_by: BY_LOG.to_owned(),
+            to_us: true,
+            first_seen_at: UnixMillis::new(60_000 * seen),
+            standing: Standing::Fits,
+            evidence: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_long_history_is_thinned_towards_its_beginning() {
+        let mut book = Book::default();
+        // The largest checkpoint comes early, and evidence names a head in the middle: both stay.
+        let mut checkpoint = head(None, 5);
+        checkpoint.id.size = TreeSize::new(1);
+        book.heads.push(checkpoint.clone());
+        let total = 10 * MAX_HISTORY as u64;
+        for at in 0..total {
+            let mut new = head(Some(at), at);
+            if at == 77 {
+                new.evidence.push("aa".into());
+            }
+            book.heads.push(new);
+            let spare = book.spare();
+            book.heads.retain(|known| !spare.contains(&known.id));
+            assert!(book.heads.len() <= MAX_HISTORY + 3, "{}", book.heads.len());
+        }
+        let times: Vec<u64> = book.history().filter_map(|known| known.id.timestamp.map(UnixMillis::get)).collect();
+        assert!(book.find(&checkpoint.id).is_some());
+        assert!([0, 77, total - 1].iter().all(|time| times.contains(time)), "{times:?}");
+        // All of the newest, and the gaps before them grow with their age and not faster.
+        assert!((total - 64..total).all(|time| times.contains(&time)), "{times:?}");
+        let is_even = |pair: &[u64]| pair[1] - pair[0] <= 2 + (total - pair[0]) / 10;
+        assert!(times.windows(2).all(is_even), "{times:?}");
+    }
+
+    #[test]
+    fn a_key_tells_heads_apart_and_sorts_by_size() {
+        let (sth, note, later) = (head(Some(0), 10), head(None, 10), head(Some(1), 10));
+        let keys = [&sth, &note, &later, &head(Some(0), 30), &head(Some(0), 3000)].map(|known| octets_of(&known.id));
+        for (n, key) in keys.iter().enumerate() {
+            assert!(!keys[..n].contains(key));
+        }
+        assert!(keys[2] < keys[3] && keys[3] < keys[4]);
+    }
+
+    #[test]
+    fn one_source_does_not_take_the_room_of_others_and_evidence_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state.redb")).unwrap();
+        let waiting: Vec<Row<Known>> = (0..MAX_INBOX_OF_ONE as u64)
+            .map(|n| {
+                let mut known = head(Some(n), n);
+                known.evidence.extend((n == MAX_INBOX_OF_ONE as u64 / 2).then(|| "aa".to_owned()));
+                (octets_of(&known.id), known)
+            })
+            .collect();
+        let mut theirs = head(Some(900), 900);
+        (theirs.to_us, theirs.shown_by) = (false, "peer.example".into());
+        let rows = || state.read(|read| read.first(&INBOX, b"", usize::MAX)).unwrap();
+        let room = |new: &Known, waiting: &[Row<Known>]| state.write(|write| make_room(write, waiting, new)).unwrap();
+        state.write(|write| waiting.iter().try_for_each(|(row, known)| write.put(&INBOX, row, known))).unwrap();
+
+        assert!(room(&theirs, &waiting));
+        assert_eq!(rows().len(), waiting.len());
+        assert!(room(&head(Some(901), 901), &waiting));
+        let left = rows();
+        assert_eq!(left.len() + 1, waiting.len());
+        let has = |n: usize| left.iter().any(|(row, _)| *row == waiting[n].0);
+        assert!(has(0) && has(waiting.len() - 1) && has(waiting.len() / 2));
+    }
 }

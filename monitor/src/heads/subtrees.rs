@@ -89,7 +89,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(8))]
         #[test]
         fn tiles_give_both_roots(first in 0..70_000_u64, more in 0..3_000_u64) {
             let hashes: Vec<Hash> = (0..first + more).map(|i| leaf_hash(&i.to_be_bytes())).collect();

@@ -3,11 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use atl::merkle::TreeSize;
-use atl::time::UnixMillis;
 use atl_monitor::evidence::divergence::roots;
 use atl_monitor::finding::{Class, Weight};
 use atl_monitor::head::SignedHead;
-use atl_monitor::heads::book::{self, MAX_HISTORY, MAX_INBOX_OF_ONE, MAX_PROOFS};
+use atl_monitor::heads::book::{self, MAX_INBOX_OF_ONE, MAX_PROOFS};
 use atl_monitor::heads::{BY_LOG, HeadsError, Received, Seen, Standing};
 
 use crate::dishonest::{DishonestLog, Proofs, Tree, View};
@@ -357,24 +356,4 @@ async fn a_history_begins_with_what_the_log_shows_us() {
     observe(&log, &watcher, ours).await;
     watcher.heads.settle(&log.watched, &log.client("a")).await.unwrap();
     assert_eq!(standing(&log, &watcher, &theirs), Some(Standing::Fits));
-}
-
-#[tokio::test]
-async fn a_long_history_is_thinned_towards_its_beginning() {
-    let (log, tree, watcher) = scene().await;
-    let total = 2 * MAX_HISTORY as u64;
-    let first = log.sth(&tree, 900, 1);
-    observe(&log, &watcher, first.clone()).await;
-    for n in 1..total {
-        watcher.clock.advance(1000);
-        observe(&log, &watcher, log.sth(&tree, 900, 1 + n)).await;
-    }
-    let book = watcher.heads.book(&log.watched.origin).unwrap();
-    assert!((MAX_HISTORY / 2..=MAX_HISTORY + 1).contains(&book.heads.len()), "{}", book.heads.len());
-    assert_eq!(standing(&log, &watcher, &first), Some(Standing::Fits));
-    let mut times: Vec<u64> = book.history().filter_map(|known| known.id.timestamp.map(UnixMillis::get)).collect();
-    times.sort();
-    assert_eq!(times.last(), Some(&total));
-    let late = times.iter().filter(|time| **time > total / 2).count();
-    assert!(late > times.len() / 2, "{late} of {}", times.len());
 }

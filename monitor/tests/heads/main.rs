@@ -1,4 +1,5 @@
 //! Heads held against heads, and gossip, against a log that was written to be caught.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
 #[path = "../common/dishonest.rs"]
