@@ -75,7 +75,7 @@ impl Follower {
         self.parts.board.log(self.log.origin.as_str(), |status| {
             (status.downloaded, status.verified) = (round.downloaded.get(), round.verified.get());
             status.error = error;
-            status.frozen.clone_from(&round.frozen);
+            status.frozen = round.frozen.clone().or_else(|| status.frozen.take());
             if round.is_complete() {
                 status.last_verified_at = Some(now);
             }
@@ -86,6 +86,7 @@ impl Follower {
     async fn steps(&mut self, round: &mut Round) -> Result<(), Halt> {
         // What a crash left behind, first: nothing of it waits for the log.
         self.settle(round).await?;
+        round.frozen = self.parts.heads.frozen(&self.log.origin)?;
         let mut heads = self.heads(round).await?;
         heads.sort_by_key(SignedHead::size);
         for head in &heads {

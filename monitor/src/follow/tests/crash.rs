@@ -48,3 +48,38 @@ async fn a_crash_at_any_write_neither_loses_nor_repeats_an_alert() {
 fn whole_alerts(told: &std::collections::BTreeSet<String>) -> usize {
     told.iter().filter(|told| told.contains(' ')).count()
 }
+
+#[tokio::test]
+async fn a_round_that_is_cut_off_at_any_request_loses_nothing() {
+    let log = TestLog::start("log.example/1").await;
+    log.append(certificates(0..900), 500_000);
+    log.sign(599_000);
+    let whole = World::beside(&log);
+    log.asked();
+    assert!(follow(&whole).await);
+    let (expected, requests) = (whole.told(), log.asked().len());
+    assert!(requests > 20, "{requests}");
+    for cut in (0..requests).step_by(3) {
+        let world = World::beside(&log);
+        let (asked, reached) = tokio::sync::oneshot::channel();
+        let (mut asked, mut left) = (Some(asked), cut);
+        log.lie(move |_| {
+            match left.checked_sub(1) {
+                Some(fewer) => left = fewer,
+                None => drop(asked.take().map(|asked| asked.send(()))),
+            }
+            None
+        });
+        let mut follower = world.follower();
+        tokio::select! {
+            biased;
+            _ = reached => {}
+            _ = follower.once() => {}
+        }
+        drop(follower);
+        log.be_honest();
+        assert!(world.told().is_subset(&expected), "{cut}");
+        assert!(follow(&world).await, "{cut}");
+        assert_eq!(world.told(), expected, "{cut}");
+    }
+}

@@ -251,6 +251,10 @@ async fn a_frozen_log_is_not_read() {
     assert_eq!((round.frozen.is_some(), round.is_complete()), (true, false));
     assert_eq!((round.head, round.downloaded), (Some(TreeSize::new(700)), TreeSize::EMPTY));
     assert!(!world.log.asked().iter().any(|path| path.starts_with("/tile/")));
+    // It is no less frozen where it does not answer.
+    world.log.lie(|_| Some(Answer::status(500)));
+    assert!(world.follower().once().await.unwrap().frozen.is_some());
+    assert!(world.board.standing().logs["log.example/1"].frozen.is_some());
 }
 
 #[tokio::test]
