@@ -358,4 +358,7 @@ async fn a_history_begins_with_what_the_log_shows_us() {
     observe(&log, &watcher, ours).await;
     watcher.heads.settle(&log.watched, &log.client("a")).await.unwrap();
     assert_eq!(standing(&log, &watcher, &theirs), Some(Standing::Fits));
+    let larger = log.sth(&tree, 600, 3);
+    watcher.heads.observe(&log.watched, &log.client("a"), larger.clone(), "peer.example").await.unwrap();
+    assert_eq!(standing(&log, &watcher, &larger), Some(Standing::Fits));
 }
