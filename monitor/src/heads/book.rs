@@ -129,6 +129,21 @@ pub enum Received {
     Full,
 }
 
+impl From<Standing> for Received {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Waiting { .. } => Self::Waiting,
+            standing => Self::Known(standing),
+        }
+    }
+}
+
+/// A head with all that is known of it, if it is known.
+pub(super) fn recall(read: &Read, origin: &Origin, id: &HeadId) -> Result<Option<Known>, StateError> {
+    let row = key_of(origin, id);
+    read.get(&HEADS, &row)?.map_or_else(|| read.get(&INBOX, &row), |known| Ok(Some(known)))
+}
+
 /// The octets that stand for a head in keys.
 fn octets_of(id: &HeadId) -> Vec<u8> {
     let timestamp = id.timestamp.map_or([0; 9], |timestamp| {
@@ -159,10 +174,7 @@ pub fn receive(
             known.to_us = true;
             write.put(table, &row, &known)?;
         }
-        return Ok(match known.standing {
-            Standing::Waiting { .. } => Received::Waiting,
-            standing => Received::Known(standing),
-        });
+        return Ok(known.standing.into());
     }
     let waiting = write.first(&INBOX, &key(log.origin.as_str(), &[]), MAX_INBOX)?;
     if !make_room(write, &waiting, &new)? {

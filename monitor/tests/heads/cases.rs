@@ -329,6 +329,8 @@ async fn others_cannot_make_us_ask_much() {
     let settle = async || watcher.heads.settle(&log.watched, &log.client("a")).await.unwrap();
     settle().await;
     settle().await;
+    let other = log.sth(&tree, 800, 999);
+    watcher.heads.observe(&log.watched, &log.client("a"), other, "other.example").await.unwrap();
     assert_eq!(log.asked(), 6);
     watcher.clock.advance(60_000);
     settle().await;
@@ -340,7 +342,7 @@ async fn others_cannot_make_us_ask_much() {
         watcher.clock.advance(60_000);
         settle().await;
     }
-    assert_eq!(log.asked(), 1 + MAX_INBOX_OF_ONE);
+    assert_eq!(log.asked(), 2 + MAX_INBOX_OF_ONE);
     assert_eq!(watcher.heads.book(&log.watched.origin).unwrap().inbox, []);
     assert!(watcher.findings().is_empty());
 }
@@ -356,4 +358,7 @@ async fn a_history_begins_with_what_the_log_shows_us() {
     observe(&log, &watcher, ours).await;
     watcher.heads.settle(&log.watched, &log.client("a")).await.unwrap();
     assert_eq!(standing(&log, &watcher, &theirs), Some(Standing::Fits));
+    let larger = log.sth(&tree, 600, 3);
+    watcher.heads.observe(&log.watched, &log.client("a"), larger.clone(), "peer.example").await.unwrap();
+    assert_eq!(standing(&log, &watcher, &larger), Some(Standing::Fits));
 }
