@@ -7,6 +7,7 @@ mod keygen;
 pub(crate) mod lines;
 mod lookalike;
 pub(crate) mod output;
+mod run;
 mod test_alert;
 mod verify_evidence;
 
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 /// Watches agent transparency logs, and what stands around them.
 ///
 /// To make a key:            atl-monitor keygen monitor-key.pem --name monitor.example
+/// To follow logs:           atl-monitor run --config monitor.toml
 /// To explain one pair:      atl-monitor lookalike bank.example bamk.example
 /// To check a promise:      atl-monitor check-sat --url LOG --vkey KEY cert.pem
 /// To watch a stream:        atl-monitor lookalike --watched mine.txt --candidates new.txt --json
@@ -34,6 +36,8 @@ enum Command {
     CheckSat(check_sat::CheckSatArgs),
     Keygen(keygen::KeygenArgs),
     Lookalike(lookalike::LookalikeArgs),
+    Once(run::OnceArgs),
+    Run(run::RunArgs),
     TestAlert(test_alert::TestAlertArgs),
     VerifyEvidence(verify_evidence::VerifyEvidenceArgs),
 }
@@ -45,6 +49,8 @@ pub fn main() -> ExitCode {
         Command::CheckSat(args) => check_sat::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Lookalike(args) => lookalike::run(&args),
+        Command::Once(args) => run::once(&args),
+        Command::Run(args) => run::run(&args),
         Command::TestAlert(args) => test_alert::run(&args),
         Command::VerifyEvidence(args) => verify_evidence::run(&args),
     };

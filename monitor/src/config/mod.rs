@@ -14,6 +14,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use atl::log::cosignature::WitnessKey;
 use atl::log::note::{KeyName, VerifierKey};
 use serde::Deserialize;
 use thiserror::Error;
@@ -86,6 +87,8 @@ pub struct MonitorConfig {
     pub public_url: Option<String>,
     /// The logs to follow.
     pub logs: Vec<FollowedLog>,
+    /// The witnesses whose cosignatures on the logs' checkpoints are shown.
+    pub witnesses: Vec<WitnessKey>,
     /// Who is told of what is found.
     pub alerts: AlertsConfig,
     /// Whom it watches for.
@@ -134,6 +137,8 @@ struct Raw {
     public_url: Option<String>,
     #[serde(default)]
     logs: Vec<RawLog>,
+    #[serde(default)]
+    witnesses: Vec<String>,
     #[serde(default)]
     alerts: alerts::RawAlerts,
     #[serde(default)]
@@ -220,6 +225,7 @@ impl MonitorConfig {
             listen: raw.listen,
             data_dir: check.path(&raw.data_dir),
             public_url: raw.public_url.map(|url| check.public_url(&url)).transpose()?,
+            witnesses: check.witnesses(&raw.witnesses)?,
             logs,
             alerts: raw.alerts.check(&check)?,
             server: raw.server.check(&check)?,
@@ -231,6 +237,12 @@ impl MonitorConfig {
 }
 
 impl Check<'_> {
+    fn witnesses(&self, vkeys: &[String]) -> Result<Vec<WitnessKey>, ConfigError> {
+        let read =
+            |(n, vkey): (usize, &String)| vkey.parse().map_err(|e| self.refuse(format_args!("witnesses[{n}]"), e));
+        vkeys.iter().enumerate().map(read).collect()
+    }
+
     fn public_url(&self, url: &str) -> Result<String, ConfigError> {
         let plain = url.trim_end_matches('/');
         let host = plain.strip_prefix("https://").or_else(|| plain.strip_prefix("http://"));

@@ -24,7 +24,8 @@ use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 pub use self::queue::{Kept, MAX_ERRANDS, Stock, again, due, finish, next_due, post, stock};
-pub use self::run::{Keeper, KnownHeads, Owner, Runner};
+pub use self::run::{KnownHeads, Owner, Runner};
+pub use self::sats::answer;
 use crate::finding::{EntryRef, Finding};
 
 /// Something to ask.

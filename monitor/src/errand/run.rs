@@ -1,7 +1,6 @@
 //! Takes errands that are due, asks, and writes down what follows in the same step that takes them away: whenever the
 //! process ends, nothing but a question is repeated.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use super::promise::{NoPromise, Promise};
 use super::queue::{self, Kept};
 use crate::alert::{self, ALERTS};
 use crate::board::Board;
-use crate::evidence::Exhibit;
+use crate::evidence::{Exhibit, Keeper};
 use crate::finding::{EntryRef, Finding};
 use crate::head::SignedHead;
 use crate::state::{State, StateError};
@@ -38,12 +37,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const EVIDENCE_MS: u64 = 3_600_000;
 /// When to try again to keep evidence, in milliseconds.
 const KEEP_AGAIN_MS: u64 = 30_000;
-
-/// Keeps what proves a finding.
-pub trait Keeper: Send + Sync {
-    /// Keeps it, on the disk when this returns; the name of its directory. The same again has the same name.
-    fn keep(&self, exhibit: &Exhibit, now: UnixMillis) -> Result<String, Box<dyn Error + Send + Sync>>;
-}
 
 /// Heads of logs that others than the runner have seen.
 pub trait KnownHeads: Send + Sync {

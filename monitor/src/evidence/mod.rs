@@ -26,7 +26,9 @@ mod tests;
 
 use atl::api::B64;
 use atl::merkle::{Hash, LeafIndex};
+use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 pub use self::archive::{Archive, EvidenceError};
 pub use self::case::{Case, CaseError, LogDescription, ReceiptKept, ShownHead};
@@ -139,6 +141,27 @@ impl Exhibit {
             receipts: Vec::new(),
             summary,
         }
+    }
+}
+
+/// Evidence that cannot be kept. Nothing of the case is told then; it is found again with the next look.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("evidence cannot be kept: {0}; see that the data directory can be written")]
+pub struct KeepError(pub String);
+
+/// Keeps evidence.
+pub trait Keeper: Send + Sync {
+    /// Keeps `exhibit`, written and synced when this returns, and gives the name of its directory below `evidence/`.
+    /// The same again has the same name.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn keep(&self, exhibit: &Exhibit, now: UnixMillis) -> Result<String, KeepError>;
+}
+
+impl Keeper for Archive {
+    fn keep(&self, exhibit: &Exhibit, now: UnixMillis) -> Result<String, KeepError> {
+        Self::keep(self, exhibit, now).map_err(|error| KeepError(error.to_string()))
     }
 }
 

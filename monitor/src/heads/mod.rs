@@ -18,7 +18,7 @@ use std::sync::Arc;
 use atl::client::LogClient;
 use atl::log::checkpoint::Origin;
 use atl::merkle::TreeSize;
-use atl::time::{Clock, UnixMillis};
+use atl::time::Clock;
 use parking_lot::Mutex;
 use thiserror::Error;
 
@@ -27,24 +27,10 @@ use self::book::{Book, receive};
 use self::budget::Budget;
 use self::compare::HeadId;
 use crate::board::Board;
-use crate::evidence::Exhibit;
+use crate::evidence::{KeepError, Keeper};
 use crate::head::SignedHead;
 use crate::state::{State, StateError};
 use crate::watched::WatchedLog;
-
-/// Evidence that cannot be kept. Nothing of the case is told then; it is found again with the next look.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("evidence cannot be kept: {0}; see that the data directory can be written")]
-pub struct KeepError(pub String);
-
-/// Keeps evidence.
-pub trait Keeper: Send + Sync {
-    /// Keeps `exhibit`, written and synced when this returns, and gives the name of its directory below `evidence/`.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    fn keep(&self, exhibit: &Exhibit, now: UnixMillis) -> Result<String, KeepError>;
-}
 
 /// Why a head was not dealt with. It waits in the inbox where it got that far.
 #[derive(Debug, Error)]

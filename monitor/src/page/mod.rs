@@ -6,7 +6,7 @@
 mod alert;
 mod overview;
 mod plot;
-mod words;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use atl::time::UnixMillis;
 
-pub(super) use crate::cli::output::grouped;
+pub(crate) use crate::cli::output::grouped;
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;

@@ -1,6 +1,5 @@
 //! A runner with two logs that answer over HTTP, a clock that the test sets, and a keeper of evidence in memory.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,8 +15,8 @@ use super::agents::{NOW, World};
 use super::test_log::TestLog;
 use crate::alert::ALERTS;
 use crate::board::Board;
-use crate::errand::{Errand, Keeper, Kept, Runner, due, post};
-use crate::evidence::Exhibit;
+use crate::errand::{Errand, Kept, Runner, due, post};
+use crate::evidence::{Exhibit, KeepError, Keeper};
 use crate::finding::{EntryRef, Finding};
 use crate::head::SignedHead;
 use crate::state::State;
@@ -45,9 +44,9 @@ pub struct Memory {
 }
 
 impl Keeper for Memory {
-    fn keep(&self, exhibit: &Exhibit, _now: UnixMillis) -> Result<String, Box<dyn Error + Send + Sync>> {
+    fn keep(&self, exhibit: &Exhibit, _now: UnixMillis) -> Result<String, KeepError> {
         if *self.full.lock() {
-            return Err("no space left".into());
+            return Err(KeepError("no space left".into()));
         }
         self.exhibits.lock().push(exhibit.clone());
         if let Some(wait) = self.wait.lock().take() {

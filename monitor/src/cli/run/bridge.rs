@@ -1,0 +1,141 @@
+//! Where parts of the monitor that do not know each other meet: what each wants of whoever knows the heads.
+
+use std::sync::Arc;
+
+use atl::client::LogClient;
+use atl::log::checkpoint::Origin;
+use atl::merkle::LeafIndex;
+
+use super::cosigned::Cosigned;
+use crate::errand::decide::Outcome;
+use crate::errand::{KnownHeads, Owner};
+use crate::follow::position::Ledger;
+use crate::follow::{Dated, HeadJudge, JudgeError, Observing};
+use crate::head::{RawHead, SignedHead};
+use crate::heads::book::{self, Book};
+use crate::heads::{Heads, HeadsError, Known};
+use crate::http::Shared;
+use crate::rules::authorised::Newest;
+use crate::rules::unauthorised::{Settled, settle};
+use crate::state::{State, StateError};
+use crate::watched::WatchedLog;
+use crate::witness::Heads as Witnessed;
+use crate::witness::audit::{Opinion, Opinions, Verified};
+
+/// Who shows a checkpoint that somebody has sent to the witness: not the log itself, as far as we know.
+const BY_SUBMITTER: &str = "a submitter to the witness";
+
+/// The heads, as the follower, the errands and the witness know them.
+pub struct HeadsBridge {
+    pub heads: Heads,
+    pub shared: Arc<Shared>,
+    pub cosigned: Cosigned,
+}
+
+impl HeadJudge for HeadsBridge {
+    fn observe<'a>(
+        &'a self,
+        log: &'a WatchedLog,
+        client: &'a LogClient,
+        head: SignedHead,
+        source: &'a str,
+    ) -> Observing<'a> {
+        Box::pin(async move {
+            self.cosigned.note(log, &head);
+            match self.heads.observe(log, client, head, source).await {
+                Ok(_) => Ok(()),
+                Err(HeadsError::State(error)) => Err(JudgeError::State(error)),
+                Err(error) => Err(JudgeError::Unjudged(error.to_string())),
+            }
+        })
+    }
+
+    fn frozen(&self, log: &Origin) -> Result<Option<String>, StateError> {
+        book::frozen(self.state(), log)
+    }
+
+    fn dated(&self, log: &Origin) -> Result<Vec<Dated>, StateError> {
+        let book = self.state().read(|read| Book::load(read, log))?;
+        let dated = |known: &Known| Some(Dated { size: known.id.size, timestamp: known.id.timestamp? });
+        Ok(book.history().filter_map(dated).collect())
+    }
+}
+
+impl KnownHeads for HeadsBridge {
+    fn around(&self, log: &WatchedLog, index: LeafIndex) -> Vec<SignedHead> {
+        let Ok(book) = self.heads.book(&log.origin) else { return Vec::new() };
+        let dated = || book.history().filter(|known| known.id.timestamp.is_some());
+        let without = dated().filter(|known| !index.is_in(known.id.size)).max_by_key(|known| known.id.timestamp);
+        let with = dated().filter(|known| index.is_in(known.id.size)).min_by_key(|known| known.id.timestamp);
+        let opened = |known: &Known| SignedHead::open(known.raw.clone(), log).ok();
+        without.into_iter().chain(with).filter_map(opened).collect()
+    }
+}
+
+impl HeadsBridge {
+    fn state(&self) -> &State {
+        &self.shared.state
+    }
+
+    /// Takes a checkpoint of somebody else's into what is known of heads, which is held against the rest of it.
+    fn receive(&self, log: &WatchedLog, note: &str) {
+        let head = match SignedHead::open(RawHead::Checkpoint(note.to_owned()), log) {
+            Ok(head) => head,
+            Err(error) => return tracing::warn!(log = %log.origin, %error, "a checkpoint was not kept"),
+        };
+        if let Err(error) = self.heads.receive(log, &head, BY_SUBMITTER) {
+            tracing::warn!(log = %log.origin, %error, "a checkpoint was not kept");
+        }
+    }
+}
+
+impl Witnessed for HeadsBridge {
+    fn frozen(&self, origin: &str) -> Option<String> {
+        let log = self.shared.logs.iter().find(|log| log.origin.as_str() == origin)?;
+        // A database that cannot be read ends the monitor; until then the log is not cosigned.
+        HeadJudge::frozen(self, &log.origin).unwrap_or_else(|error| Some(error.to_string()))
+    }
+
+    fn conflict(&self, log: &WatchedLog, known: &str, shown: &str) {
+        self.receive(log, known);
+        self.receive(log, shown);
+    }
+
+    fn refused(&self, log: &WatchedLog, shown: &str) {
+        self.receive(log, shown);
+    }
+}
+
+/// What the monitor thinks of its logs, for audit statements.
+pub fn opinions(shared: &Arc<Shared>, heads: &Heads) -> Opinions {
+    let (shared, heads) = (Arc::clone(shared), heads.clone());
+    Arc::new(move |log| match heads.frozen(&log.origin).ok()? {
+        Some(evidence) => condemned(&heads, log, &evidence),
+        None => verified(&shared, log),
+    })
+}
+
+/// The head up to which the entries of a log are derived, since the process has done so.
+fn verified(shared: &Shared, log: &WatchedLog) -> Option<Opinion> {
+    let at = shared.board.standing().logs.get(log.origin.as_str())?.last_verified_at?;
+    let ledger = Ledger::new(Arc::clone(&shared.state), Arc::new(log.clone()));
+    let head = ledger.verified().ok()?.head?;
+    Some(Opinion::Consistent(Verified { size: head.size(), root: head.root(), at }))
+}
+
+/// The largest head that the evidence names.
+fn condemned(heads: &Heads, log: &WatchedLog, evidence: &str) -> Option<Opinion> {
+    let book = heads.book(&log.origin).ok()?;
+    let named = book.history().chain(&book.inbox).filter(|known| known.evidence.iter().any(|name| name == evidence));
+    let head = named.max_by_key(|known| known.id.size)?;
+    Some(Opinion::Inconsistent(Verified { size: head.id.size, root: head.id.root, at: head.first_seen_at }))
+}
+
+/// What the owner's feed says of certificates that are asked about.
+pub fn owner(newest: Newest) -> Arc<Owner> {
+    Arc::new(move |known_as, finding, due, now| match settle(known_as, finding, due, &newest.get(), now) {
+        Settled::Authorised => Outcome::settled(),
+        Settled::Wait(at) => Outcome::put_off(at, "the owner's feed may still come to know it"),
+        Settled::Unauthorised(finding) => Outcome::found(*finding, None),
+    })
+}

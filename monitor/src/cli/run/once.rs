@@ -1,0 +1,158 @@
+//! `atl-monitor once`: one look at everything, for a job that runs now and then.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::parts::Monitor;
+use super::runtime;
+use crate::alert::{self, Alert};
+use crate::cli::output::{CliError, clean, grouped};
+use crate::config::MonitorConfig;
+use crate::finding::Severity;
+use crate::follow::Round;
+
+/// Rounds of deliveries before what is left is left to the next run.
+const DELIVERIES: usize = 5;
+/// Batches of errands in one run.
+const BATCHES: usize = 10_000;
+
+/// Look at everything once: read all logs up to their newest heads, exchange heads, ask what is due, tell what was
+/// found, and end.
+///
+/// It ends with 0 if all logs are in order and nothing new was found, with 1 if a log could not be verified or is
+/// proven to have misbehaved or if a new alert is a warning or worse, and with 2 if the monitor itself failed. What
+/// has to wait, such as a certificate that the owner's feed may still come to know, is looked at in the next run.
+///
+/// Example, every five minutes:
+///   */5 * * * *  atl-monitor once --config /etc/atl/monitor.toml
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct OnceArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Print what came of it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+struct Report {
+    in_order: bool,
+    logs: Vec<LogLine>,
+    alerts: Vec<Alert>,
+}
+
+/// What came of one log.
+#[derive(Serialize)]
+struct LogLine {
+    log: String,
+    head: Option<u64>,
+    verified: u64,
+    in_order: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<String>,
+}
+
+impl LogLine {
+    fn of(log: &str, round: &Round) -> Self {
+        Self {
+            log: log.to_owned(),
+            head: round.head.map(atl::merkle::TreeSize::get),
+            verified: round.verified.get(),
+            in_order: round.is_complete(),
+            trouble: round.trouble.as_ref().map(|trouble| trouble.reason.clone()),
+            evidence: round.frozen.clone(),
+        }
+    }
+}
+
+/// Runs it.
+pub fn once(args: &OnceArgs) -> Result<(), CliError> {
+    super::start_tracing();
+    let config = MonitorConfig::load(&args.config).map_err(|e| CliError::new(e.to_string()))?;
+    let report = runtime()?.block_on(look(&config))?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&report).map_err(|e| CliError::new(e.to_string()))? + "\n"
+    } else {
+        words(&report)
+    };
+    io::stdout().lock().write_all(text.as_bytes()).map_err(|e| CliError::unwritten(&e))?;
+    if report.in_order { Ok(()) } else { Err(CliError::quiet(1)) }
+}
+
+async fn look(config: &MonitorConfig) -> Result<Report, CliError> {
+    let failed = |e: crate::state::StateError| CliError::new(e.to_string());
+    let mut monitor = Monitor::open(config)?;
+    let state = monitor.shared.state.clone();
+    let before = state.read(alert::newest_seq).map_err(failed)?;
+    if let Some(feed) = &mut monitor.feed {
+        feed.refresh().await;
+    }
+    let mut logs = Vec::new();
+    for (follower, log) in monitor.followers.iter_mut().zip(&monitor.shared.logs) {
+        let round = follower.once().await.map_err(failed)?;
+        logs.push(LogLine::of(log.origin.as_str(), &round));
+    }
+    for peer in &monitor.shared.peers {
+        if let Err(error) = monitor.gossip.exchange(peer).await {
+            tracing::warn!(peer = %peer.name, %error, "heads were not exchanged");
+        }
+    }
+    for log in &monitor.shared.logs {
+        monitor.gossip.settle(&log.origin).await.map_err(|e| CliError::new(e.to_string()))?;
+    }
+    for (line, log) in logs.iter_mut().zip(&monitor.shared.logs) {
+        line.evidence = monitor.heads.frozen(&log.origin).map_err(|e| CliError::new(e.to_string()))?;
+        line.in_order &= line.evidence.is_none();
+    }
+    for _ in 0..BATCHES {
+        if monitor.runner.once().await.map_err(failed)? == 0 {
+            break;
+        }
+    }
+    for _ in 0..DELIVERIES {
+        monitor.courier.round().await.map_err(failed)?;
+        if monitor.shared.board.standing().undelivered == 0 {
+            break;
+        }
+    }
+    let worst = state.read(|read| alert::worst_since(read, before)).map_err(failed)?;
+    let newest: Vec<Alert> = state.read(|read| alert::newest(read, 1000)).map_err(failed)?;
+    let alerts = newest.into_iter().filter(|alert| alert.seq > before).collect();
+    let in_order = logs.iter().all(|log| log.in_order) && worst.is_none_or(|worst| worst < Severity::Warning);
+    Ok(Report { in_order, logs, alerts })
+}
+
+fn words(report: &Report) -> String {
+    let mut text = String::new();
+    for line in &report.logs {
+        let word = match (&line.evidence, line.in_order) {
+            (Some(_), _) => "MISBEHAVED",
+            (None, true) => "in order",
+            (None, false) => "NOT VERIFIED",
+        };
+        let head = line.head.map_or("no head".into(), grouped);
+        text += &format!("{:<12}  {}  {} of {head} entries verified\n", word, line.log, grouped(line.verified));
+        if let Some(trouble) = &line.trouble {
+            text += &format!("              {}\n", clean(trouble));
+        }
+        if let Some(evidence) = &line.evidence {
+            text += &format!("              evidence/{evidence}: atl-monitor verify-evidence checks it\n");
+        }
+    }
+    for alert in &report.alerts {
+        let finding = &alert.finding;
+        text += &format!("{:<8}  {}  {}\n", finding.class.severity().as_str(), finding.class, clean(&finding.summary));
+    }
+    if report.alerts.is_empty() {
+        text += "nothing new was found\n";
+    }
+    text
+}

@@ -1,0 +1,152 @@
+//! The pages' routes: what they show is read from database, board and evidence when somebody asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use atl::time::UnixMillis;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
+
+use crate::alert::{self, Alert, Delivery};
+use crate::evidence::{self, EvidenceError, Listing};
+use crate::finding::FindingId;
+use crate::follow::history;
+use crate::http::{Request, Response, Router, Shared, captured, reply};
+use crate::page::{STYLE, STYLE_PATH, ShownAlert, ShownEvidence, View};
+use crate::state::StateError;
+
+/// Alerts and evidence that the overview lists.
+const LISTED: usize = 100;
+
+/// What pages are made of.
+struct Pages {
+    shared: Arc<Shared>,
+    watching: Vec<String>,
+}
+
+/// Adds the pages.
+pub fn pages(router: Router, shared: &Arc<Shared>, watching: Vec<String>) -> Router {
+    let pages = Arc::new(Pages { shared: Arc::clone(shared), watching });
+    let (overview, alerts, one, evidence) =
+        (Arc::clone(&pages), Arc::clone(&pages), Arc::clone(&pages), Arc::clone(&pages));
+    router
+        .get("/", move |_| overview.overview())
+        .quick(STYLE_PATH, |_| reply::cached(reply::of("text/css; charset=utf-8", STYLE), 300))
+        .get("/alerts", move |_| alerts.alerts())
+        .get("/alerts/{id}", move |request| one.alert(captured(request, 0)))
+        .get("/evidence/{id}", move |request: &Request| evidence.evidence(captured(request, 0)))
+}
+
+impl Pages {
+    fn overview(&self) -> Response {
+        let alerts = self.shared.state.read(|read| alert::newest(read, LISTED));
+        match self.view(alerts) {
+            Ok(view) => html(StatusCode::OK, view.overview()),
+            Err(error) => self.broken(&error),
+        }
+    }
+
+    /// The newest alerts, for machines.
+    fn alerts(&self) -> Response {
+        match self.shared.state.read(|read| alert::newest(read, LISTED)) {
+            Ok(alerts) => reply::json(&alerts),
+            Err(error) => self.broken(&error),
+        }
+    }
+
+    fn alert(&self, id: &str) -> Response {
+        let view = View { name: self.shared.name.to_string(), now: self.shared.clock.now(), ..View::default() };
+        let missing = || html(StatusCode::NOT_FOUND, view.missing("There is no such alert."));
+        let Some(id) = FindingId::parse(id) else { return missing() };
+        match self.shared.state.read(|read| alert::find(read, id)) {
+            Ok(Some(alert)) => html(StatusCode::OK, view.alert(&shown(alert))),
+            Ok(None) => missing(),
+            Err(error) => self.broken(&error),
+        }
+    }
+
+    /// One piece of evidence as an archive: `<sha256>.tar`.
+    fn evidence(&self, name: &str) -> Response {
+        let view = View { name: self.shared.name.to_string(), now: self.shared.clock.now(), ..View::default() };
+        let id = name.strip_suffix(".tar").unwrap_or_default();
+        match evidence::files(&self.shared.evidence_dir, id) {
+            Ok(files) => {
+                let response = reply::of("application/x-tar", evidence::tar(id, &files));
+                let name = HeaderValue::from_str(&format!("attachment; filename=\"evidence-{id}.tar\""));
+                name.map_or_else(|_| missing(&view), |name| reply::with(response, CONTENT_DISPOSITION, name))
+            }
+            Err(EvidenceError::NoSuch(_)) => missing(&view),
+            Err(error) => {
+                tracing::error!(%error, "evidence cannot be given out");
+                html(StatusCode::INTERNAL_SERVER_ERROR, view.missing("The evidence cannot be read."))
+            }
+        }
+    }
+
+    fn view(&self, alerts: Result<Vec<Alert>, StateError>) -> Result<View, StateError> {
+        let shared = &self.shared;
+        let mut growth = BTreeMap::new();
+        for log in &shared.logs {
+            growth.insert(log.origin.to_string(), history::read(&shared.state, &log.origin)?);
+        }
+        let Listing { kept, broken } = evidence::list(&shared.evidence_dir).unwrap_or_else(|error| {
+            tracing::error!(%error, "the evidence cannot be listed");
+            Listing::default()
+        });
+        for (id, why) in broken {
+            tracing::warn!(evidence = id, why, "evidence that does not read");
+        }
+        let kept = kept.into_iter().take(LISTED);
+        Ok(View {
+            name: shared.name.to_string(),
+            now: shared.clock.now(),
+            standing: shared.board.standing(),
+            watching: self.watching.clone(),
+            growth,
+            alerts: alerts?.into_iter().map(shown).collect(),
+            evidence: kept
+                .map(|kept| ShownEvidence { id: kept.id, summary: kept.summary, kept_at: kept.found_at })
+                .collect(),
+        })
+    }
+
+    fn broken(&self, error: &StateError) -> Response {
+        tracing::error!(%error, "a page cannot be made");
+        let view = View { name: self.shared.name.to_string(), now: UnixMillis::default(), ..View::default() };
+        html(StatusCode::INTERNAL_SERVER_ERROR, view.missing("The monitor's database cannot be read."))
+    }
+}
+
+fn missing(view: &View) -> Response {
+    html(StatusCode::NOT_FOUND, view.missing("There is no such evidence."))
+}
+
+fn html(status: StatusCode, text: String) -> Response {
+    let mut response = reply::of("text/html; charset=utf-8", text);
+    *response.status_mut() = status;
+    response
+}
+
+fn shown(alert: Alert) -> ShownAlert {
+    let deliveries = alert.deliveries.iter().map(|(sink, delivery)| (sink.clone(), state(delivery))).collect();
+    ShownAlert {
+        severity: alert.finding.class.severity(),
+        finding: alert.finding,
+        silenced: alert.silenced,
+        acknowledged_at: alert.acknowledged_at,
+        deliveries,
+    }
+}
+
+/// How it stands with one sink.
+fn state(delivery: &Delivery) -> String {
+    let error = delivery.last_error.as_deref().unwrap_or("not tried yet");
+    match (delivery.delivered_at, delivery.next_attempt_at) {
+        (Some(at), None) => format!("told at {at}"),
+        (_, Some(next)) if delivery.attempts > 0 => {
+            format!("tried {} times, next at {next}: {error}", delivery.attempts)
+        }
+        (_, Some(next)) => format!("to be told at {next}"),
+        (None, None) => "not told".into(),
+    }
+}
