@@ -46,7 +46,7 @@ async fn alerts_go_out_in_the_order_in_which_they_were_raised() {
     let receiver = Receiver::start(Mode::Status(200)).await;
     let courier = office.courier(&[office.webhook("ops", &receiver)]);
     let names = ["e", "d", "c", "b", "a"];
-    names.map(|name| office.raise(Class::StaleHead, name));
+    let _ids = names.map(|name| office.raise(Class::StaleHead, name));
     courier.round().await.unwrap();
     assert_eq!(receiver.summaries(), names.map(|name| format!("About {name}.")));
 }
@@ -133,7 +133,7 @@ async fn one_that_asks_to_be_left_alone_is() {
     let office = Office::new();
     let receiver = Receiver::start(Mode::Later(429, 120)).await;
     let courier = office.courier(&[office.webhook("ops", &receiver)]);
-    ["a", "b"].map(|name| office.raise(Class::StaleHead, name));
+    let _ids = ["a", "b"].map(|name| office.raise(Class::StaleHead, name));
     courier.round().await.unwrap();
     office.pass(119_999);
     courier.round().await.unwrap();
