@@ -65,7 +65,7 @@ fn a_test_that_does_not_reach_its_sink_says_so() {
     let place = Place::new(true);
     let (out, err, code) = place.run("test-alert", &[]);
     let lines: Vec<_> = out.lines().collect();
-    let [file, pager, hook]: [&str; 3] = lines.try_into().unwrap();
+    let [hook, file, pager]: [&str; 3] = lines.try_into().unwrap();
     assert!(file.starts_with("ok      file") && pager == "failed  pager: (command) sh ended with 4: no", "{pager}");
     assert!(hook.starts_with("failed  hook: ") && hook.contains("gone: No such file"), "{hook}");
     assert_eq!((err.as_str(), code), ("atl-monitor: 2 of 3 sinks did not take the test\n", 1));
