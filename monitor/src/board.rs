@@ -82,7 +82,7 @@ pub struct Standing {
     pub witnesses: BTreeMap<String, Vec<CosignedBy>>,
     /// What is asked of logs.
     pub errands: ErrandStatus,
-    /// Findings not yet brought to each sink that they are for.
+    /// Messages about findings that are not where they should be yet, for all sinks together.
     pub undelivered: u64,
     /// What stops the monitor from doing its work, if anything does: a database that cannot be written, say.
     pub broken: Option<String>,

@@ -2,6 +2,10 @@
 //!
 //! Each sink is served by a task of its own, so one that is down or slow holds up no other. Times of attempts are in
 //! the database and not in the courier: it goes on where it was, whatever happened to the process.
+//!
+//! Alerts go out in the order in which they were raised as long as a sink takes them. What one could not be sent is
+//! brought forward when the sink is back, but another may have been the first that got through: receivers order by
+//! `found_at`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -314,7 +318,7 @@ impl Courier {
             }
             Err(error) => self.failed(desk, &job, id, error, after),
         };
-        let is_back = outcome == Outcome::Delivered { held: desk.sink.repeats().is_some() } && desk.is_well();
+        let is_back = matches!(outcome, Outcome::Delivered { .. }) && desk.is_well();
         let name = desk.name.clone();
         self.write(move |write| {
             book::record(write, &job, &outcome, after)?;

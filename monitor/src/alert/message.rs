@@ -344,7 +344,7 @@ mod tests {
         let text = message.text();
         assert!(text.starts_with("CRITICAL: the log shows different trees to different monitors\n\nlog.example/1 has"));
         let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
-        assert!(place("What to do:") < place("shown by:     peer \\u{1b}[2Jone"));
+        assert!(place("What to do:") < place("shown by:    peer \\u{1b}[2Jone"));
         assert!(place("entry:       6 of log.example/1") < place("and 31 more"));
         assert!(place("2026-04-10T12:00:00.007Z") < place(&finding.id().to_string()));
         assert!(text.lines().count() <= 30 && text.lines().all(|line| line.chars().count() <= 260), "{text}");

@@ -82,13 +82,13 @@ pub enum KindConfig {
 #[derive(Debug)]
 pub enum Sink {
     /// A URL that is sent JSON.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
     /// A program that is started.
     Command(CommandSink),
     /// People who are sent mail.
     Smtp(Box<Smtp>),
     /// A Prometheus Alertmanager.
-    Alertmanager(Alertmanager),
+    Alertmanager(Box<Alertmanager>),
 }
 
 impl Sink {
@@ -98,10 +98,10 @@ impl Sink {
     /// Where a secret or a file that the configuration names is not there, or is not what it should be.
     pub fn open(kind: &KindConfig, monitor: &str) -> Result<Self, OpenError> {
         Ok(match kind {
-            KindConfig::Webhook(config) => Self::Webhook(Webhook::open(config)?),
+            KindConfig::Webhook(config) => Self::Webhook(Box::new(Webhook::open(config)?)),
             KindConfig::Command(config) => Self::Command(CommandSink::open(config)),
             KindConfig::Smtp(config) => Self::Smtp(Box::new(Smtp::open(config)?)),
-            KindConfig::Alertmanager(config) => Self::Alertmanager(Alertmanager::open(config, monitor)?),
+            KindConfig::Alertmanager(config) => Self::Alertmanager(Box::new(Alertmanager::open(config, monitor)?)),
         })
     }
 

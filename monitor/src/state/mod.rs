@@ -116,12 +116,12 @@ impl<T: DeserializeOwned> Table<T> {
         start: &[u8],
         limit: usize,
     ) -> Result<Vec<Row<T>>, StateError> {
-        let range = table.range::<&[u8]>(start..)?;
-        let row = |row: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), _>| {
+        let mut rows = Vec::new();
+        for row in table.range::<&[u8]>(start..)?.take(limit) {
             let (key, value) = row?;
-            Ok((key.value().to_vec(), self.parse(value.value())?))
-        };
-        range.take(limit).map(row).collect()
+            rows.push((key.value().to_vec(), self.parse(value.value())?));
+        }
+        Ok(rows)
     }
 }
 

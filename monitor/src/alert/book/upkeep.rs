@@ -26,32 +26,37 @@ pub fn resend(write: &mut Write, id: FindingId, sinks: &[String], now: UnixMilli
     let id = id.to_string();
     let Some(mut alert) = write.get(&ALERTS, id.as_bytes())? else { return Ok(false) };
     for sink in sinks {
-        withdraw(write, sink, &alert)?;
+        let planned = withdraw(write, sink, &alert)?;
+        // It must be another row than that of an attempt under way, whose yes is about what was sent before.
+        let due = if planned == Some(now) { now.saturating_add(1) } else { now };
         let item = Item::Alert(alert.seq);
-        write.put(&QUEUE, &item.key(sink, now), &item)?;
-        alert.deliveries.insert(sink.clone(), Delivery { next_attempt_at: Some(now), ..Delivery::default() });
+        write.put(&QUEUE, &item.key(sink, due), &item)?;
+        alert.deliveries.insert(sink.clone(), Delivery { next_attempt_at: Some(due), ..Delivery::default() });
         write.put(&SINKS, &key(sink, &[]), &())?;
     }
     write.put(&ALERTS, id.as_bytes(), &alert)?;
     Ok(true)
 }
 
-/// Takes an alert out of what is to be sent to a sink.
-fn withdraw(write: &mut Write, sink: &str, alert: &Alert) -> Result<(), StateError> {
-    let Some(Delivery { next_attempt_at: Some(due), digest, .. }) = alert.deliveries.get(sink) else { return Ok(()) };
+/// Takes an alert out of what is to be sent to a sink; for when it was planned by itself.
+fn withdraw(write: &mut Write, sink: &str, alert: &Alert) -> Result<Option<UnixMillis>, StateError> {
+    let Some(Delivery { next_attempt_at: Some(due), digest, .. }) = alert.deliveries.get(sink) else {
+        return Ok(None);
+    };
     let Some(planned) = digest else {
         write.remove(&QUEUE, &Item::Alert(alert.seq).key(sink, *due))?;
-        return Ok(());
+        return Ok(Some(*due));
     };
     let row = key(sink, &planned.to_be_bytes());
-    let Some(mut digest) = write.get(&DIGESTS, &row)? else { return Ok(()) };
+    let Some(mut digest) = write.get(&DIGESTS, &row)? else { return Ok(None) };
     digest.seqs.retain(|seq| *seq != alert.seq);
     if digest.seqs.is_empty() {
         write.remove(&QUEUE, &Item::Digest(*planned).key(sink, digest.due))?;
         write.remove(&DIGESTS, &row)?;
-        return Ok(());
+    } else {
+        write.put(&DIGESTS, &row, &digest)?;
     }
-    write.put(&DIGESTS, &row, &digest)
+    Ok(None)
 }
 
 /// Brings forward what a sink could not be reached for, at most `limit`, now that it can be reached again. What it

@@ -120,7 +120,7 @@ impl Target {
             }
             builder = builder.tls_certs_only(roots);
         }
-        let header = token.as_ref().map(|token| bearer(token)).transpose()?;
+        let header = token.as_ref().map(bearer).transpose()?;
         let client = builder.build().map_err(|e| refused(format!("the HTTP client does not start: {e}")))?;
         Ok(Self { client, origin: origin(&url), url: String::from(url).into(), hidden, token: header })
     }

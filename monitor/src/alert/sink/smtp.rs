@@ -58,7 +58,8 @@ pub struct SmtpConfig {
 pub struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     place: String,
-    password: Option<Secret>,
+    /// The password, plain and as it travels (RFC 4954).
+    hidden: Vec<Secret>,
     template: MessageBuilder,
     domain: String,
     /// How long a whole message may take.
@@ -77,17 +78,19 @@ impl Smtp {
             .timeout(Some(config.timeout))
             .hello_name(ClientId::Domain(domain.clone()))
             .tls(transport(config)?);
-        let mut password = None;
+        let mut hidden = Vec::new();
         if let Some((user, source)) = &config.login {
             let secret = source.read()?;
             builder = builder.credentials(Credentials::new(user.clone(), secret.expose().to_owned()));
-            password = Some(secret);
+            hidden.push(STANDARD.encode(secret.expose()).into());
+            hidden.push(STANDARD.encode(format!("\0{user}\0{}", secret.expose())).into());
+            hidden.push(secret);
         }
         let template = lettre::Message::builder().from(config.from.clone());
         Ok(Self {
             transport: builder.build(),
             place: format!("{}:{}", config.host, config.port),
-            password,
+            hidden,
             template: config.to.iter().cloned().fold(template, MessageBuilder::to),
             domain,
             deadline: config.timeout.saturating_mul(3),
@@ -118,11 +121,7 @@ impl Smtp {
     }
 
     fn failed(&self, error: &Error) -> SinkError {
-        let mut text = error.to_string();
-        if let Some(password) = &self.password {
-            text = password.redact(&text);
-            text = Secret::from(STANDARD.encode(password.expose())).redact(&text);
-        }
+        let text = self.hidden.iter().fold(error.to_string(), |text, secret| secret.redact(&text));
         SinkError {
             refused: error.is_permanent(),
             ..SinkError::trouble(format!("{}: {}", self.place, excerpt(&text, 300)))
