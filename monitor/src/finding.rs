@@ -147,6 +147,12 @@ classes! {
     /// A validity outside of 5 minutes to 24 hours.
     ValidityOutOfBounds = "entry.validity-out-of-bounds", Warning, Proof, "the validity is not between 5 minutes and 24 hours",
         "Relying parties refuse more than 24 hours. Tell the CA.";
+    /// A certificate beside the profile that its CA is bound to.
+    Profile = "entry.profile", Info, Proof, "a certificate does not keep the profile",
+        "Relying parties take it all the same (protocol R11). Tell the CA when there is time.";
+    /// The root of a line of delegations that is none.
+    DelegationRoot = "entry.delegation-root", Warning, Proof, "the root of a delegation is not as it must be",
+        "Nobody answers for this agent, or its line has no beginning; relying parties refuse it. Tell the CA.";
     /// A delegation whose parent is in no log.
     ParentUnresolved = "entry.parent-unresolved", Warning, Challenge, "a delegation's parent is in no watched log",
         "Nobody can check what this agent may do. Ask the CA to log the parent's certificate (protocol section 3).";
@@ -159,6 +165,9 @@ classes! {
     /// A name made to be taken for a watched one.
     Lookalike = "entry.lookalike", Warning, Suspicion, "a trust domain looks like a watched one",
         "Find out who is behind it. If it imitates you, tell its CA and registrar, and warn those who deal with your agents.";
+    /// A name that is a little like a watched one.
+    LookalikeDigest = "entry.lookalike-digest", Info, Suspicion, "a trust domain is a little like a watched one",
+        "It may be chance. Look at these now and then, and allow those that are known and harmless.";
     // The monitor itself.
     /// A test, sent on demand.
     Test = "monitor.test", Info, Suspicion, "a test of this monitor's alerts",

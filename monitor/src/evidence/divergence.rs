@@ -25,9 +25,8 @@ pub fn roots(first_size: TreeSize, second_size: TreeSize, divergence: &Divergenc
 /// rest, each as its first leaf and its level (the subtree has two to the power of the level leaves). `None` where
 /// the sizes are in the wrong order.
 pub fn plan(first_size: TreeSize, second_size: TreeSize) -> Option<[Vec<(u64, u32)>; 2]> {
-    (first_size <= second_size).then(|| {
-        [steps(0, first_size.get()).collect(), steps(first_size.get(), second_size.get()).collect()]
-    })
+    (first_size <= second_size)
+        .then(|| [steps(0, first_size.get()).collect(), steps(first_size.get(), second_size.get()).collect()])
 }
 
 /// The largest perfect subtrees from `start` on up to before `end`.

@@ -34,7 +34,10 @@ pub(super) fn text(manifest: &Manifest, outcome: &Outcome) -> String {
     let shown: Vec<_> = case.heads.iter().map(|head| head.shown_by.as_str()).collect();
     out.push('\n');
     if !shown.is_empty() {
-        paragraph(&mut out, &format!("By the observer's word the heads were shown, in order, by: {}.", shown.join(", ")));
+        paragraph(
+            &mut out,
+            &format!("By the observer's word the heads were shown, in order, by: {}.", shown.join(", ")),
+        );
     }
     paragraph(&mut out, &format!("What to do: {}", case.class.advice()));
     how(&mut out, manifest);
@@ -55,7 +58,10 @@ fn verdict(outcome: &Outcome) -> String {
 
 fn how(out: &mut String, manifest: &Manifest) {
     let case = &manifest.case;
-    paragraph(out, "How to check it, offline, trusting nobody but the log's key, which you should have from elsewhere:");
+    paragraph(
+        out,
+        "How to check it, offline, trusting nobody but the log's key, which you should have from elsewhere:",
+    );
     for log in &case.logs {
         let _ = write!(out, "    atl-monitor verify-evidence DIRECTORY --key '{}'", printable(&log.vkey));
         out.push('\n');

@@ -84,9 +84,8 @@ pub fn leaves(n: u64, seed: u8) -> Vec<Hash> {
 /// The subtrees of `tree` for a head of its first `first` leaves.
 pub fn diverging(tree: &[Hash], first: u64) -> Divergence {
     let plan = divergence::plan(TreeSize::new(first), TreeSize::new(tree.len() as u64)).unwrap();
-    let [first, rest] = plan.map(|steps| {
-        steps.into_iter().map(|(start, level)| root(&tree[start as usize..][..1 << level])).collect()
-    });
+    let [first, rest] =
+        plan.map(|steps| steps.into_iter().map(|(start, level)| root(&tree[start as usize..][..1 << level])).collect());
     Divergence { first, rest }
 }
 
@@ -118,7 +117,11 @@ fn made_rich() -> Exhibit {
         certificates: vec![other.holds(agent.certificate.der(), 9000)],
         issuers: vec![world.ca.certificate.der().to_vec().into()],
         terms: Some(super::Terms { max_score: Some(70), ..super::Terms::default() }),
-        receipts: vec![Receipt { asked: "GET https://log-1.example/x".into(), status: 404, body: b"no\n".to_vec().into() }],
+        receipts: vec![Receipt {
+            asked: "GET https://log-1.example/x".into(),
+            status: 404,
+            body: b"no\n".to_vec().into(),
+        }],
         ..log.heads(Class::NotIncluded, [log.sth(&tree, NOW.get() + 3_600_000), log.checkpoint(&tree)])
     }
 }

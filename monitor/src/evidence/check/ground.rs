@@ -120,7 +120,13 @@ fn logged(included: &Included, logs: &[WatchedLog]) -> Result<Logged, String> {
     let (size, root) = (head.size(), head.root());
     verify_inclusion(&cert_hash.leaf_hash(), included.index, size, &included.inclusion, &root)
         .map_err(|e| format!("its inclusion: {e}"))?;
-    Ok(Logged { log: included.log.clone(), index: included.index, cert_hash, certificate: Certificate::parse(der), head })
+    Ok(Logged {
+        log: included.log.clone(),
+        index: included.index,
+        cert_hash,
+        certificate: Certificate::parse(der),
+        head,
+    })
 }
 
 fn promised(der: &[u8], logs: &[WatchedLog]) -> Result<(String, SignedAgentTimestamp), String> {

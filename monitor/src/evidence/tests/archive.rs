@@ -124,7 +124,10 @@ fn what_stands_there_is_never_changed() {
 
     let other = Case::of(&rich()).unwrap().id(Verdict::Proven);
     fs::create_dir(dir.path().join(&other)).unwrap();
-    assert!(matches!(kept.keep(&rich(), NOW), Err(EvidenceError::Damaged { .. })), "an empty directory is none of ours");
+    assert!(
+        matches!(kept.keep(&rich(), NOW), Err(EvidenceError::Damaged { .. })),
+        "an empty directory is none of ours"
+    );
 }
 
 #[test]
@@ -195,7 +198,10 @@ fn only_names_of_evidence_are_looked_up() {
     }
     let link = dir.path().join(&id).join("link");
     std::os::unix::fs::symlink("/etc/hostname", link).unwrap();
-    assert!(matches!(files(dir.path(), &id), Err(EvidenceError::NotEvidence { .. })), "what it links to is not given out");
+    assert!(
+        matches!(files(dir.path(), &id), Err(EvidenceError::NotEvidence { .. })),
+        "what it links to is not given out"
+    );
 }
 
 #[test]

@@ -36,9 +36,20 @@ fn as_it_was_kept_it_is_proven() {
     }
     let names: Vec<_> = PROVEN[1].names().collect();
     for name in [
-        "README.txt", "manifest.json", "observer.sig", "log-1.pem", "log-2.pem", "head-1.json", "head-1.signed",
-        "head-1.signature", "checkpoint-2.txt", "certificate-1.der", "certificate-head-1.json", "issuer-1.der",
-        "sat-1.der", "receipt-1.txt",
+        "README.txt",
+        "manifest.json",
+        "observer.sig",
+        "log-1.pem",
+        "log-2.pem",
+        "head-1.json",
+        "head-1.signed",
+        "head-1.signature",
+        "checkpoint-2.txt",
+        "certificate-1.der",
+        "certificate-head-1.json",
+        "issuer-1.der",
+        "sat-1.der",
+        "receipt-1.txt",
     ] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
