@@ -194,6 +194,7 @@ fn claim(ground: &Ground<'_>) -> Result<Claim, String> {
         Class::UndelegatedOrganization => certificates::undelegated(ground),
         Class::Unauthorised => certificates::unauthorised(ground),
         Class::DelegationExpanded => attenuation::expanded(ground),
+        Class::DelegationRoot => attenuation::root(ground),
         other => Ok(Claim::Open(doubt(other))),
     }
 }
@@ -218,7 +219,10 @@ fn doubt(class: Class) -> String {
         Class::ParentUnresolved | Class::MissingFromOtherLog => {
             "That an entry is in no log cannot be proven by what one monitor saw; ask the logs for it by its hash."
         }
-        Class::BulkRegistration | Class::Lookalike => "It may have an innocent reason; look at the certificates.",
+        Class::BulkRegistration | Class::Lookalike | Class::LookalikeDigest => {
+            "It may have an innocent reason; look at the certificates."
+        }
+        Class::Profile => "Relying parties do not refuse for it (protocol R11); look at the certificate.",
         _ => "Ask the log yourself, as the receipts show.",
     };
     let weight = match class.weight() {

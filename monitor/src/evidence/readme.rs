@@ -62,14 +62,13 @@ fn how(out: &mut String, manifest: &Manifest) {
         out,
         "How to check it, offline, trusting nobody but the log's key, which you should have from elsewhere:",
     );
-    for log in &case.logs {
-        let _ = write!(out, "    atl-monitor verify-evidence DIRECTORY --key '{}'", printable(&log.vkey));
-        out.push('\n');
-    }
-    out.push('\n');
+    // In single quotes the shell takes all octets but the quote itself as they are.
+    let quoted = |vkey: &str| format!(" --key '{}'", printable(vkey).replace('\'', r"'\''"));
+    let keys: String = case.logs.iter().map(|log| quoted(&log.vkey)).collect();
+    let _ = writeln!(out, "    atl-monitor verify-evidence DIRECTORY{keys}\n");
     paragraph(
         out,
-        "Give one --key for each log. It ends with 0 where misbehaviour is proven, 1 where it is not, 2 where the files \
+        "It ends with 0 where misbehaviour is proven, 1 where it is not, 2 where the files \
          cannot be read, 3 where they support no more than a suspicion.",
     );
     paragraph(

@@ -35,9 +35,17 @@ pub(super) fn expanded(ground: &Ground<'_>) -> Result<Claim, String> {
     conclude(&found, &format!("The certificate of {} gives more than {} may give", child.uri, parent.party.uri))
 }
 
+/// The root of a line that is none.
+pub(super) fn root(ground: &Ground<'_>) -> Result<Claim, String> {
+    let found = party(ground.first()?, "the certificate in question")?.delegation;
+    at_the_root(ground, &found.ok_or("the certificate has no agentDelegation, so it is the root of no line")?)
+}
+
 fn at_the_root(ground: &Ground<'_>, delegation: &Delegation) -> Result<Claim, String> {
     if delegation.depth != 0 && delegation.parent_cert_hash != [0; 32] {
-        return Err("the parent's certificate is not in it, so the delegation cannot be judged".into());
+        return Err(
+            "it is no root, and the parent's certificate is not in it, so the delegation cannot be judged".into()
+        );
     }
     let name = party(ground.first()?, "the certificate in question")?.uri;
     conclude(&root_violations(delegation), &format!("The certificate of {name}, which has no parent, breaks the rules"))

@@ -3,8 +3,9 @@
 
 use atl::apki::certificate::AgentNameError;
 use atl::apki::extension::ExtensionError;
-use atl::apki::precertificate::recover;
-use atl::apki::{AgentUri, Certificate};
+use atl::apki::precertificate::{Precertificate, recover};
+use atl::apki::{AgentUri, Certificate, oid};
+use atl::log::entry::CertHash;
 use atl::log::sat::SatList;
 
 use super::Claim;
@@ -23,40 +24,90 @@ pub(super) fn tier(ground: &Ground<'_>) -> Result<Claim, String> {
     }
 }
 
-/// An extension does not decode, or the whole certificate does not.
+/// An extension does not decode or must be refused for what it says, or the whole is no certificate.
 pub(super) fn malformed(ground: &Ground<'_>) -> Result<Claim, String> {
     let logged = ground.first()?;
-    match logged.certificate.as_ref().map(faults) {
+    match logged.certificate.as_ref().map(|certificate| faults(certificate, logged)) {
         Err(fault) => Ok(holds(logged, &fault.to_string())),
         Ok(faults) if !faults.is_empty() => Ok(holds(logged, &faults.join("; "))),
-        Ok(_) => Err("every agent extension of the certificate decodes".into()),
+        Ok(_) => Err("every agent extension of the certificate is well-formed".into()),
     }
 }
 
-/// Every agent extension that does not decode, by its name.
-fn faults(certificate: &Certificate) -> Vec<String> {
-    let agent = [
-        ("agentTrustScore", certificate.trust_score().err()),
-        ("agentCapabilities", certificate.capabilities().err()),
-        ("agentDelegation", certificate.delegation().err()),
-        ("agentProvenance", certificate.provenance().err()),
-        ("agentBehaviouralAttestation", certificate.attestation().err()),
+/// Every fault, by the name of the extension (protocol section 2, rulings R12, R18, R22, R27).
+fn faults(certificate: &Certificate, logged: &Logged) -> Vec<String> {
+    let all = [
+        ("subjectAltName", certificate.agent_uri().err().map(|e| e.to_string())),
+        ("agentTrustScore", score_fault(certificate, logged)),
+        ("agentCapabilities", certificate.capabilities().err().map(|e| e.to_string())),
+        ("agentDelegation", certificate.delegation().err().map(|e| e.to_string())),
+        ("agentProvenance", certificate.provenance().err().map(|e| e.to_string())),
+        ("agentBehaviouralAttestation", attested(certificate)),
+        ("signedAgentTimestampList", timestamps(certificate)),
+        ("criticality", critical(certificate)),
+        ("basicConstraints", basic_constraints(certificate)),
     ];
-    let agent = agent.into_iter().filter_map(|(name, fault)| Some(format!("{name}: {}", fault?)));
-    let timestamps = match recover(certificate) {
-        Ok(None) => None,
-        Ok(Some(recovered)) => SatList::from_der(recovered.sat_list_der).err().map(|e| e.to_string()),
-        Err(e) => Some(e.to_string()),
-    };
-    let timestamps = timestamps.map(|fault| format!("signedAgentTimestampList: {fault}"));
-    agent.chain(timestamps).chain(attested(certificate)).collect()
+    all.into_iter().filter_map(|(name, fault)| Some(format!("{name}: {}", fault?))).collect()
 }
 
-/// A declaredCapabilitiesHash that is not that of the certificate's capabilities (ruling R27).
+/// A score that does not decode, or that is of the future even when the head over it was signed, which is later than
+/// the entry.
+fn score_fault(certificate: &Certificate, logged: &Logged) -> Option<String> {
+    match (certificate.trust_score(), logged.head.timestamp()) {
+        (Err(e), _) => Some(e.to_string()),
+        (Ok(Some(score)), Some(at)) => score.effective(at).err().map(|e| e.to_string()),
+        _ => None,
+    }
+}
+
+/// An attestation that does not decode, or whose declaredCapabilitiesHash is not that of agentCapabilities.
 fn attested(certificate: &Certificate) -> Option<String> {
-    let attestation = certificate.attestation().ok()??;
-    let wrong = certificate.capabilities_hash() != Some(attestation.declared_capabilities_hash);
-    wrong.then(|| "agentBehaviouralAttestation: declaredCapabilitiesHash is not that of agentCapabilities".to_owned())
+    match certificate.attestation() {
+        Err(e) => Some(e.to_string()),
+        Ok(None) => None,
+        Ok(Some(attestation)) => (certificate.capabilities_hash() != Some(attestation.declared_capabilities_hash))
+            .then(|| "declaredCapabilitiesHash is not that of agentCapabilities".to_owned()),
+    }
+}
+
+/// Timestamps that do not decode, or that are over another certificate.
+fn timestamps(certificate: &Certificate) -> Option<String> {
+    let poison = Precertificate::of(certificate).err().map(|e| e.to_string());
+    let recovered = match recover(certificate) {
+        Ok(recovered) => recovered,
+        Err(e) => return Some(e.to_string()),
+    };
+    let Some(recovered) = recovered else { return poison };
+    let own = CertHash::of_certificate(&recovered.precertificate_der);
+    match SatList::from_der(recovered.sat_list_der) {
+        Err(e) => Some(e.to_string()),
+        Ok(list) => {
+            let other = list.sats().iter().find(|sat| sat.cert_hash != own)?;
+            Some(format!("a timestamp is over certificate hash {}, not {own}", other.cert_hash))
+        }
+    }
+}
+
+/// An extension that is critical and must not be (ruling R22).
+fn critical(certificate: &Certificate) -> Option<String> {
+    let never = [
+        (oid::AGENT_TRUST_SCORE, "agentTrustScore"),
+        (oid::AGENT_PROVENANCE, "agentProvenance"),
+        (oid::AGENT_BEHAVIOURAL_ATTESTATION, "agentBehaviouralAttestation"),
+        (oid::SIGNED_AGENT_TIMESTAMP_LIST, "signedAgentTimestampList"),
+        (oid::PRECERTIFICATE_SIGNATURE, "precertificateSignature"),
+    ];
+    let is_critical = |oid| certificate.extension(oid).is_some_and(|extension| extension.critical);
+    let (_, name) = never.iter().find(|(oid, _)| is_critical(oid))?;
+    Some(format!("{name} is critical, so that nobody may accept it"))
+}
+
+fn basic_constraints(certificate: &Certificate) -> Option<String> {
+    match certificate.basic_constraints() {
+        Ok(Some(constraints)) if constraints.ca => Some("an agent's certificate is a CA's as well".to_owned()),
+        Ok(_) => None,
+        Err(e) => Some(e.to_string()),
+    }
 }
 
 /// Valid for too short or too long.
@@ -75,8 +126,12 @@ pub(super) fn validity(ground: &Ground<'_>) -> Result<Claim, String> {
 pub(super) fn score(ground: &Ground<'_>) -> Result<Claim, String> {
     let (logged, certificate) = ground.certificate()?;
     let most = terms(ground)?.max_score.ok_or("it does not say which score the owner's policy allows")?;
-    let score = certificate.trust_score().map_err(|e| format!("agentTrustScore: {e}"))?;
-    let score = score.ok_or("the certificate has no trust score")?.score.get();
+    let score = match certificate.trust_score() {
+        Ok(score) => score.ok_or("the certificate has no trust score")?.score.get(),
+        // A wrong tier beside it does not make a score lower.
+        Err(ExtensionError::Tier { score, .. }) => score,
+        Err(e) => return Err(format!("agentTrustScore: {e}")),
+    };
     match score > most {
         true => Ok(holds(logged, &format!("its score is {score}, and the owner's policy, as stated, allows {most}"))),
         false => Err(format!("the score {score} is not above {most}, which the owner's policy allows")),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use atl::api::B64;
 use atl::keys::Ed25519Signer;
-use atl::log::checkpoint::sign_checkpoint;
+use atl::log::checkpoint::{Origin, sign_checkpoint};
 use atl::log::note::{Note, NoteSignature};
 use atl::log::sth::TreeHead;
 use atl::merkle::{Hash, TreeSize};
@@ -231,4 +231,22 @@ fn the_download_is_the_same_octets_each_time() {
     assert_eq!(at + 1024, download.len());
     assert!(download[at..].iter().all(|octet| *octet == 0));
     assert_eq!(Files::new(found), read);
+}
+
+#[test]
+fn the_text_for_people_has_a_command_that_a_shell_takes_as_it_is_meant() {
+    let mut exhibit = rich();
+    let origin: Origin = "log.example/it's".parse().unwrap();
+    exhibit.logs[1] = exhibit.logs[0].clone();
+    exhibit.logs[1].key = origin.verifier_key(exhibit.logs[0].key.key()).unwrap();
+    exhibit.logs[1].origin = origin;
+    exhibit.certificates.clear();
+    let dir = tempfile::tempdir().unwrap();
+    let id = archive(dir.path()).keep(&exhibit, NOW).unwrap();
+    let files = files(dir.path(), &id).unwrap();
+    let readme = String::from_utf8(files.get("README.txt").unwrap().to_vec()).unwrap();
+    let command = readme.lines().find(|line| line.contains("verify-evidence")).unwrap();
+    let (one, other) = (&exhibit.logs[0].key, exhibit.logs[1].key.to_string().replace('\'', r"'\''"));
+    assert_eq!(command.trim(), format!("atl-monitor verify-evidence DIRECTORY --key '{one}' --key '{other}'"));
+    assert!(readme.contains("-inkey log-1.pem -rawin -in head-1.signed -sigfile head-1.signature"));
 }

@@ -1,11 +1,13 @@
 //! Rules about certificates, and fraud proofs of delegations.
 
+use atl::apki::attestation::AttestationMethod;
 use atl::apki::precertificate::extension_der;
 use atl::apki::trust_score::TrustScore;
 use atl::apki::{AgentExtension, oid};
 
 use super::super::testing::agents::{
-    Agent, HOUR, MINUTE, Profile, SCOPE, TOOL, World, capabilities, capability, delegation, score,
+    Agent, HOUR, Key, MINUTE, Profile, SCOPE, TOOL, World, capabilities, capability, delegation, finish, moment,
+    precertificate, score,
 };
 use super::super::testing::{NOW, TestLog, outcome};
 use super::super::{Exhibit, Terms, Verdict};
@@ -91,6 +93,41 @@ fn extensions_that_do_not_decode() {
     let exhibit = Exhibit { certificates, ..log.exhibit(Class::MalformedExtension) };
     says(&exhibit, Verdict::Proven, "not strict DER");
     says(&Exhibit { class: Class::TierMismatch, ..exhibit }, Verdict::NotProven, "does not parse");
+}
+
+#[test]
+fn extensions_that_must_be_refused() {
+    let world = World::new();
+    let says = |profile: &Profile, word| {
+        says(&held(Class::MalformedExtension, &[&world.agent(profile)]), Verdict::Proven, word);
+    };
+    let good = Profile::new("good", 50);
+    says(&Profile { uri: "agent://Upper.example/a/b/c".into(), ..good.clone() }, "subjectAltName");
+    let critical = extension_der(&oid::AGENT_TRUST_SCORE, true, &score_der(&score(50, 0)));
+    says(&Profile { score: None, more: vec![critical], ..good.clone() }, "agentTrustScore is critical");
+    let ca = extension_der(&oid::BASIC_CONSTRAINTS, true, &[0x30, 0x03, 0x01, 0x01, 0xff]);
+    says(&Profile { more: vec![ca], ..good.clone() }, "is a CA's as well");
+    let ahead = TrustScore { last_updated: moment(NOW.saturating_add(2 * MINUTE)), ..score(50, 0) };
+    says(&Profile { score: Some(ahead), ..good.clone() }, "lastUpdated is");
+    let attested = Profile { attestation: Some(AttestationMethod::SelfDeclared), capabilities: None, ..good.clone() };
+    says(&attested, "declaredCapabilitiesHash");
+
+    // Timestamps over another certificate.
+    let (one, other) = (Key::ed25519(90), Key::ed25519(91));
+    let [one, other] = [one, other].map(|key| precertificate(&good.draft(&key, &world.ca), &world.ca.key));
+    let crossed = finish(&one, world.stamps(&other, NOW), &world.ca.key);
+    let log = TestLog::new(1);
+    let certificates = vec![log.holds(crossed.der(), NOW.get())];
+    let exhibit = Exhibit { certificates, ..log.exhibit(Class::MalformedExtension) };
+    super::certificates::says(&exhibit, Verdict::Proven, "a timestamp is over certificate hash");
+}
+
+#[test]
+fn a_score_beside_a_wrong_tier_is_a_score() {
+    let world = World::new();
+    let agent = world.agent(&raw_score(wrong_tier(score_der(&score(50, 0)))));
+    let exhibit = Exhibit { terms: terms("a.example", "o", 49), ..held(Class::ScoreAbovePolicy, &[&agent]) };
+    says(&exhibit, Verdict::Proven, "its score is 50");
 }
 
 #[test]
@@ -223,6 +260,10 @@ fn somebody_answers_for_the_root_of_a_line() {
     };
     says(&root(delegation([0; 32], 0, Some("Ann"))), Verdict::NotProven, "breaks no rule");
     says(&root(delegation([0; 32], 0, None)), Verdict::Proven, "humanPrincipal");
+    let of_its_own = |delegation| Exhibit { class: Class::DelegationRoot, ..root(delegation) };
+    says(&of_its_own(delegation([0; 32], 0, None)), Verdict::Proven, "humanPrincipal");
+    says(&of_its_own(delegation([0; 32], 0, Some("Ann"))), Verdict::NotProven, "breaks no rule");
+    says(&of_its_own(delegation([1; 32], 1, None)), Verdict::NotProven, "it is no root");
     says(&root(delegation([0; 32], 1, Some("Ann"))), Verdict::Proven, "delegationDepth is 1");
     says(&root(delegation([1; 32], 0, Some("Ann"))), Verdict::Proven, "32 zero octets");
     says(&root(delegation([1; 32], 1, None)), Verdict::NotProven, "cannot be judged");
