@@ -20,7 +20,7 @@ use crate::evidence::{self, Files, MANIFEST, Manifest, Outcome, Verdict};
 /// Evidence brings the key of the log along, by its own word only. To be sure that it is about the log that you
 /// rely on, give the key that you have from elsewhere:
 ///
-///     atl-monitor verify-evidence evidence/3f.../ --key log.example/2026h2+1a2b3c4d+AQID...
+///   atl-monitor verify-evidence evidence/3f.../ --key log.example/2026h2+1a2b3c4d+AQID...
 ///
 /// Exit code: 0 proven, 1 not proven or changed, 2 could not be read, 3 suspicion only. Of several pieces the gravest:
 /// 2 before 1 before 3 before 0.

@@ -7,6 +7,8 @@ mod owner;
 mod rules;
 #[cfg(test)]
 mod rules_tests;
+#[cfg(test)]
+mod sample_tests;
 mod server;
 mod witness;
 

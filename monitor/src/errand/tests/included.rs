@@ -326,7 +326,7 @@ async fn nothing_is_told_before_its_evidence_is_kept_unless_that_lasts_an_hour()
     *rig.keeper.full.lock() = true;
     rig.once().await;
     assert_eq!((rig.codes().len(), rig.waiting().len()), (0, 1));
-    assert_eq!(rig.waiting()[0].last_error.as_deref(), Some("no space left"));
+    assert!(rig.waiting()[0].last_error.as_deref().is_some_and(|why| why.contains("no space left")));
     rig.pass(HOUR);
     rig.sign();
     rig.once().await;
