@@ -18,6 +18,7 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod view;
+pub mod witnessing;
 
 /// Milliseconds by which a time that somebody signed may be ahead of a reader's clock and still count: that
 /// of a SAT (ruling R30), and after its model that of a cosignature or an audit statement.
