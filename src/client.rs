@@ -1,5 +1,5 @@
-//! The HTTP APIs of logs, of CAs and of trust engines, called (protocol sections 5 and 6), and those of witnesses
-//! (C2SP tlog-witness).
+//! The HTTP APIs of logs, of CAs and of trust engines, called (protocol sections 5 and 6), of witnesses (C2SP
+//! tlog-witness), and the audit statements of monitors.
 //!
 //! A client moves octets and reads JSON; it believes nothing and verifies nothing. Whoever calls
 //! it holds the answers against a pinned key. It never retries: an error says whether and when to.
@@ -7,6 +7,7 @@
 mod ca;
 mod federation;
 mod log;
+mod monitor;
 mod ocsp;
 mod trust;
 mod witness;
@@ -22,6 +23,7 @@ use thiserror::Error;
 pub use self::ca::{AuditQuery, CaClient, CertificatesQuery, Standing};
 pub use self::federation::{BundleClient, FetchedBundle};
 pub use self::log::LogClient;
+pub use self::monitor::MonitorClient;
 pub use self::ocsp::{crl, crl_within, ocsp};
 pub use self::trust::TrustClient;
 pub use self::witness::{WitnessAnswer, WitnessClient};

@@ -10,6 +10,8 @@ mod ca_rig;
 mod log_process;
 #[path = "common/log_proxy.rs"]
 mod log_proxy;
+#[path = "common/monitor.rs"]
+mod monitor;
 #[path = "common/party.rs"]
 mod party;
 #[path = "common/pki.rs"]
@@ -37,6 +39,7 @@ use serde_json::Value;
 
 use self::ca_rig::*;
 use self::log_proxy::Fault;
+use self::monitor::Monitor;
 use self::party::{Party, root};
 
 /// A relying party at the command line.
@@ -133,6 +136,7 @@ fn an_agent_is_checked_at_its_ca_and_its_logs() {
     nobody_answers(&desk, &c, &[&shown[0], &shown[1]]);
     files_do_without_a_network(&desk, &a, &ca.status_url());
     audits_and_witnesses_are_read(&desk, &a);
+    audits_are_asked_for(&desk, &a);
 
     // Certificates and lists know whole seconds only.
     while SystemClock.now().since(moment) < 2000 {
@@ -236,6 +240,52 @@ fn files_do_without_a_network(desk: &Desk<'_>, a: &Party, status: &str) {
     assert_eq!(desk.verify(&policy, a, &["--offline", "--crl", &list]).0, 0);
     let (reasons, _) = desk.refused(&policy, a, &["--offline"]);
     assert_eq!(reasons, pairs(&[("revocation.unavailable", "agent")]));
+}
+
+/// Statements of monitors that are asked, each about every log that gave the agent a timestamp.
+fn audits_are_asked_for(desk: &Desk<'_>, a: &Party) {
+    let (one, two) = (Monitor::start(41), Monitor::start(42));
+    let wanted = ("# audited_within_seconds = 86400", "audited_within_seconds = 86400");
+    let policy = desk.policy("monitored.toml", &[], &[wanted], &one.table());
+    let [first, second] = [&desk.rig.logs[0].key, &desk.rig.logs[1].key];
+    let now = SystemClock.now();
+    let good = |monitor: &Monitor, log| monitor.says(log, monitor.statement(log, now, audit::Verdict::Consistent));
+    let refused = |policy: &str, why: &str| {
+        let (reasons, verdict) = desk.refused(policy, a, &[]);
+        assert_eq!(reasons, pairs(&[("sat.audit", "agent")]), "{verdict:#}");
+        assert!(notes(&verdict).contains(why), "{why}: {verdict:#}");
+    };
+    refused(&policy, "status 404");
+    assert_eq!(one.asked().len(), 2, "{:?}", one.asked());
+    good(&one, first);
+    refused(&policy, "by monitor41.example: ");
+    // What others signed, what is about another log, and what is old, is nothing.
+    one.says(second, two.statement(second, now, audit::Verdict::Consistent));
+    refused(&policy, "not signed by a monitor that is known here");
+    one.says(second, one.statement(first, now, audit::Verdict::Consistent));
+    refused(&policy, "the statement is about log");
+    one.says(second, one.statement(second, now.saturating_sub(86_401_000), audit::Verdict::Consistent));
+    refused(&policy, "");
+    good(&one, second);
+    let verdict = desk.accepted(&policy, a, &[]);
+    assert!(notes(&verdict).is_empty(), "{verdict:#}");
+    let asked = one.asked();
+    assert!(asked.contains(&format!("/m/audit/v1/{}", first.log_id())), "{asked:?}");
+
+    // One that has seen a log misbehave outweighs another that has not.
+    let both = desk.policy("both.toml", &[], &[wanted], &(one.table() + &two.table()));
+    two.says(first, two.statement(first, now, audit::Verdict::Inconsistent));
+    good(&two, second);
+    refused(&both, "");
+    // Whoever may not be asked is not.
+    let switch = ("audits = true", "audits = false");
+    let silent = desk.policy("silent.toml", &[], &[wanted, switch], &one.table());
+    let before = one.asked().len();
+    refused(&silent, "");
+    assert_eq!(one.asked().len(), before);
+    let (reasons, _) = desk.refused(&policy, a, &["--offline"]);
+    assert!(reasons.contains(&("sat.audit".into(), "agent".into())), "{reasons:?}");
+    assert_eq!(one.asked().len(), before);
 }
 
 /// Statements of a monitor, and a proof under a checkpoint that a witness has seen.
