@@ -18,6 +18,8 @@ mod party;
 mod pki;
 #[path = "common/raw_http.rs"]
 mod raw_http;
+#[path = "common/witness.rs"]
+mod witness;
 
 use std::fs;
 use std::process::Command;
@@ -28,7 +30,7 @@ use atl::apki::precertificate::recover;
 use atl::client::{self, LogClient};
 use atl::keys::{Ed25519Signer, Signer as _};
 use atl::log::audit::{self, AuditStatement, sign_audit};
-use atl::log::checkpoint::Checkpoint;
+use atl::log::checkpoint::{Checkpoint, Origin};
 use atl::log::cosignature::{CosignatureTime, WitnessKey, cosign};
 use atl::log::entry::CertHash;
 use atl::log::note::{Note, VerifierKey};
@@ -41,6 +43,7 @@ use self::ca_rig::*;
 use self::log_proxy::Fault;
 use self::monitor::Monitor;
 use self::party::{Party, root};
+use self::witness::{Manner, Witness};
 
 /// A relying party at the command line.
 struct Desk<'a> {
@@ -137,6 +140,7 @@ fn an_agent_is_checked_at_its_ca_and_its_logs() {
     files_do_without_a_network(&desk, &a, &ca.status_url());
     audits_and_witnesses_are_read(&desk, &a);
     audits_are_asked_for(&desk, &a);
+    a_log_shows_its_witnesses(&desk, &a);
 
     // Certificates and lists know whole seconds only.
     while SystemClock.now().since(moment) < 2000 {
@@ -286,6 +290,40 @@ fn audits_are_asked_for(desk: &Desk<'_>, a: &Party) {
     let (reasons, _) = desk.refused(&policy, a, &["--offline"]);
     assert!(reasons.contains(&("sat.audit".into(), "agent".into())), "{reasons:?}");
     assert_eq!(one.asked().len(), before);
+}
+
+/// A log that collects cosignatures: a proof file that is made of what it serves, and a proof that is asked for.
+fn a_log_shows_its_witnesses(desk: &Desk<'_>, a: &Party) {
+    let witnesses = [Witness::start(51, Manner::Honest), Witness::start(52, Manner::Honest)];
+    let log = &desk.rig.logs[0];
+    let vkey = "log.example/2026".parse::<Origin>().unwrap().verifier_key(&log.key).unwrap();
+    let config = desk.rig.path("log1/log.toml");
+    let mut text = fs::read_to_string(&config).unwrap();
+    log.kill();
+    for witness in &witnesses {
+        witness.follows(&vkey);
+        text += &format!("\n[[witnesses]]\nurl = \"{}\"\nvkey = \"{}\"\n", witness.url(), witness.key());
+    }
+    fs::write(&config, text).unwrap();
+    log.start();
+
+    let file = desk.rig.path("witnessed.tlog-proof").display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atl"));
+    command.args(["log", "proof", "--url", &log.proxy.url(), "--vkey", &vkey.to_string(), "--wait", "--out", &file]);
+    command.args(witnesses.iter().flat_map(|witness| ["--witness".to_owned(), witness.key().to_string()]));
+    // The timestamps are over the precertificate; of whoever has agents below it the log has the certificate as well.
+    let certificate = a.certificate();
+    let logged = recover(&certificate).unwrap().unwrap();
+    let hash = CertHash::of_certificate(&logged.precertificate_der);
+    good(command.args(["--cert-hash", &hash.to_string()]));
+    let [one, two] = [witnesses[0].key(), witnesses[1].key()];
+    let inclusion =
+        format!("[policy.inclusion]\nmax_age_seconds = 60\nwitnesses = [\"{one}\", \"{two}\"]\nneeded = 2\n");
+    let given = desk.policy("given.toml", &[], &[("proofs = true", "proofs = false")], &inclusion);
+    let (code, verdict) = desk.verify(&given, a, &["--proof", &file]);
+    assert_eq!(code, 0, "{verdict:#}");
+    let asked = desk.policy("asked.toml", &[], &[], &inclusion);
+    desk.accepted(&asked, a, &[]);
 }
 
 /// Statements of a monitor, and a proof under a checkpoint that a witness has seen.

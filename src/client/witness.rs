@@ -75,3 +75,18 @@ fn is_size(headers: &HeaderMap) -> bool {
     let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case(SIZE_TYPE))
 }
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_size_is_told_by_its_type() {
+        let of =
+            |media: &'static str| is_size(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media))]));
+        assert!(of("text/x.tlog.size") && of("Text/X.tlog.size; charset=utf-8") && of(" text/x.tlog.size ;x"));
+        assert!(!of("text/plain") && !of("text/x.tlog.sizes") && !of("") && !is_size(&HeaderMap::new()));
+    }
+}

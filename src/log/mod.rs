@@ -1,6 +1,7 @@
 //! What a log promises and signs: entries, signed agent timestamps, tree heads, admission, and
 //! the storage port behind which all of it is kept. And what others sign of a log, so that a relying
-//! party can judge it offline: [`cosignature`]s of witnesses, [`audit`] statements of monitors, and the
+//! party can judge it offline: [`cosignature`]s of witnesses, which a log
+//! collects ([`witnessing`]), [`audit`] statements of monitors, and the
 //! [`proof`] file that has an inclusion proof and a witnessed checkpoint in one.
 
 pub mod admission;
