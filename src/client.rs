@@ -1,4 +1,5 @@
-//! The HTTP APIs of logs, of CAs and of trust engines, called (protocol sections 5 and 6).
+//! The HTTP APIs of logs, of CAs and of trust engines, called (protocol sections 5 and 6), of witnesses (C2SP
+//! tlog-witness), and the audit statements of monitors.
 //!
 //! A client moves octets and reads JSON; it believes nothing and verifies nothing. Whoever calls
 //! it holds the answers against a pinned key. It never retries: an error says whether and when to.
@@ -6,8 +7,10 @@
 mod ca;
 mod federation;
 mod log;
+mod monitor;
 mod ocsp;
 mod trust;
+mod witness;
 
 use std::time::Duration;
 
@@ -20,8 +23,10 @@ use thiserror::Error;
 pub use self::ca::{AuditQuery, CaClient, CertificatesQuery, Standing};
 pub use self::federation::{BundleClient, FetchedBundle};
 pub use self::log::LogClient;
+pub use self::monitor::MonitorClient;
 pub use self::ocsp::{crl, crl_within, ocsp};
 pub use self::trust::TrustClient;
+pub use self::witness::{WitnessAnswer, WitnessClient};
 use crate::api::{Problem, Token};
 
 /// The status of most successes.
@@ -217,20 +222,24 @@ async fn exchange(request: RequestBuilder, url: String, good: &[u16], limit: usi
         Ok(response) => response,
         Err(source) => return Err(ClientError::Transport { url, source: source.without_url() }),
     };
-    let status = response.status().as_u16();
-    let retry_after_seconds = retry_after(response.headers());
-    if good.contains(&status) {
+    if good.contains(&response.status().as_u16()) {
         let octets = bounded(&mut response, &url, limit).await?;
-        let retry_after = retry_after_seconds.map(|s| Duration::from_secs(s.into()));
+        let retry_after = retry_after(response.headers()).map(|s| Duration::from_secs(s.into()));
         return Ok(Answer { octets, retry_after });
     }
+    Err(refusal(&mut response, url).await)
+}
+
+/// What a server said that did not do what it was asked for.
+async fn refusal(response: &mut Response, url: String) -> ClientError {
+    let (status, retry_after_seconds) = (response.status().as_u16(), retry_after(response.headers()));
     // What cannot be read of a refusal leaves the status to speak for itself.
-    let body = bounded(&mut response, &url, SMALL).await.unwrap_or_default();
+    let body = bounded(response, &url, SMALL).await.unwrap_or_default();
     match serde_json::from_slice::<Problem>(&body) {
         Ok(problem) => {
-            Err(ClientError::Problem { url, status, problem: Box::new(Problem { retry_after_seconds, ..problem }) })
+            ClientError::Problem { url, status, problem: Box::new(Problem { retry_after_seconds, ..problem }) }
         }
-        Err(_) => Err(ClientError::Status { url, status, retry_after_seconds }),
+        Err(_) => ClientError::Status { url, status, retry_after_seconds },
     }
 }
 

@@ -39,8 +39,8 @@
 //!
 //! **[`log`]** is what a log says and means: entries, signed agent timestamps, tree heads,
 //! checkpoints, who is admitted, and what a reader may see under a head; and what others sign of a log:
-//! witnesses ([`log::cosignature`]) and monitors ([`log::audit`]), with the file that a relying party checks
-//! offline ([`log::proof`]). It also draws the port that a store must fill ([`log::store`]): five calls, of
+//! witnesses ([`log::cosignature`], collected by [`log::witnessing`]) and monitors ([`log::audit`]), with the file
+//! that a relying party checks offline ([`log::proof`]). It also draws the port that a store must fill ([`log::store`]): five calls, of
 //! which one writes, as a whole or not at all.
 //!
 //! **[`verify`]** re-derives what a log serves, entry for entry, and says what does not follow. It has the relying

@@ -121,6 +121,22 @@ fn tells_the_story_to_its_end() {
 }
 
 #[test]
+fn a_dishonest_log_shows_two_trees_under_one_key() {
+    let text = story(&dev(&["--ports", "0,0,0,0,0", "--dishonest"]));
+    check(&text, [3, 4]);
+    let [one, other] = value(&text, "dishonest ")[..] else { panic!("two addresses: {text}") };
+    assert!(one.starts_with("http://127.0.0.1:") && other.starts_with("http://127.0.0.1:") && one != other, "{text}");
+    let [key] = value(&text, "its key ")[..] else { panic!("one key: {text}") };
+    assert!(key.starts_with("log-dishonest.dev.example/1+"), "{text}");
+    assert!(text.contains("a split view") && text.contains("The dishonest log has signed two trees of "), "{text}");
+    let [first, second] = value(&text, "root ")[..] else { panic!("two roots: {text}") };
+    assert!(first.contains(one) && second.contains(other), "{text}");
+    assert!(first.contains("signature verified") && second.contains("signature verified"), "{text}");
+    let root = |line: &str| line.split(' ').next().map(str::to_owned);
+    assert_ne!(root(first), root(second), "{text}");
+}
+
+#[test]
 fn a_directory_is_gone_on_with() {
     let home = tempfile::tempdir().expect("a directory");
     let dir = home.path().join("demo");

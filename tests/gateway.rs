@@ -12,6 +12,8 @@ mod gateway_process;
 mod log_process;
 #[path = "common/log_proxy.rs"]
 mod log_proxy;
+#[path = "common/monitor.rs"]
+mod monitor;
 #[path = "common/party.rs"]
 mod party;
 #[path = "common/pki.rs"]
@@ -25,10 +27,13 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use atl::log::audit::Verdict;
+use atl::time::{Clock, SystemClock};
 use rustix::process::Signal;
 
 use self::ca_rig::*;
 use self::gateway_process::{GatewayProcess, certificates};
+use self::monitor::Monitor;
 use self::party::{Party, root};
 
 /// What every gateway of these tests guards.
@@ -159,6 +164,69 @@ fn revocation_is_asked_about_and_counts() {
             || gateway.authorize("GET", "/mail", &above, &[("X-Agent-Chain", &cas)]).outcome()
                 == (503, "revocation.unavailable")
     });
+    gateway.stop();
+}
+
+#[test]
+fn audits_are_fetched_in_the_background_and_age() {
+    let rig = rig();
+    let _ca = rig.start();
+    let a = root(&rig, "payments/bot/a");
+    let place = Place::new(&rig, "gateway");
+    let (one, two) = (Monitor::start(41), Monitor::start(42));
+    // What is missing beside audits would be asked for where nothing else is missing, and is of no concern here.
+    let wanted = ("# audited_within_seconds = 86400", "audited_within_seconds = 60");
+    let wanted = [wanted, ("mode = \"require\"", "mode = \"off\"")];
+    place.trust(&wanted, &one.table());
+    let lines = format!(
+        "relying_party = \"relying-party.toml\"\nproxy = \"nginx\"\nlisten = \"127.0.0.1:0\"\n\
+        refresh = {{ files_seconds = 3600, lists_seconds = 1 }}\n{ROUTES}"
+    );
+    fs::write(place.file(), lines).unwrap();
+    let gateway = place.start();
+    let (agent, cas) = shown(&a);
+    let look = || gateway.authorize("GET", "/mail", &agent, &[("X-Agent-Chain", &cas)]);
+    let is_ready = || {
+        let heard = gateway.ask("GET /readyz", &[("Host", "x")]);
+        assert!(heard.body.contains("\"audits\""), "{heard:?}");
+        heard.status == 200
+    };
+    assert_eq!(look().outcome(), (403, "sat.audit"));
+    assert!(!is_ready() && gateway.stderr().contains("an audit statement cannot be had"), "{}", gateway.stderr());
+    let say = |monitor: &Monitor, verdict| {
+        let now = SystemClock.now();
+        rig.logs.iter().for_each(|log| monitor.says(&log.key, monitor.statement(&log.key, now, verdict)));
+    };
+    say(&one, Verdict::Consistent);
+    until("the statements count", || look().status == 200);
+    until("it is ready, as far as anybody asked again", is_ready);
+    // Nobody is asked on an agent's account: the monitor hears of it as often as lists are fetched, and no oftener.
+    let asked = one.asked().len();
+    for _ in 0..50 {
+        assert_eq!(look().status, 200);
+    }
+    assert!(one.asked().len() < asked + 50, "{}", one.asked().len());
+    // What was said once holds while it is not too old, also where the monitor has nothing to say any more.
+    rig.logs.iter().for_each(|log| one.says(&log.key, "gone\n".into()));
+    until("the monitor fails", || gateway.stderr().matches("an audit statement cannot be had").count() > 4);
+    assert_eq!(look().status, 200);
+    // Another monitor in new files is asked at once, and is believed that the logs misbehaved; the first stays known.
+    say(&two, Verdict::Inconsistent);
+    place.trust(&wanted, &(one.table() + &two.table()));
+    gateway.signal(Signal::HUP);
+    until("the other is heard", || look().outcome() == (403, "sat.audit"));
+    until("the operator is told", || gateway.stderr().contains("is said to have misbehaved"));
+    place.trust(&wanted, &one.table());
+    gateway.signal(Signal::HUP);
+    until("without the other it is as before", || look().status == 200);
+    // An old one does not count.
+    rig.logs.iter().for_each(|log| {
+        let old = SystemClock.now().saturating_sub(61_000);
+        two.says(&log.key, two.statement(&log.key, old, Verdict::Consistent));
+    });
+    place.trust(&wanted, &two.table());
+    gateway.signal(Signal::HUP);
+    until("old statements", || look().outcome() == (403, "sat.audit"));
     gateway.stop();
 }
 

@@ -10,12 +10,16 @@ mod ca_rig;
 mod log_process;
 #[path = "common/log_proxy.rs"]
 mod log_proxy;
+#[path = "common/monitor.rs"]
+mod monitor;
 #[path = "common/party.rs"]
 mod party;
 #[path = "common/pki.rs"]
 mod pki;
 #[path = "common/raw_http.rs"]
 mod raw_http;
+#[path = "common/witness.rs"]
+mod witness;
 
 use std::fs;
 use std::process::Command;
@@ -26,7 +30,7 @@ use atl::apki::precertificate::recover;
 use atl::client::{self, LogClient};
 use atl::keys::{Ed25519Signer, Signer as _};
 use atl::log::audit::{self, AuditStatement, sign_audit};
-use atl::log::checkpoint::Checkpoint;
+use atl::log::checkpoint::{Checkpoint, Origin};
 use atl::log::cosignature::{CosignatureTime, WitnessKey, cosign};
 use atl::log::entry::CertHash;
 use atl::log::note::{Note, VerifierKey};
@@ -37,7 +41,9 @@ use serde_json::Value;
 
 use self::ca_rig::*;
 use self::log_proxy::Fault;
+use self::monitor::Monitor;
 use self::party::{Party, root};
+use self::witness::{Manner, Witness};
 
 /// A relying party at the command line.
 struct Desk<'a> {
@@ -133,6 +139,8 @@ fn an_agent_is_checked_at_its_ca_and_its_logs() {
     nobody_answers(&desk, &c, &[&shown[0], &shown[1]]);
     files_do_without_a_network(&desk, &a, &ca.status_url());
     audits_and_witnesses_are_read(&desk, &a);
+    audits_are_asked_for(&desk, &a);
+    a_log_shows_its_witnesses(&desk, &a);
 
     // Certificates and lists know whole seconds only.
     while SystemClock.now().since(moment) < 2000 {
@@ -236,6 +244,86 @@ fn files_do_without_a_network(desk: &Desk<'_>, a: &Party, status: &str) {
     assert_eq!(desk.verify(&policy, a, &["--offline", "--crl", &list]).0, 0);
     let (reasons, _) = desk.refused(&policy, a, &["--offline"]);
     assert_eq!(reasons, pairs(&[("revocation.unavailable", "agent")]));
+}
+
+/// Statements of monitors that are asked, each about every log that gave the agent a timestamp.
+fn audits_are_asked_for(desk: &Desk<'_>, a: &Party) {
+    let (one, two) = (Monitor::start(41), Monitor::start(42));
+    let wanted = ("# audited_within_seconds = 86400", "audited_within_seconds = 86400");
+    let policy = desk.policy("monitored.toml", &[], &[wanted], &one.table());
+    let [first, second] = [&desk.rig.logs[0].key, &desk.rig.logs[1].key];
+    let now = SystemClock.now();
+    let good = |monitor: &Monitor, log| monitor.says(log, monitor.statement(log, now, audit::Verdict::Consistent));
+    let refused = |policy: &str, why: &str| {
+        let (reasons, verdict) = desk.refused(policy, a, &[]);
+        assert_eq!(reasons, pairs(&[("sat.audit", "agent")]), "{verdict:#}");
+        assert!(notes(&verdict).contains(why), "{why}: {verdict:#}");
+    };
+    refused(&policy, "status 404");
+    assert_eq!(one.asked().len(), 2, "{:?}", one.asked());
+    good(&one, first);
+    refused(&policy, "by monitor41.example: ");
+    // What others signed, what is about another log, and what is old, is nothing.
+    one.says(second, two.statement(second, now, audit::Verdict::Consistent));
+    refused(&policy, "not signed by a monitor that is known here");
+    one.says(second, one.statement(first, now, audit::Verdict::Consistent));
+    refused(&policy, "the statement is about log");
+    one.says(second, one.statement(second, now.saturating_sub(86_401_000), audit::Verdict::Consistent));
+    refused(&policy, "");
+    good(&one, second);
+    let verdict = desk.accepted(&policy, a, &[]);
+    assert!(notes(&verdict).is_empty(), "{verdict:#}");
+    let asked = one.asked();
+    assert!(asked.contains(&format!("/m/audit/v1/{}", first.log_id())), "{asked:?}");
+
+    // One that has seen a log misbehave outweighs another that has not.
+    let both = desk.policy("both.toml", &[], &[wanted], &(one.table() + &two.table()));
+    two.says(first, two.statement(first, now, audit::Verdict::Inconsistent));
+    good(&two, second);
+    refused(&both, "");
+    // Whoever may not be asked is not.
+    let switch = ("audits = true", "audits = false");
+    let silent = desk.policy("silent.toml", &[], &[wanted, switch], &one.table());
+    let before = one.asked().len();
+    refused(&silent, "");
+    assert_eq!(one.asked().len(), before);
+    let (reasons, _) = desk.refused(&policy, a, &["--offline"]);
+    assert!(reasons.contains(&("sat.audit".into(), "agent".into())), "{reasons:?}");
+    assert_eq!(one.asked().len(), before);
+}
+
+/// A log that collects cosignatures: a proof file that is made of what it serves, and a proof that is asked for.
+fn a_log_shows_its_witnesses(desk: &Desk<'_>, a: &Party) {
+    let witnesses = [Witness::start(51, Manner::Honest), Witness::start(52, Manner::Honest)];
+    let log = &desk.rig.logs[0];
+    let vkey = "log.example/2026".parse::<Origin>().unwrap().verifier_key(&log.key).unwrap();
+    let config = desk.rig.path("log1/log.toml");
+    let mut text = fs::read_to_string(&config).unwrap();
+    log.kill();
+    for witness in &witnesses {
+        witness.follows(&vkey);
+        text += &format!("\n[[witnesses]]\nurl = \"{}\"\nvkey = \"{}\"\n", witness.url(), witness.key());
+    }
+    fs::write(&config, text).unwrap();
+    log.start();
+
+    let file = desk.rig.path("witnessed.tlog-proof").display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atl"));
+    command.args(["log", "proof", "--url", &log.proxy.url(), "--vkey", &vkey.to_string(), "--wait", "--out", &file]);
+    command.args(witnesses.iter().flat_map(|witness| ["--witness".to_owned(), witness.key().to_string()]));
+    // The timestamps are over the precertificate; of whoever has agents below it the log has the certificate as well.
+    let certificate = a.certificate();
+    let logged = recover(&certificate).unwrap().unwrap();
+    let hash = CertHash::of_certificate(&logged.precertificate_der);
+    good(command.args(["--cert-hash", &hash.to_string()]));
+    let [one, two] = [witnesses[0].key(), witnesses[1].key()];
+    let inclusion =
+        format!("[policy.inclusion]\nmax_age_seconds = 60\nwitnesses = [\"{one}\", \"{two}\"]\nneeded = 2\n");
+    let given = desk.policy("given.toml", &[], &[("proofs = true", "proofs = false")], &inclusion);
+    let (code, verdict) = desk.verify(&given, a, &["--proof", &file]);
+    assert_eq!(code, 0, "{verdict:#}");
+    let asked = desk.policy("asked.toml", &[], &[], &inclusion);
+    desk.accepted(&asked, a, &[]);
 }
 
 /// Statements of a monitor, and a proof under a checkpoint that a witness has seen.

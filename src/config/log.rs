@@ -51,10 +51,21 @@ pub struct LogConfig {
     pub per_anchor: RateLimit,
     /// Free octets of the data disk below which the log takes nothing in. Default: 1 GiB.
     pub disk_low_watermark_bytes: u64,
+    /// Who is asked to cosign checkpoints, at most 15. Default: nobody.
+    pub witnesses: Vec<Witness>,
     /// The server's own TLS, or none. Default: none.
     pub tls: Option<TlsFiles>,
     /// Where metrics are served; `None` for `listen`. Default: `None`.
     pub metrics_listen: Option<SocketAddr>,
+}
+
+/// A table of `witnesses`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// Its submission prefix, behind which `add-checkpoint` is.
+    pub url: String,
+    /// Its verifier key (signature type 0x04), which the floors above read.
+    pub vkey: String,
 }
 
 impl LogConfig {

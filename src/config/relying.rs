@@ -38,8 +38,8 @@ pub struct RelyingConfig {
     pub logs: Vec<Log>,
     /// Revocation lists that are looked at whatever a certificate names. Default: none.
     pub revocation_lists: Vec<RevocationList>,
-    /// Verifier keys of those whose audits of logs count. Default: none.
-    pub monitors: Vec<String>,
+    /// Those whose audits of logs count. Default: none.
+    pub monitors: Vec<Monitor>,
     /// What may be asked for over the network. Default: nothing.
     pub fetch: Option<Fetch>,
     /// How limits of spending and calls are kept.
@@ -206,6 +206,15 @@ pub enum ListSource {
     Url(String),
 }
 
+/// A table of `monitors`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Monitor {
+    /// Its verifier key.
+    pub vkey: String,
+    /// Its base URL, where its audit statements may be asked for. Default: none.
+    pub url: Option<String>,
+}
+
 /// Table `fetch`: what may be asked for over the network, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
@@ -217,6 +226,8 @@ pub struct Fetch {
     pub parents: bool,
     /// Proofs of inclusion, from the logs. Default: yes.
     pub proofs: bool,
+    /// Audit statements, from the monitors, where the policy wants logs to be audited. Default: yes.
+    pub audits: bool,
     /// The hosts that a certificate may name. Default: any.
     pub hosts: Option<Vec<String>>,
     /// Seconds for all of it together, 1 to 300. Default: 10.
@@ -262,7 +273,16 @@ impl RelyingConfig {
 
     /// What may be asked for where an empty table says so: everything, from everywhere.
     pub fn usual_fetch() -> Fetch {
-        Fetch { ocsp: true, lists: true, parents: true, proofs: true, hosts: None, timeout_seconds: 10, ca_roots: None }
+        Fetch {
+            ocsp: true,
+            lists: true,
+            parents: true,
+            proofs: true,
+            audits: true,
+            hosts: None,
+            timeout_seconds: 10,
+            ca_roots: None,
+        }
     }
 
     /// Reads the file at `path`. Relative paths in it are relative to its directory.

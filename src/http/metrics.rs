@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::log::sth::SignedTreeHead;
 use crate::merkle::TreeSize;
 use crate::sequencer::task::Observer;
+use crate::time::UnixMillis;
 
 const SECONDS: &[f64] = &[0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5];
 const ENTRIES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0];
@@ -38,6 +40,10 @@ pub struct Metrics {
     pub disk_available: IntGauge,
     /// 1 while the log takes nothing in.
     pub read_only: IntGauge,
+    /// Cosignatures on the checkpoint that is served.
+    pub cosignatures: IntGauge,
+    witness_success: IntGaugeVec,
+    witness_failures: IntCounterVec,
 }
 
 impl Metrics {
@@ -70,6 +76,23 @@ impl Metrics {
             turned_away: counters(register, "turned_away_total", "Requests over a limit, by bucket", &["bucket"])?,
             disk_available: gauge(register, "disk_available_bytes", "Octets left on the disk")?,
             read_only: gauge(register, "read_only", "1 while the log takes nothing in")?,
+            cosignatures: gauge(
+                register,
+                "checkpoint_cosignatures",
+                "Witnesses whose cosignatures are on the checkpoint",
+            )?,
+            witness_success: gauges(
+                register,
+                "witness_last_success_timestamp_seconds",
+                "When a witness last cosigned, in seconds since 1970; 0 for not since the start",
+                &["witness"],
+            )?,
+            witness_failures: counters(
+                register,
+                "witness_failures_total",
+                "Requests to a witness that brought no cosignature",
+                &["witness"],
+            )?,
             registry,
         })
     }
@@ -79,6 +102,22 @@ impl Metrics {
         let size = level(head.head.size.get());
         self.head_size.set(size);
         self.tree_size.set(size);
+    }
+
+    /// Shows a witness that nothing was had of yet.
+    pub fn knows_witness(&self, name: &str) {
+        self.witness_success.with_label_values(&[name]).set(0);
+        self.witness_failures.with_label_values(&[name]).reset();
+    }
+
+    /// A witness has cosigned.
+    pub fn witness_cosigned(&self, name: &str, now: UnixMillis) {
+        self.witness_success.with_label_values(&[name]).set(level(now.get() / 1000));
+    }
+
+    /// A witness gave no cosignature.
+    pub fn witness_failed(&self, name: &str) {
+        self.witness_failures.with_label_values(&[name]).inc();
     }
 
     /// All of them in the text format.
@@ -117,6 +156,13 @@ pub fn level(number: u64) -> i64 {
 /// A number that goes up and down.
 pub fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
     let metric = IntGauge::new(name, help)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+/// Numbers that go up and down, one for each value of the labels.
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }

@@ -105,7 +105,11 @@ pub fn cosign(
 }
 
 /// When one line of `witness` was signed.
-fn line_time(note: &Note, line: &NoteSignature, witness: &WitnessKey) -> Result<CosignatureTime, CosignatureError> {
+pub(super) fn line_time(
+    note: &Note,
+    line: &NoteSignature,
+    witness: &WitnessKey,
+) -> Result<CosignatureTime, CosignatureError> {
     let name = || witness.name().clone();
     let length = || CosignatureError::Length(name());
     let (seconds, signature) = line.signature.split_first_chunk().ok_or_else(length)?;

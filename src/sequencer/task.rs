@@ -116,6 +116,12 @@ impl Sequencer {
         Arc::clone(&self.heads.borrow())
     }
 
+    /// The last signed head, and every later one as it is signed. No one is waited for: who looks seldom sees the
+    /// newest alone.
+    pub fn heads(&self) -> watch::Receiver<Arc<PublishedHead>> {
+        self.heads.clone()
+    }
+
     /// Resolves when the writer has ended: `Err` where it was not asked to.
     pub async fn ended(&self) -> Result<(), Fatal> {
         let mut ended = self.ended.clone();

@@ -3,6 +3,7 @@
 
 mod around;
 mod cast;
+mod dishonest;
 mod engine;
 mod setup;
 mod story;
@@ -16,6 +17,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::around::{Around, try_it};
+use self::dishonest::Dishonest;
 use self::engine::TrustSide;
 use self::setup::{Home, LOW_WATERMARK_OCTETS, parsed};
 use self::story::Story;
@@ -42,6 +44,7 @@ const PORTS: [u16; 5] = [8080, 8081, 8443, 8444, 8445];
 ///
 /// Examples:
 ///   atl dev
+///   atl dev --dishonest
 ///   atl dev --dir /tmp/atl --ports 9000,9001,9443,9444,9445
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
@@ -56,6 +59,10 @@ pub struct DevArgs {
     /// Seconds between signed tree heads
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
     sth_interval_seconds: u32,
+    /// Start a third log beside, which is dishonest: two trees under one key, on two free ports, so that some see
+    /// another log than the rest (a split view). For monitors to find
+    #[arg(long)]
+    dishonest: bool,
     /// Stop once the story is told
     #[arg(long)]
     once: bool,
@@ -104,6 +111,10 @@ async fn dev(args: &DevArgs, home: &Home) -> Result<(), CliError> {
         logs.push(log.at(server.address)?);
         running.push(server);
     }
+    let dishonest = match args.dishonest {
+        true => Some(Dishonest::start(home, args.sth_interval_seconds).await?),
+        false => None,
+    };
     let engine = TrustSide::start(home, listen(args.ports, 3)).await?;
     let (ca, operator) = start_ca(args, home, &logs, &engine).await?;
     let url = format!("https://{}", ca.address);
@@ -115,9 +126,10 @@ async fn dev(args: &DevArgs, home: &Home) -> Result<(), CliError> {
     let story =
         Story { home, logs: &logs, ca: &url, engine: engine_url, status, operator: &operator, bold, interval_seconds };
     let told = tokio::select! {
-        told = tell(args, &story) => told,
+        told = tell(args, &story, dishonest.as_ref()) => told,
         stopped = stopped() => stopped,
         failure = ended(&running) => Err(failure),
+        failure = grown(dishonest.as_ref()) => Err(failure),
         failure = engine.running.ended() => Err(failure),
         failure = ca.ended() => Err(failure),
     };
@@ -126,6 +138,9 @@ async fn dev(args: &DevArgs, home: &Home) -> Result<(), CliError> {
     engine.running.stop().await?;
     for server in running {
         server.stop().await?;
+    }
+    if let Some(dishonest) = dishonest {
+        dishonest.stop().await?;
     }
     told
 }
@@ -157,8 +172,14 @@ async fn start_ca(
     Ok((running, operator))
 }
 
-async fn tell(args: &DevArgs, story: &Story<'_>) -> Result<(), CliError> {
+async fn tell(args: &DevArgs, story: &Story<'_>, dishonest: Option<&Dishonest>) -> Result<(), CliError> {
+    if let Some(dishonest) = dishonest {
+        dishonest.introduce();
+    }
     let told = story.tell().await?;
+    if let Some(dishonest) = dishonest {
+        dishonest.show().await?;
+    }
     if args.once {
         return Ok(());
     }
@@ -183,6 +204,17 @@ async fn ended(running: &[RunningLog]) -> CliError {
     match running {
         [a, b] => tokio::select! { failure = a.ended() => failure, failure = b.ended() => failure },
         _ => std::future::pending().await,
+    }
+}
+
+/// Lets the dishonest log grow, where there is one; resolves only if that fails or it ends by itself.
+async fn grown(dishonest: Option<&Dishonest>) -> CliError {
+    match dishonest {
+        Some(dishonest) => tokio::select! {
+            failure = dishonest.grow() => failure,
+            failure = dishonest.ended() => failure,
+        },
+        None => std::future::pending().await,
     }
 }
 

@@ -50,7 +50,7 @@ pub fn run(args: &CheckArgs) -> Result<(), CliError> {
         ("logs", or_none(logs.collect::<Vec<_>>().join(", "))),
         ("CAs at hand", or_none(names(&material.issuers))),
         ("lists", format!("{} in files, {} to fetch", snapshot.lists().len(), snapshot.remote.len())),
-        ("audits", material.facts.audits.len().to_string()),
+        ("audits", format!("{} in files, {} to fetch", material.facts.audits.len(), snapshot.audits_wanted().len())),
         ("ledger", ledger),
     ];
     rows.extend(config.routes.iter().map(|route| {

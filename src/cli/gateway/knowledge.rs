@@ -7,14 +7,14 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use super::snapshot::{Snapshot, key_of};
+use super::snapshot::{Snapshot, audit_key, key_of};
 use crate::cli::output::CliError;
-use crate::cli::relying::material::RemoteList;
+use crate::cli::relying::material::{MonitorSource, RemoteList};
 use crate::cli::relying::online::{Online, Question};
 use crate::http::gateway::metrics::GatewayMetrics;
 use crate::http::gateway::ports::{Answer, Check, Knowledge, Lesson, Material, Unsettled};
 use crate::time::Clock;
-use crate::verify::relying::{RevocationLists, RevocationMode};
+use crate::verify::relying::{Audited, RevocationLists, RevocationMode};
 
 /// Most revocation lists that are kept because certificates name them, and most octets of them.
 const MAX_LEARNED: (usize, usize) = (256, 64 << 20);
@@ -26,6 +26,7 @@ pub struct Known {
     /// One change at a time; why the files cannot be used, where they cannot.
     changing: Mutex<Option<String>>,
     news: Notify,
+    audit_news: Notify,
     clock: Arc<dyn Clock>,
     metrics: Arc<GatewayMetrics>,
 }
@@ -38,7 +39,8 @@ impl Known {
         tell(&snapshot);
         metrics.has_lists(snapshot.lists().len());
         let (current, changing) = (RwLock::new(Arc::new(snapshot)), Mutex::new(None));
-        Ok(Self { file, current, changing, news: Notify::new(), clock, metrics })
+        let (news, audit_news) = (Notify::new(), Notify::new());
+        Ok(Self { file, current, changing, news, audit_news, clock, metrics })
     }
 
     /// What is so now.
@@ -59,12 +61,13 @@ impl Known {
             }
             Ok(Some(new)) => {
                 *broken = None;
-                let new = new.with_lists_of(&before);
+                let new = new.with_lists_of(&before).with_audits_of(&before);
                 needs_start(&new, &before);
                 tell(&new);
                 tracing::info!(generation = new.material.generation, "decides by new files");
                 self.put(new);
                 self.news.notify_one();
+                self.audit_news.notify_one();
                 self.metrics.reloaded("new");
             }
             Err(error) => {
@@ -81,6 +84,27 @@ impl Known {
     /// Waits until the files said something else than when this was asked before.
     pub async fn news(&self) {
         self.news.notified().await;
+    }
+
+    /// The same, for whoever fetches audits.
+    pub async fn audit_news(&self) {
+        self.audit_news.notified().await;
+    }
+
+    /// Takes in what a monitor says of a log, where what it was taken for still holds.
+    pub fn audited(&self, monitor: &MonitorSource, audited: Audited, generation: u64) {
+        let _changing = self.changing.lock();
+        let before = self.snapshot();
+        let mut wanted = before.audits_wanted().into_iter();
+        if before.material.generation != generation || !wanted.any(|(m, log)| m == monitor && log == audited.log) {
+            return;
+        }
+        let (key, mut all) = (audit_key(monitor, &audited.log), before.audited.clone());
+        // An older one does not take the place of a newer one.
+        if all.get(&key).is_none_or(|known| known.at < audited.at) {
+            all.insert(key, audited);
+            self.put(before.with_audits(all));
+        }
     }
 
     /// Takes in what was fetched for a list of the configuration, where what it was taken for still holds.
@@ -163,7 +187,9 @@ impl Knowledge for Known {
             None => format!("generation {}", snapshot.material.generation),
             Some(why) => format!("as before, since the files cannot be used: {why}"),
         };
-        vec![Check { name: "material", ok: true, detail }, self.lists_are_fresh(&snapshot)]
+        let mut checks = vec![Check { name: "material", ok: true, detail }, self.lists_are_fresh(&snapshot)];
+        checks.extend(audits_are_there(&snapshot));
+        checks
     }
 }
 
@@ -189,6 +215,14 @@ impl Known {
         };
         Check { name: "lists", ok, detail }
     }
+}
+
+/// Where logs have to be audited and monitors are asked about them: without a single statement everybody is refused.
+fn audits_are_there(snapshot: &Snapshot) -> Option<Check> {
+    let wanted = snapshot.audits_wanted().len();
+    let (found, all) = (snapshot.audited.len(), snapshot.material.facts.audits.len());
+    let detail = format!("{found} of {wanted} to fetch, and {} in files", all - found.min(all));
+    (wanted > 0).then_some(Check { name: "audits", ok: all > 0, detail })
 }
 
 fn tell(snapshot: &Snapshot) {

@@ -1,5 +1,6 @@
 //! `atl gateway ...`: agents let through a reverse proxy, or not.
 
+mod audits;
 mod check;
 mod digest;
 mod knowledge;

@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::audits::{first_audits, keep_audits};
 use super::knowledge::Known;
 use super::ledger;
 use super::lists::{first_lists, keep_lists};
@@ -86,7 +87,7 @@ impl RunningGateway {
         };
         let hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
         let known = Arc::new(known);
-        let all = first_lists(&known, &metrics).await;
+        let (all, audited) = tokio::join!(first_lists(&known, &metrics), first_audits(&known, &metrics));
         let proxy = match config.proxy {
             ConfiguredProxy::Nginx => Proxy::Nginx,
             ConfiguredProxy::Envoy => Proxy::Envoy,
@@ -108,6 +109,8 @@ impl RunningGateway {
         }
         let every = Duration::from_secs(config.refresh.files_seconds.into());
         servers.push(tokio::spawn(keep_files(Arc::clone(&known), every, hangup, stopping.clone())));
+        let (knows, counts) = (Arc::clone(&known), Arc::clone(&metrics));
+        servers.push(tokio::spawn(keep_audits(knows, counts, audited, stopping.clone())));
         servers.push(tokio::spawn(keep_lists(known, metrics, all, stopping)));
         Ok(Self { listen: listen_name, ledger, socket, stop, servers })
     }

@@ -10,11 +10,12 @@ use super::routes::routes;
 use crate::apki::Certificate;
 use crate::cli::log::open::read_certificates;
 use crate::cli::output::{CliError, Context};
-use crate::cli::relying::material::{Material as Loaded, RemoteList};
+use crate::cli::relying::material::{Material as Loaded, MonitorSource, RemoteList};
 use crate::cli::relying::online::Net;
 use crate::config::relying::{Fetch, ListSource, Trusted};
 use crate::config::{GatewayConfig, RelyingConfig};
 use crate::http::gateway::ports::Material;
+use crate::keys::LogId;
 use crate::time::UnixMillis;
 use crate::verify::relying::{Audited, ChargedTo, Facts, RevocationLists, Revocations};
 
@@ -30,8 +31,15 @@ pub struct Snapshot {
     pub config: GatewayConfig,
     /// The relying party, with what it needs to ask others. Its lists that are elsewhere are in `remote`.
     pub loaded: Loaded,
-    /// What may be asked for and by which connections, where anything may.
+    /// What may be asked for about one agent and by which connections, where anything may. Audits are about all of
+    /// them, and are not asked for on anybody's account.
     pub fetch: Option<(Fetch, Net)>,
+    /// Whether audits may be asked for.
+    may_audit: bool,
+    /// Audits that were in files.
+    filed: Vec<Audited>,
+    /// Audits that were fetched.
+    pub audited: FetchedAudits,
     /// Revocation lists to fetch.
     pub remote: Vec<RemoteList>,
     /// Those of them that were fetched.
@@ -47,6 +55,9 @@ pub struct Snapshot {
 
 /// The revocation lists that were fetched: each by where it is and who signs it, as SHA-256 of the certificate.
 pub type Fetched = BTreeMap<(String, [u8; 32]), RevocationLists>;
+
+/// The audits that were fetched: each by the monitor's verifier key and the log.
+pub type FetchedAudits = BTreeMap<(String, [u8; 32]), Audited>;
 
 /// What was in the files.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,14 +123,30 @@ impl Snapshot {
             generation,
             party: loaded.party.clone(),
             issuers: issuers.transpose().context(key("issuers"))?.unwrap_or_default(),
-            facts: Facts { revocations, audits, ..Facts::default() },
+            facts: Facts { revocations, audits: audits.clone(), ..Facts::default() },
             routes: routes(&config.routes, file)?,
             charged: if relying.limits.charge_ancestors { ChargedTo::Line } else { ChargedTo::Agent },
         };
         let material = Arc::new(material);
-        let fetch = relying.fetch.clone().map(|rules| Net::open(&rules).map(|net| (rules, net)));
+        let may_audit = relying.fetch.as_ref().is_some_and(|rules| rules.audits);
+        let rules = relying.fetch.clone().map(|rules| Fetch { audits: false, ..rules });
+        let fetch = rules.map(|rules| Net::open(&rules).map(|net| (rules, net)));
         let (fetch, fetched, learned) = (fetch.transpose()?, Fetched::new(), RevocationLists::default());
-        Ok(Self { config, loaded, fetch, remote, fetched, learned, material, notes, digests })
+        let (filed, audited) = (audits, FetchedAudits::new());
+        Ok(Self {
+            config,
+            loaded,
+            fetch,
+            may_audit,
+            filed,
+            audited,
+            remote,
+            fetched,
+            learned,
+            material,
+            notes,
+            digests,
+        })
     }
 
     /// The same with these revocation lists beside those that are files.
@@ -133,6 +160,9 @@ impl Snapshot {
             config: self.config.clone(),
             loaded: self.loaded.clone(),
             fetch: self.fetch.clone(),
+            may_audit: self.may_audit,
+            filed: self.filed.clone(),
+            audited: self.audited.clone(),
             remote: self.remote.clone(),
             fetched,
             learned,
@@ -140,6 +170,45 @@ impl Snapshot {
             notes: Vec::new(),
             digests: self.digests,
         }
+    }
+
+    /// The same with these audits beside those that are files.
+    pub fn with_audits(&self, audited: FetchedAudits) -> Self {
+        let mut new = self.with_lists(self.fetched.clone(), self.learned.clone());
+        let mut material = Material::clone(&new.material);
+        material.facts.audits = self.filed.iter().chain(audited.values()).copied().collect();
+        new.material = Arc::new(material);
+        new.notes.clone_from(&self.notes);
+        Self { audited, ..new }
+    }
+
+    /// The same with the audits that were fetched before, as far as they are still wanted and the log has no other
+    /// name now: they were signed by a monitor that is known still.
+    pub fn with_audits_of(&self, before: &Self) -> Self {
+        let origin = |snapshot: &Self, log: &LogId| {
+            snapshot.material.party.logs.get(log).map(|log| log.origin.as_ref().map(ToString::to_string))
+        };
+        let wanted = self.audits_wanted().into_iter().filter(|(_, log)| origin(self, log) == origin(before, log));
+        let kept = wanted.filter_map(|(monitor, log)| {
+            let key = audit_key(monitor, &log);
+            Some((key.clone(), *before.audited.get(&key)?))
+        });
+        self.with_audits(kept.collect())
+    }
+
+    /// The audits to fetch: of each monitor that can be asked about every log, where the policy wants any.
+    pub fn audits_wanted(&self) -> Vec<(&MonitorSource, LogId)> {
+        let party = &self.material.party;
+        if !self.may_audit || party.policy.audited_within.is_none() {
+            return Vec::new();
+        }
+        let of = |monitor| party.logs.iter().map(move |log| (monitor, log.key.log_id()));
+        self.loaded.monitor_sources.iter().flat_map(of).collect()
+    }
+
+    /// The network by which monitors are asked, where they may be.
+    pub fn audit_net(&self) -> Option<&Net> {
+        self.fetch.as_ref().map(|(_, net)| net).filter(|_| self.may_audit)
     }
 
     /// The same with the lists that were fetched before, as far as they are still wanted, until newer ones come.
@@ -186,6 +255,11 @@ fn parse(file: &Path) -> Result<(GatewayConfig, RelyingConfig), CliError> {
 /// What a list that is elsewhere is known by.
 pub fn key_of(list: &RemoteList) -> (String, [u8; 32]) {
     (list.url.clone(), list.signer.fingerprint())
+}
+
+/// What an audit of a monitor that is asked about a log is known by.
+pub fn audit_key(monitor: &MonitorSource, log: &LogId) -> (String, [u8; 32]) {
+    (monitor.key.to_string(), *log.as_bytes())
 }
 
 impl Digests {

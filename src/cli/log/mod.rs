@@ -9,6 +9,7 @@ pub mod remote;
 pub mod serve;
 pub mod sth;
 pub mod submit;
+pub mod witness;
 
 use clap::Subcommand;
 

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::Serialize;
 
@@ -15,10 +13,13 @@ use crate::apki::precertificate::recover;
 use crate::cli::output::{CliError, Context, print_json, print_rows};
 use crate::cli::runtime;
 use crate::client::ClientError;
+use crate::log::cosignature::{CosignatureTime, Quorum, QuorumError, WitnessKey, WitnessQuorum};
 use crate::log::entry::CertHash;
-use crate::log::note::VerifierKey;
+use crate::log::note::{KeyName, Note, VerifierKey};
+use crate::log::proof::TlogProof;
 use crate::log::sth::SignedTreeHead;
 use crate::merkle::{Hash, verify_inclusion};
+use crate::time::{Clock, SystemClock};
 
 /// Prove that a certificate is in a log.
 ///
@@ -27,11 +28,16 @@ use crate::merkle::{Hash, verify_inclusion};
 /// It does not prove that others are shown the same tree (atl log sth --since, and monitors), and
 /// says nothing about whether the certificate is any good.
 ///
+/// With --witness it also shows that so many of these witnesses have cosigned the tree, which is what keeps a log
+/// from showing you another tree than everybody else. The cosignatures go into the file of --out, as far as the log
+/// has collected them.
+///
 /// Of a final certificate, with SATs inside, the precertificate is looked up where the certificate
 /// itself was not logged.
 ///
 /// Example:
 ///   atl log proof --url https://log.example.com/2026h2 --wait --out agent.tlog-proof agent.pem
+///   atl log proof --url https://log.example.com/2026h2 --wait --witness witness.example.com+94947cf1+BNda... agent.pem
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct ProofArgs {
@@ -50,7 +56,13 @@ pub struct ProofArgs {
     /// The log's verifier key, from somebody you trust; without it, the key is the log's own word
     #[arg(long)]
     vkey: Option<VerifierKey>,
-    /// Wait for the next signed head where the entry is logged but not covered yet
+    /// A witness that must have cosigned the tree, by its verifier key; may be repeated
+    #[arg(long, value_name = "VKEY")]
+    witness: Vec<WitnessKey>,
+    /// How many of the witnesses are needed; all of them without it
+    #[arg(long, value_name = "N", requires = "witness")]
+    needed: Option<usize>,
+    /// Wait for the next signed head where the entry is logged but not covered yet, and a minute for the witnesses
     #[arg(long)]
     wait: bool,
     /// Write the proof with its checkpoint as a C2SP tlog-proof, which verifies offline
@@ -61,6 +73,9 @@ pub struct ProofArgs {
     json: bool,
 }
 
+/// How often it is looked for witnesses, and how long is waited in between: a minute altogether.
+const LOOKS: (u32, Duration) = (120, Duration::from_millis(500));
+
 /// Times that a head may be signed between two calls, before that looks like intent.
 const HEADS_MISSED: u32 = 5;
 
@@ -69,6 +84,7 @@ fn hash(text: &str) -> Result<Hash, String> {
 }
 
 /// What is to be found, and what it is.
+#[derive(Clone)]
 pub struct Wanted {
     /// Its leaf hash.
     pub leaf: Hash,
@@ -100,21 +116,34 @@ struct Answer {
     proof: ProofResponse,
     sth: SthResponse,
     checkpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnesses: Option<Vec<Cosigner>>,
+}
+
+/// A witness that counts.
+#[derive(Serialize)]
+struct Cosigner {
+    name: String,
+    cosigned_at_seconds: u64,
 }
 
 /// Runs it.
 pub fn run(args: &ProofArgs) -> Result<(), CliError> {
     let wanted = wanted(args)?;
+    let quorum = match args.witness.len() {
+        0 => None,
+        all => Some(WitnessQuorum::new(args.witness.clone(), args.needed.unwrap_or(all)).context("--witness")?),
+    };
     runtime()?.block_on(async {
         let log = connect(&args.url, args.vkey.clone()).await?;
-        let shown = find(&log, wanted, args.wait).await?;
+        let (shown, witnessed) = find_witnessed(&log, wanted, args.wait, quorum.as_ref()).await?;
         let (index, head) = (shown.proof.leaf_index, &shown.sth.head);
         verify_inclusion(&shown.wanted.leaf, index, head.size, &shown.proof.inclusion, &head.root)
             .map_err(|e| CliError::negative(format!("NOT proven: the log's proof does not hold: {e}")))?;
         if let Some(file) = &args.out {
-            std::fs::write(file, tlog_proof(&shown)).context(file.display())?;
+            std::fs::write(file, tlog_proof(&shown)?).context(file.display())?;
         }
-        show(args, &log, shown)
+        show(args, &log, shown, witnessed)
     })
 }
 
@@ -137,6 +166,30 @@ fn wanted(args: &ProofArgs) -> Result<Vec<Wanted>, CliError> {
         }
     }
     Ok(found)
+}
+
+/// What the log shows, and the witnesses behind it where some are demanded; with `wait` they are waited for. A growing
+/// log's newest head has no cosignature for as long as its witnesses take, so each time it is looked for anew.
+async fn find_witnessed(
+    log: &RemoteLog,
+    wanted: Vec<Wanted>,
+    wait: bool,
+    quorum: Option<&WitnessQuorum>,
+) -> Result<(Shown, Option<Quorum>), CliError> {
+    let mut left = LOOKS.0;
+    loop {
+        let shown = find(log, wanted.clone(), wait).await?;
+        let Some(quorum) = quorum else { return Ok((shown, None)) };
+        let note = Note::parse(shown.checkpoint.as_bytes()).context("the checkpoint")?;
+        match quorum.check(&note, SystemClock.now()) {
+            Ok(witnessed) => return Ok((shown, Some(witnessed))),
+            Err(QuorumError::TooFew { .. }) if wait && left > 0 => {
+                left -= 1;
+                tokio::time::sleep(LOOKS.1).await;
+            }
+            Err(error) => return Err(CliError::negative(format!("NOT proven: {error}"))),
+        }
+    }
 }
 
 /// The head, its checkpoint, and the proof of the first leaf that the log has; with `wait` it waits until a head covers
@@ -206,7 +259,7 @@ fn refusal(error: ClientError) -> CliError {
     }
 }
 
-fn show(args: &ProofArgs, log: &RemoteLog, shown: Shown) -> Result<(), CliError> {
+fn show(args: &ProofArgs, log: &RemoteLog, shown: Shown, witnessed: Option<Quorum>) -> Result<(), CliError> {
     let Shown { wanted, sth, checkpoint, proof } = shown;
     if args.json {
         return print_json(&Answer {
@@ -218,6 +271,7 @@ fn show(args: &ProofArgs, log: &RemoteLog, shown: Shown) -> Result<(), CliError>
             proof,
             sth: answer(&sth),
             checkpoint,
+            witnesses: witnessed.map(|quorum| quorum.cosigned.into_iter().map(cosigner).collect()),
         });
     }
     println!("{}\n", log.trust());
@@ -230,6 +284,9 @@ fn show(args: &ProofArgs, log: &RemoteLog, shown: Shown) -> Result<(), CliError>
         ("root", sth.head.root.to_string()),
         ("head", format!("signed at {}, signature verified", sth.head.timestamp)),
     ]);
+    for (name, at) in witnessed.iter().flat_map(|quorum| &quorum.cosigned) {
+        print_rows([("witness", format!("{name}, cosigned at {}, verified", at.to_millis()))]);
+    }
     println!();
     for (step, node) in proof.inclusion.iter().enumerate() {
         println!("proof node {step:2}  {node}");
@@ -245,9 +302,13 @@ fn show(args: &ProofArgs, log: &RemoteLog, shown: Shown) -> Result<(), CliError>
     Ok(())
 }
 
-/// The proof with its checkpoint as C2SP tlog-proof has it.
-fn tlog_proof(shown: &Shown) -> String {
-    let nodes = shown.proof.inclusion.iter().map(|node| STANDARD.encode(node.as_bytes()) + "\n");
-    let nodes: String = nodes.collect();
-    format!("c2sp.org/tlog-proof@v1\nindex {}\n{nodes}\n{}", shown.proof.leaf_index, shown.checkpoint)
+fn cosigner((name, at): (KeyName, CosignatureTime)) -> Cosigner {
+    Cosigner { name: name.to_string(), cosigned_at_seconds: at.get() }
+}
+
+/// The proof with its checkpoint, cosignatures and all, as C2SP tlog-proof has it.
+fn tlog_proof(shown: &Shown) -> Result<String, CliError> {
+    let ProofResponse { leaf_index, tree_size, inclusion } = shown.proof.clone();
+    let proof = TlogProof::new(leaf_index, tree_size, inclusion, shown.checkpoint.as_bytes());
+    Ok(proof.context("the proof")?.to_string())
 }

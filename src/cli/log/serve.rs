@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::open::{OpenedLog, read_anchors};
+use super::witness::{Asked, Collector, witnesses};
 use crate::api::{B64, LogDescriptor};
 use crate::cli::output::{CliError, Context};
 use crate::cli::server::{
@@ -98,7 +99,8 @@ impl RunningLog {
             clock: Arc::clone(&clock),
             observer: Arc::clone(&metrics) as _,
         };
-        let descriptor = descriptor(&config, &*signer)?;
+        let asked = witnesses(&config, signer.public_key())?;
+        let descriptor = descriptor(&config, &*signer, &asked)?;
         let settings = Settings {
             origin,
             sth_interval_ms: u64::from(config.sth_interval_seconds) * 1000,
@@ -111,7 +113,7 @@ impl RunningLog {
             sequencer: Arc::clone(&sequencer),
             store: Arc::clone(&store) as Arc<dyn LogStore>,
             signer,
-            clock,
+            clock: Arc::clone(&clock),
             anchors,
             rules: Rules {
                 not_after_start: config.not_after_start,
@@ -123,7 +125,7 @@ impl RunningLog {
             per_anchor: rate(config.per_anchor),
             max_body_bytes: config.max_body_bytes,
             max_batch_body_bytes: config.max_batch_body_bytes(),
-            metrics,
+            metrics: Arc::clone(&metrics),
         }));
         let (stop, stopping) = watch::channel(false);
         let router = Arc::clone(&service).router(config.metrics_listen.is_none());
@@ -131,6 +133,16 @@ impl RunningLog {
         if let Some(listener) = metrics_listener {
             let router = Arc::clone(&service).metrics_router();
             servers.push(tokio::spawn(serve(listener, MIN_CONNECTIONS, None, router, stopping.clone())));
+        }
+        let collector = Collector {
+            sequencer: Arc::clone(&sequencer),
+            store: Arc::clone(&store) as Arc<dyn LogStore>,
+            service: Arc::clone(&service),
+            metrics,
+            clock,
+        };
+        for (place, asked) in asked.into_iter().enumerate() {
+            servers.push(tokio::spawn(collector.clone().collect(place, asked, stopping.clone())));
         }
         servers.push(tokio::spawn(housekeeping(Arc::clone(&service), config.clone(), stopping)));
         Ok(Self { origin: config.origin, address, sequencer, store, service, stop, servers })
@@ -212,7 +224,7 @@ fn tls_acceptor(files: &TlsFiles) -> Result<TlsAcceptor, CliError> {
     acceptor(read_tls_files(files)?, None).context("TLS")
 }
 
-fn descriptor(config: &LogConfig, signer: &dyn Signer) -> Result<LogDescriptor, CliError> {
+fn descriptor(config: &LogConfig, signer: &dyn Signer, witnesses: &[Asked]) -> Result<LogDescriptor, CliError> {
     let key = signer.public_key();
     let origin: crate::log::checkpoint::Origin = config.origin.parse().context("`origin`")?;
     Ok(LogDescriptor {
@@ -226,7 +238,7 @@ fn descriptor(config: &LogConfig, signer: &dyn Signer) -> Result<LogDescriptor, 
         not_after_start: config.not_after_start,
         not_after_limit: config.not_after_limit,
         retention_seconds: config.retention_seconds,
-        witnesses: Vec::new(),
+        witnesses: witnesses.iter().map(|asked| asked.key.to_string()).collect(),
         hash: "SHA-256".into(),
         signature_algorithm: "Ed25519".into(),
         oid_arc: crate::apki::oid::ARC.into(),

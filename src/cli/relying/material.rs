@@ -37,6 +37,8 @@ pub struct Material {
     pub list_signers: Vec<Certificate>,
     /// Whose audits of logs count.
     pub monitors: Vec<VerifierKey>,
+    /// Those of them that can be asked.
+    pub monitor_sources: Vec<MonitorSource>,
     /// The logs that can be asked.
     pub sources: Vec<LogSource>,
     /// What is worth knowing, such as a pinned domain whose bundle was never fetched.
@@ -50,6 +52,15 @@ pub struct RemoteList {
     pub url: String,
     /// Who signs it.
     pub signer: Certificate,
+}
+
+/// A monitor that can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitorSource {
+    /// The key of its statements.
+    pub key: VerifierKey,
+    /// Its base URL.
+    pub url: String,
 }
 
 /// A log that can be asked.
@@ -109,10 +120,16 @@ impl Loader<'_> {
             list_signers.push(signer);
         }
         let monitors = config.monitors.iter().enumerate();
-        let monitors = monitors.map(|(place, vkey)| self.key(format_args!("monitors[{place}].vkey"), vkey.parse()));
+        let monitors =
+            monitors.map(|(place, monitor)| self.key(format_args!("monitors[{place}].vkey"), monitor.vkey.parse()));
+        let monitors: Vec<VerifierKey> = monitors.collect::<Result<_, _>>()?;
+        let urls = config.monitors.iter().map(|monitor| monitor.url.clone());
+        let monitor_sources =
+            monitors.iter().zip(urls).filter_map(|(key, url)| Some(MonitorSource { key: key.clone(), url: url? }));
         Ok(Material {
             sources: sources.collect(),
-            monitors: monitors.collect::<Result<_, _>>()?,
+            monitor_sources: monitor_sources.collect(),
+            monitors,
             party: RelyingParty { policy: self.policy(&config.policy)?, domains, logs },
             lists: Arc::new(lists),
             remote_lists,

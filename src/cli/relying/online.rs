@@ -1,8 +1,8 @@
 //! What a relying party asks for over the network, where its configuration says so (`[fetch]`): the parents that
-//! were not presented, revocation, proofs of inclusion.
+//! were not presented, revocation, proofs of inclusion, audits of logs.
 //!
 //! # Who is asked
-//! Logs are asked at the URLs of the configuration. Whom to ask about revocation, a certificate says, so whoever
+//! Logs and monitors are asked at the URLs of the configuration. Whom to ask about revocation, a certificate says, so whoever
 //! issues certificates chooses an address that this machine then connects to. What keeps that within bounds:
 //! nobody is asked on the word of a certificate whose chain to an anchor of its own domain does not hold; only
 //! `http` and `https` are spoken, to the hosts of `fetch.hosts` where they are named; no redirect is followed;
@@ -12,10 +12,12 @@
 //! What comes is believed as far as it is signed or its hash was asked for. What does not come is a note, and
 //! whether it refuses is for the verdict.
 
+mod audits;
 mod logs;
 mod net;
 mod status;
 
+pub use self::audits::audit;
 pub use self::net::Net;
 use super::material::Material;
 use crate::apki::Certificate;
@@ -84,7 +86,8 @@ impl<'a> Online<'a> {
         }
     }
 
-    /// Asks for what is not known yet of an agent that was examined: revocation, a proof of inclusion.
+    /// Asks for what is not known yet of an agent that was examined: revocation, a proof of inclusion, audits of its
+    /// logs.
     pub async fn learn(
         &self,
         examination: &Examination,
@@ -102,6 +105,9 @@ impl<'a> Online<'a> {
         }
         if self.rules.proofs && self.material.party.policy.inclusion.is_some() {
             self.proofs(examination, question, present, facts).await;
+        }
+        if self.rules.audits && self.material.party.policy.audited_within.is_some() {
+            self.audits(examination, question, facts).await;
         }
     }
 

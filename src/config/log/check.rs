@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use super::LogConfig;
-use super::raw::Raw;
+use super::raw::{Raw, RawWitness};
+use super::{LogConfig, Witness};
 use crate::config::check::Check;
 use crate::config::{ConfigError, RateLimit};
+
+/// Witnesses that are asked: C2SP has readers look at 16 lines of a note at least, and one is the log's.
+const MAX_WITNESSES: usize = 15;
 
 impl Check<'_> {
     /// The configuration of a log.
@@ -45,9 +48,22 @@ impl Check<'_> {
                 0,
                 i64::MAX,
             )?,
+            witnesses: self.witnesses(raw.witnesses)?,
             tls: raw.tls.map(|tls| self.tls(base, tls)).transpose()?,
             metrics_listen: metrics.transpose()?,
         })
+    }
+
+    fn witnesses(&self, raw: Vec<RawWitness>) -> Result<Vec<Witness>, ConfigError> {
+        if raw.len() > MAX_WITNESSES {
+            return self.refuse("witnesses", raw.len(), &format!("at most {MAX_WITNESSES} are asked"));
+        }
+        let witnesses = self.each("witnesses", raw, |check, at, raw| {
+            let url = check.base_url(&format!("{at}.url"), &raw.url, "https://witness.example.com")?;
+            Ok(Witness { url, vkey: raw.vkey })
+        })?;
+        self.once("witnesses", "vkey", &witnesses, |a: &Witness, b| a.vkey == b.vkey)?;
+        Ok(witnesses)
     }
 
     fn origin(&self, origin: String) -> Result<String, ConfigError> {

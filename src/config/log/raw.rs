@@ -39,9 +39,18 @@ pub(super) struct Raw {
     pub(super) disk_low_watermark_bytes: Whole,
     #[serde(default)]
     pub(super) rate_limit: RawRateLimit,
+    #[serde(default)]
+    pub(super) witnesses: Vec<RawWitness>,
     pub(super) tls: Option<RawTls>,
     #[serde(default)]
     pub(super) metrics: RawMetrics,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWitness {
+    pub(super) url: String,
+    pub(super) vkey: String,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +88,7 @@ impl Raw {
             queue_limit: default::queue_limit(),
             disk_low_watermark_bytes: default::disk_low_watermark_bytes(),
             rate_limit: RawRateLimit::default(),
+            witnesses: Vec::new(),
             tls: None,
             metrics: RawMetrics::default(),
         }

@@ -2,7 +2,7 @@
 
 use super::LogConfig;
 use crate::config::ConfigError;
-use crate::config::render::{metrics, moment, path, quoted, tls};
+use crate::config::render::{metrics, moment, path, quoted, tables_or, tls};
 
 impl LogConfig {
     /// This configuration as commented TOML; [`LogConfig::parse`] reads the same values back.
@@ -10,7 +10,7 @@ impl LogConfig {
     /// # Errors
     /// Where a path is not UTF-8, which TOML cannot hold.
     pub fn render(&self) -> Result<String, ConfigError> {
-        Ok([self.identity(), self.files()?, self.shard(), self.limits(), self.network()?].concat())
+        Ok([self.identity(), self.files()?, self.shard(), self.limits(), self.asked(), self.network()?].concat())
     }
 
     fn identity(&self) -> String {
@@ -104,6 +104,21 @@ per_anchor_burst = {}
             self.per_anchor.per_second,
             self.per_anchor.burst,
         )
+    }
+
+    fn asked(&self) -> String {
+        let what =
+            "Who is asked to cosign each signed head (C2SP tlog-witness): the URL in front of `add-checkpoint`, and the
+# verifier key (signature type 0x04). The cosignatures are on /checkpoint as soon as they are in; nothing waits
+# for them. Heads should be further apart than a witness takes, or a growing log's never has any.";
+        let tables = self.witnesses.iter().map(|witness| {
+            format!("\n[[witnesses]]\nurl = {}\nvkey = {}\n", quoted(&witness.url), quoted(&witness.vkey))
+        });
+        let example = "# [[witnesses]]
+# url = \"https://witness.example.com\"
+# vkey = \"witness.example.com+94947cf1+BNdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\"
+";
+        tables_or(what, tables, example)
     }
 
     fn network(&self) -> Result<String, ConfigError> {

@@ -18,7 +18,7 @@ fn only_the_origin_is_needed() {
     assert_eq!((config.max_body_bytes, config.max_batch_body_bytes(), config.queue_limit), (262_144, 4 << 20, 4096));
     assert_eq!((config.per_source.per_second.get(), config.per_anchor.burst.get()), (20_000, 20_000));
     assert_eq!(config.disk_low_watermark_bytes, 1 << 30);
-    assert_eq!((config.tls, config.metrics_listen), (None, None));
+    assert_eq!((config.tls, config.metrics_listen, config.witnesses), (None, None, Vec::new()));
 }
 
 #[test]
@@ -45,6 +45,12 @@ fn every_key_is_read() {
         tls.cert_file = "c.pem"
         tls.key_file = "/k.pem"
         metrics.listen = "127.0.0.1:9"
+        [[witnesses]]
+        url = "https://w.example/a/"
+        vkey = "w1+00000000+AAAA"
+        [[witnesses]]
+        url = "http://127.0.0.1:7"
+        vkey = "w2+00000000+AAAA"
     "#;
     let config = parse(text).unwrap();
     assert_eq!(config.operator, "Example \"Ltd\"");
@@ -58,6 +64,8 @@ fn every_key_is_read() {
     let tls = config.tls.clone().unwrap();
     assert_eq!((tls.cert_file, tls.key_file), ("/etc/atl/c.pem".into(), "/k.pem".into()));
     assert_eq!(config.metrics_listen.unwrap().port(), 9);
+    let witnesses: Vec<_> = config.witnesses.iter().map(|w| (w.url.as_str(), w.vkey.as_str())).collect();
+    assert_eq!(witnesses, [("https://w.example/a", "w1+00000000+AAAA"), ("http://127.0.0.1:7", "w2+00000000+AAAA")]);
     assert_eq!((config.sth_interval_seconds, config.max_chain_length, config.queue_limit), (1, 3, 1));
     assert_eq!((config.max_body_bytes, config.disk_low_watermark_bytes, config.retention_seconds), (2048, 0, 86400));
     let again = LogConfig::parse(&config.render().unwrap(), Path::new("/elsewhere"), "again").unwrap();
@@ -96,6 +104,14 @@ fn complaints_name_file_key_and_what_is_allowed() {
         ("tls = { cert_file = \"\", key_file = \"x\" }", "tls.cert_file", "path"),
         ("metrics.listen = \":9\"", "metrics.listen", "IP address with a port"),
         ("metrics.port = 9", "port", "unknown field"),
+        ("[[witnesses]]\nurl = \"https://w.example\"", "vkey", "missing field"),
+        ("[[witnesses]]\nurl = \"w.example\"\nvkey = \"x\"", "witnesses[0].url", "base URL"),
+        (
+            "witnesses = [{ url = \"http://w\", vkey = \"x\" }, { url = \"http://v\", vkey = \"x\" }]",
+            "witnesses[1].vkey",
+            "once",
+        ),
+        ("witnesses = [{ url = \"http://w\", vkey = \"x\", key = 1 }]", "key", "unknown field"),
         ("origin = \"b.example\"", "origin", "duplicate"),
         ("operator = ", "operator", "expected"),
     ];

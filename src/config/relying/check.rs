@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::raw::{
-    RawDomain, RawFetch, RawInclusion, RawLog, RawPolicy, RawProvenance, RawRelying, RawRevocation, RawRevocationList,
-    RawToolRule,
+    RawDomain, RawFetch, RawInclusion, RawLog, RawMonitor, RawPolicy, RawProvenance, RawRelying, RawRevocation,
+    RawRevocationList, RawToolRule,
 };
 use super::{
-    Domain, Fetch, Inclusion, LEAST_SCORE, Limits, ListSource, Log, Policy, Provenance, RelyingConfig, Revocation,
-    RevocationList, RevocationMode, ToolRule, Trusted, Witnesses,
+    Domain, Fetch, Inclusion, LEAST_SCORE, Limits, ListSource, Log, Monitor, Policy, Provenance, RelyingConfig,
+    Revocation, RevocationList, RevocationMode, ToolRule, Trusted, Witnesses,
 };
 use crate::apki::extension::AsciiText;
 use crate::apki::federation::TrustDomain;
@@ -46,8 +46,11 @@ impl Check<'_> {
         self.once("logs", "key", &logs, |a, b| a.key == b.key)?;
         self.once("logs", "origin", &logs, |a, b| a.origin.is_some() && a.origin == b.origin)?;
         let policy = self.relying_policy(raw.policy)?;
-        let monitors: Vec<String> = raw.monitors.into_iter().map(|monitor| monitor.vkey).collect();
-        self.once("monitors", "vkey", &monitors, |a, b| a == b)?;
+        let monitors = self.each("monitors", raw.monitors, |check, at, raw: RawMonitor| {
+            let base_url = |url: String| check.base_url(&format!("{at}.url"), &url, "https://monitor.example.com");
+            Ok(Monitor { vkey: raw.vkey, url: raw.url.map(base_url).transpose()? })
+        })?;
+        self.once("monitors", "vkey", &monitors, |a, b| a.vkey == b.vkey)?;
         if policy.audited_within_seconds.is_some() && monitors.is_empty() {
             let allowed = "`policy.audited_within_seconds` needs the [[monitors]] whose audits count";
             return self.refuse("monitors", "missing", allowed);
@@ -287,6 +290,7 @@ impl Check<'_> {
             lists: raw.lists,
             parents: raw.parents,
             proofs: raw.proofs,
+            audits: raw.audits,
             hosts: hosts.transpose()?,
             timeout_seconds: self.number("fetch.timeout_seconds", raw.timeout_seconds, 1, 300)?,
             ca_roots: raw.ca_roots.map(|path| self.path("fetch.ca_roots", base, path)).transpose()?,

@@ -127,6 +127,7 @@ pub(in crate::config) struct RawRevocationList {
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct RawMonitor {
     pub(super) vkey: String,
+    pub(super) url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +137,7 @@ pub(in crate::config) struct RawFetch {
     pub(super) lists: bool,
     pub(super) parents: bool,
     pub(super) proofs: bool,
+    pub(super) audits: bool,
     pub(super) hosts: Option<Vec<String>>,
     pub(super) timeout_seconds: Whole,
     pub(super) ca_roots: Option<PathBuf>,
@@ -148,6 +150,7 @@ impl Default for RawFetch {
             lists: true,
             parents: true,
             proofs: true,
+            audits: true,
             hosts: None,
             timeout_seconds: Whole(10),
             ca_roots: None,

@@ -76,11 +76,15 @@ impl RelyingConfig {
     }
 
     fn monitors(&self) -> String {
-        let tables = self.monitors.iter().map(|vkey| format!("\n[[monitors]]\nvkey = {}\n", quoted(vkey)));
+        let tables = self.monitors.iter().map(|monitor| {
+            let url = monitor.url.as_ref().map(|url| format!("url = {}\n", quoted(url))).unwrap_or_default();
+            format!("\n[[monitors]]\nvkey = {}\n{url}", quoted(&monitor.vkey))
+        });
         let what =
-            "Who audits the logs: the verifier keys of monitors. `policy.audited_within_seconds` says how recently.";
-        let example =
-            "# [[monitors]]\n# vkey = \"monitor.example.com+605c7539+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\"\n";
+            "Who audits the logs: the verifier keys of monitors. `policy.audited_within_seconds` says how recently. `url` is
+# where a monitor's statements are asked for; without it they are given in files.";
+        let example = "# [[monitors]]\n# vkey = \"monitor.example.com+605c7539+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\"\n\
+            # url = \"https://monitor.example.com\"\n";
         tables_or(what, tables, example)
     }
 
@@ -90,7 +94,7 @@ impl RelyingConfig {
 # ask, only certificates whose chain to an anchor of their own domain holds are listened to, only http and
 # https, and no redirect is followed. Who issues such certificates still chooses the address: name the
 # `hosts` where this machine can reach what others cannot.";
-        let Some(Fetch { ocsp, lists, parents, proofs, hosts, timeout_seconds, ca_roots }) = &self.fetch else {
+        let Some(Fetch { ocsp, lists, parents, proofs, audits, hosts, timeout_seconds, ca_roots }) = &self.fetch else {
             return Ok(format!("\n# {what}\n# [fetch]\n"));
         };
         let hosts = hosts.as_ref().map(|hosts| list(hosts.iter().cloned()));
@@ -102,11 +106,13 @@ impl RelyingConfig {
 # {what}
 [fetch]
 # OCSP answers, from where certificates say; revocation lists, for what no OCSP answer was had of; the
-# certificates of agents above one, by their hash, and proofs of inclusion, both from the logs.
+# certificates of agents above one, by their hash, and proofs of inclusion, both from the logs; and where
+# `audited_within_seconds` is set, audit statements from the [[monitors]].
 ocsp = {ocsp}
 lists = {lists}
 parents = {parents}
 proofs = {proofs}
+audits = {audits}
 
 # The hosts that certificates may name. Default: any.
 {hosts}

@@ -78,11 +78,15 @@ fn everything() -> String {
         signer = "signer.pem"
         [[monitors]]
         vkey = "m+00000000+AAAA"
+        [[monitors]]
+        vkey = "n+00000000+AAAA"
+        url = "http://monitor.example:8/x/"
         [fetch]
         ocsp = false
         lists = false
         parents = false
         proofs = false
+        audits = false
         hosts = ["ca.example.com", "[::1]"]
         timeout_seconds = 3
         ca_roots = "ca.pem"
@@ -136,6 +140,8 @@ fn every_key_is_read_and_rendered() {
     assert_eq!(config.logs[0].until, Some(UnixMillis::new(1_782_864_000_000)));
     assert_eq!(config.revocation_lists[0].source, ListSource::File("/etc/atl/lists/root.crl".into()));
     assert_eq!(config.fetch.as_ref().unwrap().hosts.as_ref().unwrap()[1], "[::1]");
+    let urls: Vec<_> = config.monitors.iter().map(|monitor| monitor.url.as_deref()).collect();
+    assert_eq!((urls, config.fetch.as_ref().unwrap().audits), (vec![None, Some("http://monitor.example:8/x")], false));
     let again = RelyingConfig::parse(&config.render().unwrap(), Path::new("/elsewhere"), "again").unwrap();
     assert_eq!(again, config);
 }
@@ -242,6 +248,7 @@ fn complaints_name_file_key_and_what_is_allowed() {
         (end("[[revocation_lists]]\nurl = \"ftp://b\"\nsigner = \"c\""), "revocation_lists[0].url", "base URL"),
         (end("[[monitors]]\nvkey = \"a\"\n[[monitors]]\nvkey = \"a\""), "monitors[1].vkey", "once"),
         (end("[[monitors]]\nkey = \"a\""), "key", "unknown field"),
+        (end("[[monitors]]\nvkey = \"a\"\nurl = \"a\""), "monitors[0].url", "base URL"),
         (end("[fetch]\nhosts = [\"https://a\"]"), "fetch.hosts[0]", "host in lower case"),
         (end("[fetch]\ntimeout_seconds = 0"), "fetch.timeout_seconds", "1 to 300"),
         (end("[fetch]\nca_roots = \"\""), "fetch.ca_roots", "path"),

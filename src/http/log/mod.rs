@@ -15,6 +15,7 @@ use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
 use kept::Kept;
+use parking_lot::RwLock;
 use tokio::sync::{Semaphore, watch};
 
 use super::body::Intake;
@@ -28,6 +29,7 @@ use crate::keys::Signer;
 use crate::log::admission::{Anchors, Rules, VerifiedPath};
 use crate::log::entry::Fingerprint;
 use crate::log::store::LogStore;
+use crate::log::witnessing::{Cosignature, Cosignatures};
 use crate::sequencer::task::Sequencer;
 use crate::time::Clock;
 
@@ -72,6 +74,7 @@ pub struct LogService {
     parts: LogParts,
     gate: Gate,
     paths: Kept<VerifiedPath>,
+    cosignatures: RwLock<Cosignatures>,
     per_source: Buckets<std::net::IpAddr>,
     per_anchor: Buckets<Fingerprint>,
     anchors: Bytes,
@@ -129,6 +132,7 @@ impl LogService {
         Self {
             gate: Gate::default(),
             paths: Kept::new(),
+            cosignatures: RwLock::new(Cosignatures::of(parts.descriptor.witnesses.len())),
             per_source: Buckets::new(parts.per_source, "this source address"),
             per_anchor: Buckets::new(parts.per_anchor, "this anchor"),
             anchors: read::anchors_json(&parts.anchors, &parts.rules),
@@ -170,6 +174,13 @@ impl LogService {
         }
         self.parts.metrics.disk_available.set(level(available));
         self.parts.metrics.read_only.set(i64::from(low));
+    }
+
+    /// Serves this cosignature on the checkpoint from now on, where the newest head still is of its tree. `witness`
+    /// is the place of whose it is among those of the descriptor.
+    pub fn cosigned(&self, witness: usize, cosignature: Cosignature) {
+        let head = self.parts.sequencer.head();
+        self.cosignatures.write().add(witness, cosignature, &head.checkpoint);
     }
 
     /// Takes no more submissions; readers are still answered.

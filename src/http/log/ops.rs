@@ -29,6 +29,8 @@ pub async fn metrics(State(service): Service) -> Response {
     let metrics = &service.parts.metrics;
     metrics.queue_depth.set(level(service.parts.sequencer.queued() as u64));
     metrics.head_age.set(service.head_age_ms() as f64 / 1000.0);
+    let cosignatures = service.cosignatures.read().count(&service.parts.sequencer.head().checkpoint);
+    metrics.cosignatures.set(level(cosignatures as u64));
     ops::metrics(metrics.render())
 }
 

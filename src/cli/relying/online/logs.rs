@@ -1,5 +1,7 @@
 //! What logs are asked for: the certificates of agents above one, by their hash, and proofs of inclusion.
 
+use std::time::Duration;
+
 use super::{Online, Question, note};
 use crate::api::{CertHashQuery, EntryResponse, ProofQuery, ProofResponse, Token};
 use crate::apki::Certificate;
@@ -19,6 +21,10 @@ use super::net::ClientFailure;
 
 /// Most certificates of the chain in an entry: more than R9 lets through.
 const MAX_CHAIN: usize = 8;
+
+/// How often a checkpoint is looked at that lacks cosignatures, and how long is waited in between: that of a log's
+/// newest head has none for as long as its witnesses take.
+const LOOKS: (u32, Duration) = (4, Duration::from_millis(500));
 
 /// Why a log gave no proof.
 enum NoProof {
@@ -95,7 +101,7 @@ impl Online<'_> {
             let cert_hash = agent.cert_hash();
             let found = match &wanted.witnesses {
                 None => self.under_head(source, cert_hash).await,
-                Some(quorum) => self.under_checkpoint(source, cert_hash, quorum, present).await,
+                Some(quorum) => self.under_cosigned(source, cert_hash, quorum, present).await,
             };
             match found {
                 Ok(inclusion) => {
@@ -119,6 +125,25 @@ impl Online<'_> {
         let proof = self.proof(&log, cert_hash, head.head.size).await?;
         Inclusion::under_head(cert_hash, proof.leaf_index, &proof.inclusion, &head, &self.material.party.logs)
             .map_err(|e| NoProof::Invalid(e.to_string()))
+    }
+
+    /// Under the newest checkpoint, or one that follows it soon where that has too few cosignatures.
+    async fn under_cosigned(
+        &self,
+        source: &LogSource,
+        cert_hash: CertHash,
+        quorum: &WitnessQuorum,
+        present: UnixMillis,
+    ) -> Result<Inclusion, NoProof> {
+        let mut found = self.under_checkpoint(source, cert_hash, quorum, present).await;
+        for _ in 1..LOOKS.0 {
+            if !matches!(&found, Ok(inclusion) if inclusion.witnessed_at.is_none()) {
+                break;
+            }
+            tokio::time::sleep(LOOKS.1).await;
+            found = self.under_checkpoint(source, cert_hash, quorum, present).await;
+        }
+        found
     }
 
     async fn under_checkpoint(

@@ -120,8 +120,13 @@ fn describing() -> Vec<Call> {
 fn files() -> Vec<Call> {
     let fingerprint = Object::builder().schema_type(Type::String).pattern(Some("^[0-9a-f]{64}$")).build();
     vec![
-        Call::get("/checkpoint", "checkpoint", "static", "The last signed head as a C2SP signed note.")
-            .file(TEXT, NEXT_HEAD),
+        Call::get(
+            "/checkpoint",
+            "checkpoint",
+            "static",
+            "The last signed head as a C2SP signed note, with the cosignatures that are in.",
+        )
+        .file(TEXT, NEXT_HEAD),
         Call::get("/issuer/{fingerprint}", "issuer", "static", "A chain certificate, DER.")
             .part("fingerprint", fingerprint, "SHA-256 of the certificate in lower-case hex.")
             .file("application/pkix-cert", FOREVER)
