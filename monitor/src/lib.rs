@@ -35,6 +35,10 @@
 //! **[`config`]** is what an operator may set. **[`cli`]** is the program, and puts the parts together.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+// What tests of this crate and of its program share knows it by this name.
+#[cfg(test)]
+extern crate self as atl_monitor;
+
 pub mod alert;
 pub mod board;
 pub mod cli;

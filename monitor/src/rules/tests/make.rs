@@ -17,10 +17,10 @@ use atl::merkle::LeafIndex;
 use atl::time::UnixMillis;
 use sha2::{Digest, Sha256};
 
-use crate::finding::{Class, Finding};
-use crate::rules::settings::{Owner, Settings};
-use crate::rules::{Entry, Judged, Memory, Rulebook};
-use crate::watched::WatchedLog;
+use atl_monitor::finding::{Class, Finding};
+use atl_monitor::rules::settings::{Owner, Settings};
+use atl_monitor::rules::{Entry, Judged, Memory, Rulebook};
+use atl_monitor::watched::WatchedLog;
 
 /// When the tests are: 2026-04-10T12:00:00Z.
 pub const NOW: UnixMillis = UnixMillis::new(1_775_822_400_000);

@@ -1,10 +1,12 @@
 //! A log in memory behind a real socket: an honest tree, and whatever lies a test tells it to tell.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atl::api::{
-    B64, ConsistencyQuery, ConsistencyResponse, EntriesQuery, EntriesResponse, EntryResponse, ProofQuery, ProofResponse,
+    B64, CertHashQuery, ConsistencyQuery, ConsistencyResponse, EntriesQuery, EntriesResponse, EntryResponse,
+    LogDescriptor, Problem, ProofQuery, ProofResponse, Token,
 };
 use atl::keys::{Ed25519Signer, Signer};
 use atl::log::bundle::{CertBundle, CertRow, EntryBundle};
@@ -16,6 +18,8 @@ use atl::merkle::{
     integrate,
 };
 use atl::time::UnixMillis;
+use atl_monitor::head::RawHead;
+use atl_monitor::watched::WatchedLog;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -23,27 +27,24 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
-use crate::head::RawHead;
-use crate::watched::WatchedLog;
-
 /// What a log answers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answer {
+pub struct Answer {
     pub status: u16,
     pub retry_after: Option<u32>,
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn ok(body: Vec<u8>) -> Self {
+    pub fn ok(body: Vec<u8>) -> Self {
         Self { status: 200, body, ..Self::default() }
     }
 
-    pub(crate) fn status(status: u16) -> Self {
+    pub fn status(status: u16) -> Self {
         Self { status, ..Self::default() }
     }
 
-    pub(crate) fn json(value: &impl serde::Serialize) -> Self {
+    pub fn json(value: &impl serde::Serialize) -> Self {
         Self::ok(serde_json::to_vec(value).unwrap())
     }
 }
@@ -55,6 +56,7 @@ struct Inner {
     rows: Vec<CertRow>,
     hashes: Vec<CertHash>,
     places: BTreeMap<Hash, u64>,
+    issuers: BTreeMap<Hash, Vec<u8>>,
     edge: Edge,
     tiles: BTreeMap<TileId, Tile>,
     sth: Option<TreeHead>,
@@ -66,7 +68,7 @@ struct Inner {
 }
 
 /// A log with its server, which ends with the runtime.
-pub(crate) struct TestLog {
+pub struct TestLog {
     pub signer: Ed25519Signer,
     pub watched: WatchedLog,
     inner: Mutex<Inner>,
@@ -74,7 +76,7 @@ pub(crate) struct TestLog {
 
 impl TestLog {
     /// Starts a log without entries and without a head.
-    pub(crate) async fn start(name: &str) -> Arc<Self> {
+    pub async fn start(name: &str) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let signer = Ed25519Signer::from_seed(&[7; 32]).unwrap();
@@ -97,7 +99,13 @@ impl TestLog {
     }
 
     /// Logs certificates at one time.
-    pub(crate) fn append(&self, certificates: impl IntoIterator<Item = Vec<u8>>, at: u64) {
+    pub fn append(&self, certificates: impl IntoIterator<Item = Vec<u8>>, at: u64) {
+        self.append_below(&[], certificates, at);
+    }
+
+    /// Logs certificates at one time whose chain, the issuer first, is this.
+    pub fn append_below(&self, chain: &[Vec<u8>], certificates: impl IntoIterator<Item = Vec<u8>>, at: u64) {
+        let fingerprints: Vec<Hash> = chain.iter().map(|der| Hash::of(der)).collect();
         let mut inner = self.inner.lock();
         let mut leaves = Vec::new();
         for der in certificates {
@@ -106,20 +114,22 @@ impl TestLog {
             let place = inner.hashes.len() as u64;
             inner.places.insert(hash.leaf_hash(), place);
             inner.hashes.push(hash);
-            inner.rows.push(CertRow { timestamp: UnixMillis::new(at), certificate: Some(der), chain: Vec::new() });
+            let (timestamp, chain) = (UnixMillis::new(at), fingerprints.clone());
+            inner.rows.push(CertRow { timestamp, certificate: Some(der), chain });
         }
+        inner.issuers.extend(fingerprints.iter().copied().zip(chain.iter().cloned()));
         let grown = integrate(&inner.edge, &leaves).unwrap();
         inner.edge = grown.edge;
         inner.tiles.extend(grown.tiles);
     }
 
     /// Drops the certificates before `index`.
-    pub(crate) fn prune(&self, index: usize) {
+    pub fn prune(&self, index: usize) {
         self.inner.lock().rows[..index].iter_mut().for_each(|row| row.certificate = None);
     }
 
     /// The head of all there is, signed at `at`, as tree head and as checkpoint.
-    pub(crate) fn sign(&self, at: u64) -> TreeHead {
+    pub fn sign(&self, at: u64) -> TreeHead {
         let mut inner = self.inner.lock();
         let head = TreeHead { size: inner.edge.size(), timestamp: UnixMillis::new(at), root: inner.edge.root() };
         (inner.sth, inner.checkpoint) = (Some(head), Some(head));
@@ -127,36 +137,37 @@ impl TestLog {
     }
 
     /// Shows these heads, whatever the tree.
-    pub(crate) fn show(&self, sth: TreeHead, checkpoint: TreeHead) {
+    pub fn show(&self, sth: TreeHead, checkpoint: TreeHead) {
         let mut inner = self.inner.lock();
         (inner.sth, inner.checkpoint) = (Some(sth), Some(checkpoint));
     }
 
     /// Lets `lie` answer first, with the path and query of each request.
-    pub(crate) fn lie(&self, lie: impl FnMut(&str) -> Option<Answer> + Send + 'static) {
+    pub fn lie(&self, lie: impl FnMut(&str) -> Option<Answer> + Send + 'static) {
         self.inner.lock().lie = Some(Box::new(lie));
     }
 
     /// Lies no more.
-    pub(crate) fn be_honest(&self) {
+    pub fn be_honest(&self) {
         self.inner.lock().lie = None;
     }
 
     /// What was asked so far, and forgets it.
-    pub(crate) fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.inner.lock().asked)
     }
 
     /// The most certificate bundles that were asked for at once.
-    pub(crate) fn most_open(&self) -> usize {
+    pub fn most_open(&self) -> usize {
         self.inner.lock().open.1
     }
 
     /// The honest answer.
-    pub(crate) fn honest(&self, path: &str) -> Answer {
+    pub fn honest(&self, path: &str) -> Answer {
         let inner = self.inner.lock();
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let answer = match path.trim_start_matches('/') {
+        let path = path.trim_start_matches('/');
+        let answer = match path {
             "atl/v1/get-sth" => inner.sth.map(|head| {
                 let RawHead::Sth(sth) = RawHead::from(SignedTreeHead::sign(&self.signer, head).unwrap()) else {
                     panic!()
@@ -167,11 +178,40 @@ impl TestLog {
                 Answer::ok(sign_checkpoint(&self.signer, &self.watched.origin, &head).unwrap().into_bytes())
             }),
             "atl/v1/get-entries" => inner.entries(query),
+            "atl/v1/get-entry-by-cert-hash" => inner.entry(query),
             "atl/v1/get-proof-by-hash" => inner.proof(query),
+            "atl/v1/log" => Some(Answer::json(&self.descriptor())),
             "atl/v1/get-sth-consistency" => inner.consistency(query),
             path => path.parse().ok().and_then(|path| inner.tile(&path)),
         };
-        answer.unwrap_or(Answer::status(404))
+        // What nobody has logged is said as the protocol says it; of anything else there is no word.
+        let unknown = || match path {
+            "atl/v1/get-entry-by-cert-hash" | "atl/v1/get-proof-by-hash" => {
+                Answer { status: 404, ..Answer::json(&Problem::new(Token::HashUnknown, "no such entry")) }
+            }
+            _ => Answer::status(404),
+        };
+        answer.unwrap_or_else(unknown)
+    }
+
+    fn descriptor(&self) -> LogDescriptor {
+        let key = self.signer.public_key();
+        LogDescriptor {
+            origin: self.watched.origin.to_string(),
+            log_id: key.log_id(),
+            key: B64(key.spki_der().to_vec()),
+            vkey: self.watched.key.to_string(),
+            operator: "Example".into(),
+            sth_interval_seconds: 1,
+            mmd_seconds: 1,
+            not_after_start: UnixMillis::new(0),
+            not_after_limit: UnixMillis::new(u64::MAX),
+            retention_seconds: 0,
+            witnesses: Vec::new(),
+            hash: "SHA-256".into(),
+            signature_algorithm: "Ed25519".into(),
+            oid_arc: "1.3.6.1.4.1.32473.1".into(),
+        }
     }
 
     async fn serve(
@@ -228,18 +268,26 @@ impl Inner {
         let query = EntriesQuery::parse(query).unwrap();
         // As few at once as a log may give.
         let end = (query.end.get() + 1).min(self.covered().get()).min(query.start.get() + 100);
-        let entry = |n: u64| {
-            let row = &self.rows[n as usize];
-            EntryResponse {
-                leaf_index: LeafIndex::new(n),
-                timestamp: row.timestamp,
-                entry_type: EntryType::Certificate,
-                submission: row.certificate.clone().map(B64),
-                cert_hash: *self.hashes[n as usize].hash(),
-                chain: Vec::new(),
-            }
-        };
-        Some(Answer::json(&EntriesResponse { entries: (query.start.get()..end).map(entry).collect() }))
+        let entries = (query.start.get()..end).map(|n| self.row(n)).collect();
+        Some(Answer::json(&EntriesResponse { entries }))
+    }
+
+    fn entry(&self, query: &str) -> Option<Answer> {
+        let hash = CertHash::from(CertHashQuery::parse(query).unwrap().cert_hash);
+        let index = *self.places.get(&hash.leaf_hash())?;
+        LeafIndex::new(index).is_in(self.covered()).then(|| Answer::json(&self.row(index)))
+    }
+
+    fn row(&self, n: u64) -> EntryResponse {
+        let row = &self.rows[n as usize];
+        EntryResponse {
+            leaf_index: LeafIndex::new(n),
+            timestamp: row.timestamp,
+            entry_type: EntryType::Certificate,
+            submission: row.certificate.clone().map(B64),
+            cert_hash: *self.hashes[n as usize].hash(),
+            chain: row.chain.iter().filter_map(|print| self.issuers.get(print).cloned().map(B64)).collect(),
+        }
     }
 
     fn proof(&self, query: &str) -> Option<Answer> {
