@@ -11,25 +11,21 @@
 //! It is made of the demo's parts and reachable through the demo alone: `atl log serve` keeps its database to itself,
 //! and nothing in it can serve two.
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::load::Load;
 use super::setup::Home;
-use crate::api::{B64, SubmitEntryRequest};
-use crate::apki::AgentUri;
+use crate::api::SubmitEntryRequest;
 use crate::cli::log::open::OpenedLog;
 use crate::cli::log::remote::{RemoteLog, connect, failed};
 use crate::cli::log::serve::RunningLog;
 use crate::cli::output::{CliError, Context};
-use crate::cli::pki::{Authority, AuthorityFiles, Claims, KeyKind, SigningKey, Stamp};
 use crate::cli::random;
 use crate::keys::Signer as _;
-use crate::log::entry::EntryType;
 use crate::log::note::VerifierKey;
 use crate::log::sth::SignedTreeHead;
 use crate::merkle::TreeSize;
-use crate::time::{Clock, SystemClock};
 
 /// Entries that both faces have in common before they part.
 const IN_COMMON: u64 = 2;
@@ -45,7 +41,7 @@ pub struct Dishonest {
     /// The one key that signs the heads of both, under the one name.
     pub vkey: VerifierKey,
     interval: Duration,
-    authority: Authority,
+    load: Load,
     faces: [RemoteLog; 2],
     running: [RunningLog; 2],
 }
@@ -72,7 +68,7 @@ impl Dishonest {
         let urls = [&running[0], &running[1]].map(|face| format!("http://{}", face.address));
         let faces = [connect(&urls[0], Some(vkey.clone())).await?, connect(&urls[1], Some(vkey.clone())).await?];
         let interval = Duration::from_secs(interval_seconds.into());
-        let dishonest = Self { urls, vkey, interval, authority: authority(home)?, faces, running };
+        let dishonest = Self { urls, vkey, interval, load: Load::open(home)?, faces, running };
         dishonest.part().await?;
         Ok(dishonest)
     }
@@ -190,31 +186,12 @@ impl Dishonest {
 
     /// A certificate that nobody has seen yet.
     fn certificate(&self) -> Result<SubmitEntryRequest, CliError> {
-        let claims = Claims::shopper(72).context("a precertificate")?;
-        let stamp = Stamp::new(&self.authority, &claims, SystemClock.now()).context("a precertificate")?;
-        let name = format!("agent://split.dev.example/demo/agent/{}", hex::encode(random::<8>()?));
-        let name = AgentUri::parse(&name).context("an agent's name")?;
-        let key = SigningKey::generate(KeyKind::P256).context("an agent's key")?;
-        Ok(SubmitEntryRequest {
-            submission: B64(stamp.precertificate(&name, &key).context("a precertificate")?),
-            entry_type: Some(EntryType::Precertificate),
-            chain: vec![B64(self.authority.certificate().der().to_vec())],
-        })
+        self.load.precertificate(&format!("agent://split.dev.example/demo/agent/{}", hex::encode(random::<8>()?)))
     }
 }
 
 fn open(home: &Home, interval_seconds: u32) -> Result<OpenedLog, CliError> {
     home.open_log("dishonest", interval_seconds)
-}
-
-/// The CA of the demo's load: its certificates are nobody's.
-fn authority(home: &Home) -> Result<Authority, CliError> {
-    let read = |name: &str| {
-        let file = home.join(name);
-        fs::read_to_string(&file).context(file.display())
-    };
-    let files = AuthorityFiles { certificate_pem: read("load/org-ca.pem")?, key_pem: read("load/org-ca-key.pem")? };
-    files.open().context("the CA for load")
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ mod around;
 mod cast;
 mod dishonest;
 mod engine;
+mod load;
+mod monitors;
 mod setup;
 mod story;
 mod view;
@@ -19,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::around::{Around, try_it};
 use self::dishonest::Dishonest;
 use self::engine::TrustSide;
+use self::monitors::Monitors;
 use self::setup::{Home, LOW_WATERMARK_OCTETS, parsed};
 use self::story::Story;
 use self::view::{Log, Unserved};
@@ -125,8 +128,9 @@ async fn dev(args: &DevArgs, home: &Home) -> Result<(), CliError> {
     let (engine_url, status) = (&engine.url, &status);
     let story =
         Story { home, logs: &logs, ca: &url, engine: engine_url, status, operator: &operator, bold, interval_seconds };
+    let monitors = Monitors::start(home, &logs, dishonest.as_ref(), &url).await?;
     let told = tokio::select! {
-        told = tell(args, &story, dishonest.as_ref()) => told,
+        told = tell(args, &story, dishonest.as_ref(), monitors.as_ref()) => told,
         stopped = stopped() => stopped,
         failure = ended(&running) => Err(failure),
         failure = grown(dishonest.as_ref()) => Err(failure),
@@ -134,6 +138,9 @@ async fn dev(args: &DevArgs, home: &Home) -> Result<(), CliError> {
         failure = ca.ended() => Err(failure),
     };
     // First whoever asks, then whoever is asked.
+    if let Some(monitors) = monitors {
+        monitors.stop().await;
+    }
     ca.stop().await?;
     engine.running.stop().await?;
     for server in running {
@@ -172,13 +179,23 @@ async fn start_ca(
     Ok((running, operator))
 }
 
-async fn tell(args: &DevArgs, story: &Story<'_>, dishonest: Option<&Dishonest>) -> Result<(), CliError> {
+async fn tell(
+    args: &DevArgs,
+    story: &Story<'_>,
+    dishonest: Option<&Dishonest>,
+    monitors: Option<&Monitors>,
+) -> Result<(), CliError> {
     if let Some(dishonest) = dishonest {
         dishonest.introduce();
     }
     let told = story.tell().await?;
-    if let Some(dishonest) = dishonest {
-        dishonest.show().await?;
+    match (monitors, dishonest) {
+        (Some(monitors), _) => story.watch(monitors, dishonest).await?,
+        (None, Some(dishonest)) => dishonest.show().await?,
+        (None, None) => {}
+    }
+    if monitors.is_none() {
+        println!("\nNobody watches the logs here: build atl-monitor beside this program, and the story goes on.");
     }
     if args.once {
         return Ok(());

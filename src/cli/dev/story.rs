@@ -6,6 +6,7 @@ mod fall;
 mod proof;
 mod status;
 mod verdict;
+mod watching;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
