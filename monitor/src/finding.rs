@@ -4,10 +4,14 @@ use std::fmt;
 
 use atl::log::checkpoint::Origin;
 use atl::log::entry::CertHash;
-use atl::merkle::LeafIndex;
+use atl::merkle::{Hash, LeafIndex};
 use atl::time::UnixMillis;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::head::SignedHead;
 
 /// How soon somebody should look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -287,6 +291,20 @@ impl Finding {
         }
         let hash: [u8; 32] = hasher.finalize().into();
         FindingId(std::array::from_fn(|n| hash[n]))
+    }
+
+    /// The same with the head that covers its entry, and the proof of that, which verifies.
+    #[must_use]
+    pub fn with_inclusion(self, head: &SignedHead, index: LeafIndex, proof: &[Hash]) -> Self {
+        let path: Vec<String> = proof.iter().map(|hash| STANDARD.encode(hash.as_bytes())).collect();
+        self.covered_by(head).with("inclusion proof", format_args!("leaf {index}: {}", path.join(" ")))
+    }
+
+    /// The same with the head that covers its entry.
+    #[must_use]
+    pub fn covered_by(self, head: &SignedHead) -> Self {
+        let signed = head.timestamp().map(|at| format!(", signed {at}")).unwrap_or_default();
+        self.with("covered by", format_args!("the head of {} entries, root {}{signed}", head.size(), head.root()))
     }
 
     /// The same with a line more for people.

@@ -13,7 +13,7 @@ use atl::time::UnixMillis;
 
 use super::ask::{Failure, MAX_MMD_MS};
 use super::decide::{Found, Outcome, SLACK_MS, Tries, exhibit};
-use crate::evidence::{Exhibit, Included, Receipt};
+use crate::evidence::{Exhibit, Included, Receipt, Terms};
 use crate::finding::{Class, EntryRef, Finding};
 use crate::head::SignedHead;
 use crate::watched::WatchedLog;
@@ -41,6 +41,19 @@ pub struct Located {
 }
 
 impl Located {
+    /// The finding about it with the proof that the log holds it, and the certificate itself as evidence of that; what
+    /// the owner holds certificates to is his own word.
+    pub fn shown(&self, finding: Finding, terms: &Terms) -> Found {
+        let finding = finding.with_inclusion(&self.head, self.index, &self.inclusion);
+        let exhibit = Exhibit {
+            certificates: vec![self.included()],
+            issuers: self.issuer.iter().cloned().map(B64).collect(),
+            terms: Some(terms.clone()),
+            ..Exhibit::new(finding.class, vec![self.log.clone()], finding.summary.clone())
+        };
+        Found { finding, exhibit: Some(Box::new(exhibit)) }
+    }
+
     fn included(&self) -> Included {
         Included {
             certificate: self.certificate.der().to_vec().into(),

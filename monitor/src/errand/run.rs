@@ -14,14 +14,14 @@ use tracing::{debug, warn};
 
 use super::Errand;
 use super::ask::{Failure, Inclusion, Proof, Respondent};
-use super::decide::{Again, Outcome, Tries, elsewhere};
+use super::decide::{Again, Found, Outcome, Tries, elsewhere};
 use super::gather::{Not, locate, walk};
 use super::line::judge;
 use super::promise::{NoPromise, Promise};
 use super::queue::{self, Kept};
 use crate::alert::{self, ALERTS};
 use crate::board::Board;
-use crate::evidence::{Exhibit, Keeper};
+use crate::evidence::{Exhibit, Keeper, Terms};
 use crate::finding::{EntryRef, Finding};
 use crate::head::SignedHead;
 use crate::state::{State, StateError};
@@ -56,7 +56,7 @@ pub struct Runner {
     board: Arc<Board>,
     clock: Arc<dyn Clock>,
     heads: Option<Arc<dyn KnownHeads>>,
-    owner: Option<Arc<Owner>>,
+    owner: Option<(Arc<Owner>, Terms)>,
 }
 
 impl Runner {
@@ -78,10 +78,10 @@ impl Runner {
         Self { heads: Some(heads), ..self }
     }
 
-    /// The same with an owner's feed. Without one, what it would have been asked about is told once it is due.
+    /// The same with an owner's feed, and what the owner holds certificates to, for evidence. Without one, what it would have been asked about is told once it is due.
     #[must_use]
-    pub fn with_owner(self, owner: Arc<Owner>) -> Self {
-        Self { owner: Some(owner), ..self }
+    pub fn with_owner(self, owner: Arc<Owner>, terms: Terms) -> Self {
+        Self { owner: Some((owner, terms)), ..self }
     }
 
     /// Runs errands until `stop` is true.
@@ -231,11 +231,32 @@ impl Runner {
                 self.included(entry.as_ref(), sat.as_slice(), *cert_hash, &tries).await
             }
             Errand::Elsewhere { entry, log, due } => self.elsewhere(entry, log, *due, &tries).await,
-            Errand::Authorised { known_as, finding, due } => match &self.owner {
-                Some(owner) => owner(known_as, finding, *due, tries.now),
-                None => Outcome::found(Finding { found_at: tries.now, ..(**finding).clone() }, None),
-            },
+            Errand::Authorised { known_as, finding, due } => {
+                let outcome = match &self.owner {
+                    Some((owner, _)) => owner(known_as, finding, *due, tries.now),
+                    None => Outcome::found(Finding { found_at: tries.now, ..(**finding).clone() }, None),
+                };
+                self.shown(outcome, tries.now).await
+            }
         }
+    }
+
+    /// Adds to findings about entries what proves that they are in their log. The alert does not wait for it.
+    async fn shown(&self, mut outcome: Outcome, now: UnixMillis) -> Outcome {
+        let terms = self.owner.as_ref().map(|(_, terms)| terms.clone()).unwrap_or_default();
+        for found in &mut outcome.findings {
+            let Some(entry) = found.finding.entry.clone() else { continue };
+            let Some(log) = self.log(&entry.log) else { continue };
+            let finding = found.finding.clone();
+            *found = match locate(log, entry.cert_hash, now).await {
+                Ok(located) => located.shown(finding, &terms),
+                Err(_) => {
+                    let finding = finding.with("inclusion proof", "not to be had from the log when it was asked");
+                    Found { finding, exhibit: None }
+                }
+            };
+        }
+        outcome
     }
 
     async fn parent(&self, child: &EntryRef, tries: &Tries) -> Outcome {

@@ -80,6 +80,11 @@ impl Inner {
             self.stand(log, id, Standing::Contradicts)?;
             return Ok(None);
         }
+        // What a log says for itself that is proven to have misbehaved is not worth asking.
+        if book::frozen(&self.state, &log.origin)?.is_some() {
+            self.postpone(log, id, u32::MAX)?;
+            return Ok(None);
+        }
         let Some(tip) = book.tip() else {
             // A history begins with what the log shows to us, and with nothing that only others were shown.
             if head.to_us {
@@ -192,6 +197,12 @@ impl Inner {
         Ok(())
     }
 
+    /// Whether this is proven against a log already: a fork shows with every head, and one alert says it.
+    fn is_proven(&self, log: &WatchedLog, class: Class) -> Result<bool, HeadsError> {
+        let proofs = book::proofs(&self.state, &log.origin)?;
+        Ok(proofs.len() >= MAX_PROOFS || proofs.iter().any(|(_, proven)| *proven == class))
+    }
+
     /// Keeps a case: its evidence first, and then in one step the alert, that the log is frozen where this is proven,
     /// and that these heads are named by evidence. A case that is there already is not kept again.
     fn keep(&self, log: &WatchedLog, case: Case<'_>) -> Result<(), HeadsError> {
@@ -199,7 +210,7 @@ impl Inner {
         let freezes = case.class.freezes_log();
         let mut finding = Finding::new(case.class, Some(&log.origin), &case.subject, case.summary, now);
         let is_known = self.state.get(&ALERTS, finding.id().to_string().as_bytes())?.is_some();
-        if is_known || (freezes && book::proofs(&self.state, &log.origin)?.len() >= MAX_PROOFS) {
+        if is_known || (freezes && self.is_proven(log, case.class)?) {
             return Ok(());
         }
         for (name, head) in ["one head", "other head"].into_iter().zip(&case.heads) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use atl::apki::trust_score::Score;
 use atl::client::LogClient;
 use atl::keys::Signer;
 use atl::merkle::Hash;
@@ -21,13 +22,14 @@ use crate::cli::keygen::read_key;
 use crate::cli::output::CliError;
 use crate::config::MonitorConfig;
 use crate::errand::{self, Runner};
-use crate::evidence::Archive;
+use crate::evidence::{Archive, Terms};
 use crate::feed::{self, Feed};
 use crate::follow::{Follower, Pace, Parts};
 use crate::gossip::{self, Gossip};
 use crate::heads::Heads;
 use crate::http::{Router, Shared, ops};
 use crate::rules::Rulebook;
+use crate::rules::settings::Owner;
 use crate::state::State;
 use crate::witness::audit::Auditor;
 use crate::witness::{self, Witness};
@@ -99,7 +101,7 @@ impl Monitor {
         let runner = Runner::new(Arc::clone(state), logs, archive, Arc::clone(board), Arc::clone(clock));
         let runner = runner.with_heads(bridge);
         let runner = match newest {
-            Some(newest) => runner.with_owner(owner(newest)),
+            Some(newest) => runner.with_owner(owner(newest), terms(&config.owner)),
             None => runner,
         };
         let letterhead = Letterhead { monitor: config.name.to_string(), public_url: config.public_url.clone() };
@@ -168,6 +170,15 @@ fn shared(config: &MonitorConfig) -> Result<Shared, CliError> {
         witness,
         evidence_dir: config.data_dir.join("evidence"),
     })
+}
+
+/// What the owner holds certificates to, as evidence states it.
+fn terms(owner: &Owner) -> Terms {
+    Terms {
+        trust_domains: owner.domains.iter().map(|domain| domain.as_str().to_owned()).collect(),
+        organizations: owner.organizations.clone(),
+        max_score: owner.max_score.map(Score::get),
+    }
 }
 
 fn make_dir(dir: &Path) -> Result<(), CliError> {

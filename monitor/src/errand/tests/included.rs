@@ -16,6 +16,7 @@ use super::rig::{DAY, HOUR, Rig, SECOND, is_proven};
 use super::test_log::MMD;
 use crate::errand::decide::{Outcome, Tries};
 use crate::errand::{Errand, KnownHeads};
+use crate::evidence::Terms;
 use crate::finding::{Class, EntryRef, Finding};
 use crate::head::{RawHead, SignedHead};
 use crate::watched::WatchedLog;
@@ -341,11 +342,11 @@ async fn a_certificate_that_the_feed_does_not_know_is_told_as_the_owner_decides(
     let finding = Finding::new(Class::Unauthorised, None, "x", "x".into(), NOW);
     let ask = |known_as| Errand::Authorised { known_as, finding: Box::new(finding.clone()), due: NOW };
     rig.post(&ask(vec![hash()]));
-    let knows =
-        rig.runner().with_owner(Arc::new(|known: &[CertHash], _: &Finding, due: UnixMillis, now: UnixMillis| {
-            assert_eq!((known, due, now), (&[hash()][..], NOW, NOW));
-            Outcome::put_off(now.saturating_add(5), "the feed is not read yet")
-        }));
+    let feed = |known: &[CertHash], _: &Finding, due: UnixMillis, now: UnixMillis| {
+        assert_eq!((known, due, now), (&[hash()][..], NOW, NOW));
+        Outcome::put_off(now.saturating_add(5), "the feed is not read yet")
+    };
+    let knows = rig.runner().with_owner(Arc::new(feed), Terms::default());
     assert_eq!(knows.once().await.unwrap(), 1);
     assert_eq!((rig.codes().len(), rig.waiting()[0].attempts), (0, 0));
     rig.pass(5);

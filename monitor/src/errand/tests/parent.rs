@@ -1,5 +1,7 @@
 //! Delegations, and whether their parents may give what they gave.
 
+use std::sync::Arc;
+
 use atl::api::B64;
 use atl::apki::Certificate;
 use atl::apki::delegation::AttenuationRules;
@@ -12,7 +14,9 @@ use super::agents::{Agent, HOUR, Key, MINUTE, NOW, Profile, TOOL, capabilities, 
 use super::rig::{DAY, Rig, is_proven, precertificate_of};
 use super::test_log::MMD;
 use crate::errand::Errand;
-use crate::finding::{Class, EntryRef};
+use crate::errand::decide::Outcome;
+use crate::evidence::Terms;
+use crate::finding::{Class, EntryRef, Finding};
 
 const AT: UnixMillis = NOW.saturating_sub(10 * MINUTE);
 
@@ -343,4 +347,24 @@ async fn a_child_that_its_log_denies_is_asked_about_for_a_day() {
     rig.pass(DAY);
     rig.once().await;
     assert_eq!((rig.codes(), rig.waiting().len()), (vec!["log.proof-refused"], 0));
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_ordered_is_told_with_the_proof_that_it_is_logged() {
+    let rig = Rig::new().await;
+    let agent = rig.root(|_| {});
+    let entry = rig.add(0, &precertificate_of(&agent.certificate), AT);
+    let stranger =
+        Finding { entry: Some(entry.clone()), ..Finding::new(Class::Unauthorised, None, "x", "x".into(), NOW) };
+    let known_as = vec![entry.cert_hash];
+    rig.post(&Errand::Authorised { known_as, finding: Box::new(stranger), due: NOW });
+    let terms = Terms { trust_domains: vec![super::agents::DOMAIN.into()], ..Terms::default() };
+    let owner = |_: &[CertHash], finding: &Finding, _: UnixMillis, _: UnixMillis| Outcome::found(finding.clone(), None);
+    assert_eq!(rig.runner().with_owner(Arc::new(owner), terms).once().await.unwrap(), 1);
+    let told = rig.told();
+    let detail = |name: &str| told[0].details.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+    assert!(detail("covered by").unwrap().starts_with("the head of "));
+    assert!(detail("inclusion proof").unwrap().starts_with("leaf "));
+    let exhibits = rig.exhibits();
+    assert!(told[0].evidence.is_some() && is_proven(&exhibits[0]), "{exhibits:?}");
 }
