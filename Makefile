@@ -18,8 +18,9 @@ MUTANTS ?= src/verify/relying/*.rs
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-demo: deps ## a CA, two logs and a trust engine on this machine, and what agents do told step by step
-	$(CARGO) run --locked -- dev
+demo: deps ## a CA, logs, a trust engine and monitors on this machine, and what agents do told step by step
+	$(CARGO) build --locked --workspace --bins
+	@"$${CARGO_TARGET_DIR:-target}/debug/atl" dev --dishonest
 
 test: deps ## the whole test suite
 	$(CARGO) test --locked --workspace
@@ -73,13 +74,15 @@ rust-tools:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 \
 		|| rustup component add rustfmt clippy
 
-# The database is C++ and its bindings are made by libclang; python3, openssl, curl and nginx are for tests.
+# The database is C++ and its bindings are made by libclang; python3, openssl, curl, nginx and a browser
+# that can be driven are for tests.
 deps:
 	@missing=(); \
 	need() { command -v "$$1" >/dev/null 2>&1 || missing+=("$$2"); }; \
 	need cc build-essential; need c++ build-essential; need clang clang; need pkg-config pkg-config; need cmake cmake; \
 	need git git; need python3 python3; need openssl openssl; need curl curl; \
 	[ -x /usr/sbin/nginx ] || need nginx nginx-light; \
+	need chromium chromium; need chromedriver chromium-driver; \
 	[ -n "$${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
 		|| compgen -G '/usr/lib/*/libclang*.so*' >/dev/null || missing+=(libclang-dev); \
 	[ -e /etc/ssl/certs/ca-certificates.crt ] || [ -n "$${SSL_CERT_FILE:-}" ] || missing+=(ca-certificates); \

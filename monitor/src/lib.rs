@@ -54,6 +54,7 @@ pub mod heads;
 pub mod http;
 pub mod page;
 pub mod rules;
+mod signed;
 pub mod state;
 pub mod text;
 pub mod watched;

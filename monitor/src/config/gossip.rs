@@ -1,6 +1,6 @@
 //! `[gossip]` and `[[peers]]`: which other monitors heads are exchanged with.
 
-use atl::log::note::KeyName;
+use atl::log::note::{KeyName, VerifierKey};
 use serde::Deserialize;
 
 use super::{Check, ConfigError};
@@ -21,8 +21,10 @@ pub struct GossipConfig {
 /// Another monitor. It has to have us among its own peers, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its name, which it gives in its own configuration.
+    /// Its name: that of its key.
     pub name: KeyName,
+    /// The key that it signs with, as `atl-monitor keygen --show` prints it there.
+    pub key: VerifierKey,
     /// Its base URL.
     pub url: String,
 }
@@ -43,7 +45,7 @@ impl Default for RawGossip {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPeer {
-    name: String,
+    vkey: String,
     url: String,
 }
 
@@ -61,16 +63,18 @@ impl Check<'_> {
             return Err(self.refuse("peers", format_args!("at most {MAX_PEERS}")));
         }
         let mut checked: Vec<Peer> = Vec::new();
-        for (n, RawPeer { name, url }) in peers.into_iter().enumerate() {
+        for (n, RawPeer { vkey, url }) in peers.into_iter().enumerate() {
+            let key: VerifierKey = vkey.parse().map_err(|e| self.refuse(format_args!("peers[{n}].vkey"), e))?;
+            let name = key.name().as_str();
             let refuse = |what: &str, reason: &str| Err(self.refuse(format_args!("peers[{n}].{what}"), reason));
             if name == own {
-                return refuse("name", "this is the monitor's own name");
+                return refuse("vkey", "its name is the monitor's own");
             }
             if name == BY_LOG {
-                return refuse("name", "`log` stands for a log itself: the other monitor needs another name");
+                return refuse("vkey", "`log` stands for a log itself: the other monitor needs another name");
             }
             if checked.iter().any(|other| other.name.as_str() == name) {
-                return refuse("name", "a peer of this name is there already");
+                return refuse("vkey", "a peer of this name is there already");
             }
             let Some(url) = base_url(&url) else {
                 return refuse(
@@ -78,8 +82,7 @@ impl Check<'_> {
                     "an http or https URL without query and fragment, such as https://monitor.example",
                 );
             };
-            let name = name.parse().map_err(|e| self.refuse(format_args!("peers[{n}].name"), e))?;
-            checked.push(Peer { name, url });
+            checked.push(Peer { name: key.name().clone(), key, url });
         }
         Ok(GossipConfig { interval_seconds: raw.interval_seconds, peers: checked })
     }
@@ -96,6 +99,9 @@ fn base_url(text: &str) -> Option<String> {
 mod tests {
     use std::path::Path;
 
+    use atl::keys::{Ed25519Signer, Signer};
+    use atl::log::note::VerifierKey;
+
     use super::super::MonitorConfig;
 
     fn parse(text: &str) -> Result<MonitorConfig, String> {
@@ -103,26 +109,31 @@ mod tests {
         MonitorConfig::parse(&text, Path::new(""), "monitor.toml").map_err(|e| e.to_string())
     }
 
+    fn peer(name: &str, url: &str) -> String {
+        let key = Ed25519Signer::from_seed(&[1; 32]).unwrap().public_key().clone();
+        let vkey = VerifierKey::new(name.parse().unwrap(), key).unwrap();
+        format!("[[peers]]\nvkey = \"{vkey}\"\nurl = \"{url}\"\n")
+    }
+
     #[test]
     fn peers_and_their_defaults() {
         let none = parse("").unwrap().gossip;
         assert_eq!((none.interval_seconds, none.peers.len()), (30, 0));
-        let peer = "[gossip]\ninterval_seconds = 5\n[[peers]]\nname = \"b.example\"\nurl = \"http://127.0.0.1:9/m/\"";
-        let gossip = parse(peer).unwrap().gossip;
+        let peer = format!("[gossip]\ninterval_seconds = 5\n{}", peer("b.example", "http://127.0.0.1:9/m/"));
+        let gossip = parse(&peer).unwrap().gossip;
         assert_eq!((gossip.interval_seconds, gossip.peers[0].url.as_str()), (5, "http://127.0.0.1:9/m"));
     }
 
     #[test]
     fn a_complaint_names_the_key() {
-        let peer = |name: &str, url: &str| format!("[[peers]]\nname = \"{name}\"\nurl = \"{url}\"\n");
         let twice = [peer("b", "http://b"), peer("b", "http://c")].concat();
         for (text, key) in [
             ("[gossip]\ninterval_seconds = 0".to_owned(), "gossip.interval_seconds"),
             ("[gossip]\ninterval_seconds = 3601".to_owned(), "gossip.interval_seconds"),
-            (peer("monitor.example/1", "http://b"), "peers[0].name"),
-            (peer("log", "http://b"), "peers[0].name"),
-            (peer("a b", "http://b"), "peers[0].name"),
-            (twice, "peers[1].name"),
+            (peer("monitor.example/1", "http://b"), "peers[0].vkey"),
+            (peer("log", "http://b"), "peers[0].vkey"),
+            ("[[peers]]\nvkey = \"b.example\"\nurl = \"http://b\"".to_owned(), "peers[0].vkey"),
+            (twice, "peers[1].vkey"),
             (peer("b", "ftp://b"), "peers[0].url"),
             (peer("b", "http://b?x"), "peers[0].url"),
             (peer("b", "b"), "peers[0].url"),

@@ -4,12 +4,13 @@
 //! second line is a number) nor anything else that a monitor's key signs.
 
 use atl::keys::{SignError, Signer};
-use atl::log::note::{BadVerifierKey, Note, NoteError, NoteSignature, VerifierKey};
+use atl::log::note::{BadVerifierKey, Note, NoteError, VerifierKey};
 use atl::merkle::Hash;
 use atl::time::UnixMillis;
 use thiserror::Error;
 
 use super::manifest::{FORMAT, MANIFEST, Manifest};
+use crate::signed::note;
 
 /// The file's name.
 pub(super) const NAME: &str = "observer.sig";
@@ -42,10 +43,7 @@ pub(super) fn sign(
     key: &VerifierKey,
     signer: &dyn Signer,
 ) -> Result<String, SignError> {
-    let text = text(manifest, found_at);
-    let signature = signer.sign(text.as_bytes())?;
-    let line = NoteSignature { name: key.name().clone(), key_id: key.id(), signature };
-    Ok(format!("{text}\n{line}\n"))
+    note(&text(manifest, found_at), key.name(), signer)
 }
 
 /// Checks that the observer named in the manifest signed these octets of it, and nothing else.

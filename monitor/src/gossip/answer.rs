@@ -4,7 +4,9 @@ use atl::api::{PROBLEM_MEDIA_TYPE, Problem, Token};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, StatusCode};
 
+use super::seal::{SEAL, check, seal};
 use super::wire::{MAX_BODY_OCTETS, MAX_HEADS, Message, Offered, Refused, open, outcome, told};
+use crate::config::Peer;
 use crate::heads::book::{Book, receive};
 use crate::http::{Request, Response, Shared};
 use crate::state::StateError;
@@ -14,19 +16,28 @@ use crate::watched::WatchedLog;
 /// [`Heads::settle`](crate::heads::Heads::settle) finds them, and tells our own, first those of the logs that were
 /// spoken of.
 ///
-/// Nothing is asked of a log before this returns, and nothing unsigned is stored. The name that a peer gives is not
-/// proven by anything: it says whom to name, and gives no rights beyond offering heads.
+/// Nothing is asked of a log before this returns, and nothing is stored that its log has not signed or that is not
+/// from a peer.
 pub fn answer(shared: &Shared, request: &Request) -> Response {
-    match respond(shared, request) {
-        Ok(message) => match serde_json::to_vec(&message) {
-            Ok(body) => response(StatusCode::OK, "application/json", body),
-            Err(_) => refusal(&Problem::new(Token::Internal, "the answer cannot be written")),
-        },
+    match respond(shared, request).and_then(|(peer, message)| sealed(shared, peer, &message)) {
+        Ok(answer) => answer,
         Err(problem) => refusal(&problem),
     }
 }
 
-fn respond(shared: &Shared, request: &Request) -> Result<Message, Problem> {
+/// The answer to a peer, with our name under it.
+fn sealed(shared: &Shared, peer: &Peer, message: &Message) -> Result<Response, Problem> {
+    let unwritten = |_| Problem::new(Token::Internal, "the answer cannot be written");
+    let body = serde_json::to_vec(message).map_err(unwritten)?;
+    let sealed = seal(&*shared.signer, &shared.name, &peer.name, &body, shared.clock.now());
+    let unsigned = || Problem::new(Token::Internal, "the answer cannot be signed");
+    let header = sealed.ok().and_then(|seal| HeaderValue::try_from(seal).ok()).ok_or_else(unsigned)?;
+    let mut response = response(StatusCode::OK, "application/json", body);
+    response.headers_mut().insert(SEAL, header);
+    Ok(response)
+}
+
+fn respond<'a>(shared: &'a Shared, request: &Request) -> Result<(&'a Peer, Message), Problem> {
     if request.method() != Method::POST {
         return Err(Problem::new(Token::MethodNotAllowed, "heads are exchanged with POST"));
     }
@@ -38,15 +49,19 @@ fn respond(shared: &Shared, request: &Request) -> Result<Message, Problem> {
     if message.heads.len() > MAX_HEADS {
         return Err(Problem::new(Token::TooLarge, format!("a message has at most {MAX_HEADS} heads")));
     }
-    if !shared.peers.iter().any(|peer| peer.name.as_str() == message.from) {
+    let Some(peer) = shared.peers.iter().find(|peer| peer.name.as_str() == message.from) else {
         let detail = "`from` is no peer of this monitor: its operator must add you under [[peers]]";
         return Err(Problem::new(Token::Forbidden, detail));
-    }
+    };
+    let seal = request.headers().get(SEAL).and_then(|seal| seal.to_str().ok());
+    check(seal, &peer.key, &shared.name, request.body(), shared.clock.now())
+        .map_err(|error| Problem::new(Token::Forbidden, error.to_string()))?;
     let spoken_of: Vec<String> = message.heads.iter().map(|offered| offered.origin.clone()).collect();
-    exchange(shared, message, &spoken_of).map_err(|error| {
+    let answer = exchange(shared, message, &spoken_of).map_err(|error| {
         tracing::error!(%error, "gossip cannot be answered");
         Problem::new(Token::Internal, "the monitor's database failed")
-    })
+    })?;
+    Ok((peer, answer))
 }
 
 fn exchange(shared: &Shared, message: Message, spoken_of: &[String]) -> Result<Message, StateError> {

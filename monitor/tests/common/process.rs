@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -35,6 +36,16 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// A key that follows from a name.
+fn signer_of(name: &str) -> Ed25519Signer {
+    let seed = name.bytes().fold([1; 32], |mut seed, octet| {
+        seed.rotate_left(1);
+        seed[0] ^= octet;
+        seed
+    });
+    Ed25519Signer::from_seed(&seed).unwrap()
+}
+
 /// A monitor's directory: configuration, keys, and what it keeps.
 pub struct MonitorDir {
     pub dir: tempfile::TempDir,
@@ -45,13 +56,9 @@ impl MonitorDir {
     /// A monitor of this name that follows these logs (URL and verifier key), with `more` in its configuration.
     pub fn new(name: &str, logs: &[(&str, &str)], more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let seed = name.bytes().fold([1; 32], |mut seed, octet| {
-            seed.rotate_left(1);
-            seed[0] ^= octet;
-            seed
-        });
-        let signer = Ed25519Signer::from_seed(&seed).unwrap();
-        fs::write(dir.path().join("monitor-key.pem"), signer.to_pkcs8_pem().unwrap()).unwrap();
+        let key_file = dir.path().join("monitor-key.pem");
+        fs::write(&key_file, signer_of(name).to_pkcs8_pem().unwrap()).unwrap();
+        fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).unwrap();
         let mut config = format!("name = {name:?}\nlisten = \"127.0.0.1:0\"\n");
         let (top, tables) = more.split_at(more.find('[').unwrap_or(more.len()));
         config.push_str(top);
@@ -66,9 +73,20 @@ impl MonitorDir {
 
     /// Its key, for those who are to know it.
     pub fn vkey(&self) -> String {
-        let pem = fs::read_to_string(self.path("monitor-key.pem")).unwrap();
-        let key = Ed25519Signer::from_pkcs8_pem(&pem).unwrap().public_key().clone();
-        VerifierKey::new(self.name.parse::<KeyName>().unwrap(), key).unwrap().to_string()
+        Self::vkey_of(&self.name)
+    }
+
+    /// The key of the monitor of this name.
+    pub fn vkey_of(name: &str) -> String {
+        let key = signer_of(name).public_key().clone();
+        VerifierKey::new(name.parse::<KeyName>().unwrap(), key).unwrap().to_string()
+    }
+
+    /// Has it listen here.
+    pub fn listen(&self, address: SocketAddr) {
+        let path = self.path("monitor.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace("\"127.0.0.1:0\"", &format!("\"{address}\""))).unwrap();
     }
 
     /// A path in the directory.
@@ -181,6 +199,13 @@ impl Monitor {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
         (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    }
+
+    /// The memory that it has, in KiB (`VmRSS`).
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// A value of the metrics.

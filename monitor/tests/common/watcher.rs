@@ -58,6 +58,11 @@ impl Keeper for Cabinet {
     }
 }
 
+/// The key of the monitor of this name.
+pub fn signer_of(name: &str) -> Ed25519Signer {
+    Ed25519Signer::from_seed(&Sha256::digest(name).into()).unwrap()
+}
+
 /// One monitor.
 pub struct Watcher {
     pub dir: TempDir,
@@ -85,7 +90,7 @@ impl Watcher {
             state: state.clone(),
             board: Arc::new(Board::default()),
             clock: clock.clone(),
-            signer: Arc::new(Ed25519Signer::from_seed(&[1; 32]).unwrap()),
+            signer: Arc::new(signer_of(name)),
             witness: None,
             evidence_dir: PathBuf::new(),
         });

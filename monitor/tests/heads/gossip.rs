@@ -5,19 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atl::api::Problem;
+use atl::keys::Signer;
+use atl::log::note::VerifierKey;
 use atl::merkle::TreeSize;
+use atl::time::UnixMillis;
 use atl_monitor::config::{GossipConfig, Peer};
 use atl_monitor::evidence::divergence::roots;
 use atl_monitor::finding::Class;
+use atl_monitor::gossip::seal::{SEAL, seal};
 use atl_monitor::gossip::{Gossip, GossipError, MAX_BODY_OCTETS, MAX_HEADS, Message, Offered, PATH, answer};
 use atl_monitor::head::{RawHead, SignedHead};
 use atl_monitor::heads::{BY_LOG, Standing};
-use atl_monitor::http::{Request, Response};
+use atl_monitor::http::{Request, Response, Shared};
+use hyper::header::HeaderValue;
 use tokio::sync::{Notify, watch};
 
 use crate::dishonest::{DishonestLog, Proofs, Tree, View};
 use crate::serve::Server;
-use crate::watcher::Watcher;
+use crate::watcher::{START, Watcher, signer_of};
 
 /// A monitor, its side of gossip that asks, and its server that answers.
 struct Monitor {
@@ -59,7 +64,8 @@ impl Monitor {
 }
 
 fn peer(name: &str, url: &str) -> Peer {
-    Peer { name: name.parse().unwrap(), url: url.to_owned() }
+    let key = VerifierKey::new(name.parse().unwrap(), signer_of(name).public_key().clone()).unwrap();
+    Peer { name: key.name().clone(), key, url: url.to_owned() }
 }
 
 /// A log, and two monitors of it that know each other: the first one asks the second.
@@ -180,10 +186,24 @@ fn message(from: &str, heads: Vec<Offered>) -> Message {
     Message { from: from.into(), heads, refused: Vec::new() }
 }
 
+/// What a message is sealed with that says to be from `from`.
+fn sealed(from: &str, to: &Monitor, body: &[u8]) -> HeaderValue {
+    let Shared { name, clock, .. } = &*to.watcher.shared;
+    HeaderValue::try_from(seal(&signer_of(from), &from.parse().unwrap(), name, body, clock.now()).unwrap()).unwrap()
+}
+
 fn post(monitor: &Monitor, body: Vec<u8>) -> Response {
+    let seal = sealed("a.example", monitor, &body);
+    post_with(monitor, body, Some(seal))
+}
+
+fn post_with(monitor: &Monitor, body: Vec<u8>, seal: Option<HeaderValue>) -> Response {
     let request = Request::new(body);
     let (mut parts, body) = request.into_parts();
     (parts.method, parts.uri) = (hyper::Method::POST, PATH.parse().unwrap());
+    if let Some(seal) = seal {
+        parts.headers.insert(SEAL, seal);
+    }
     answer(&monitor.watcher.shared, &Request::from_parts(parts, body))
 }
 
@@ -250,11 +270,33 @@ async fn what_is_no_message_is_refused() {
 }
 
 #[tokio::test]
+async fn nobody_speaks_in_the_name_of_a_peer() {
+    let (log, _a, b) = pair().await;
+    let told = message("a.example", vec![offered(&log.sth(&Tree::honest(3), 3, 1))]);
+    let body = serde_json::to_vec(&told).unwrap();
+    let old = sealed("a.example", &b, &body);
+    let of_another = HeaderValue::try_from({
+        let (from, to) = ("a.example".parse().unwrap(), "b.example".parse().unwrap());
+        seal(&signer_of("c.example"), &from, &to, &body, b.watcher.shared.clock.now()).unwrap()
+    });
+    for seal in [None, Some(of_another.unwrap()), Some(sealed("a.example", &b, b"another body"))] {
+        assert_eq!(post_with(&b, body.clone(), seal).status(), 403);
+    }
+    b.watcher.clock.advance(200_000);
+    assert_eq!(post_with(&b, body.clone(), Some(old)).status(), 403, "it was said long ago");
+    assert!(b.watcher.heads.book(&log.watched.origin).unwrap().inbox.is_empty());
+    assert_eq!(post(&b, body).status(), 200);
+}
+
+#[tokio::test]
 async fn a_peer_that_does_not_keep_to_it_is_on_the_board() {
     let (log, _a, b) = pair().await;
-    let lies = |body: Vec<u8>, status: u16| {
+    let lies = |body: Vec<u8>, status: u16, signer: &'static str| {
         move |_: Request| {
+            let (from, to) = ("b.example".parse().unwrap(), "a.example".parse().unwrap());
+            let seal = seal(&signer_of(signer), &from, &to, &body, UnixMillis::new(START)).unwrap();
             let mut response = Response::new(body.clone());
+            response.headers_mut().insert(SEAL, HeaderValue::try_from(seal).unwrap());
             *response.status_mut() = status.try_into().unwrap();
             response
         }
@@ -262,14 +304,16 @@ async fn a_peer_that_does_not_keep_to_it_is_on_the_board() {
     let other = serde_json::to_vec(&message("c.example", Vec::new())).unwrap();
     let many = vec![offered(&log.sth(&Tree::honest(3), 3, 1)); MAX_HEADS + 1];
     let many = serde_json::to_vec(&message("b.example", many)).unwrap();
-    for (body, status, says) in [
-        (other, 200, "calls itself \"c.example\""),
-        (many, 200, "more than 64 heads"),
-        (vec![b' '; MAX_BODY_OCTETS + 1], 200, "longer than"),
-        (b"<html>".to_vec(), 200, "no message of gossip"),
-        (b"go away".to_vec(), 403, "status 403: go away"),
+    let good = serde_json::to_vec(&message("b.example", Vec::new())).unwrap();
+    for (body, status, signer, says) in [
+        (other, 200, "b.example", "calls itself \"c.example\""),
+        (many, 200, "b.example", "more than 64 heads"),
+        (vec![b' '; MAX_BODY_OCTETS + 1], 200, "b.example", "longer than"),
+        (b"<html>".to_vec(), 200, "b.example", "no message of gossip"),
+        (good, 200, "c.example", "not signed by the expected key"),
+        (b"go away".to_vec(), 403, "b.example", "status 403: go away"),
     ] {
-        let server = Server::start(lies(body, status)).await;
+        let server = Server::start(lies(body, status, signer)).await;
         let a = Monitor::start("a.example", "a", &log, vec![peer("b.example", &server.url)]).await;
         let error = a.gossip.exchange(&a.watcher.shared.peers[0].clone()).await.unwrap_err();
         assert!(!matches!(error, GossipError::Heads(_)));

@@ -104,11 +104,11 @@ impl Plan {
             .collect();
         let (token, roots) = (home.join("ca/operator-admin.token"), home.root_file());
         format!(
-            "name = \"{name}\"\nlisten = \"{address}\"\n\n{logs}[[peers]]\nname = \"{}\"\nurl = \"http://{}\"\nvkey = \"{}\"\n\n\
+            "name = \"{name}\"\nlisten = \"{address}\"\n\n{logs}[[peers]]\nurl = \"http://{}\"\nvkey = \"{}\"\n\n\
              [gossip]\ninterval_seconds = 2\n\n[owner]\ndomains = [\"{TRUST_DOMAIN}\"]\n\n\
              [feed]\ngrace_seconds = {GRACE_SECONDS}\npoll_seconds = 2\n\n[[feed.ca]]\nurl = \"{ca}\"\n\
              token_file = {token:?}\nroots_file = {roots:?}\n",
-            other.name, other.address, other.vkey
+            other.address, other.vkey
         )
     }
 }
@@ -218,7 +218,8 @@ impl Monitor {
             loop {
                 let (_, body) = self.get("/alerts").await?;
                 let alerts: Vec<Alert> = serde_json::from_slice(&body).context("the monitor's alerts")?;
-                if let Some(alert) = alerts.into_iter().find(|alert| wanted(&alert.finding)) {
+                // The newest comes first, and the story begins with the oldest.
+                if let Some(alert) = alerts.into_iter().rev().find(|alert| wanted(&alert.finding)) {
                     return Ok(alert.finding);
                 }
                 tokio::time::sleep(LOOK).await;

@@ -55,7 +55,7 @@ impl Story<'_> {
         row("logged", &agent);
         let [monitor, _] = &monitors.pair;
         let is = |finding: &Finding| finding.class == "entry.lookalike" && finding.summary.contains(LOOKALIKE);
-        tell(&monitor.alert(self.attention(), is).await?, &["imitates", "class", "score", "certificate", "agent"]);
+        tell(&monitor.alert(self.attention(), is).await?, &["rule", "kind", "why", "covered by"]);
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl Story<'_> {
         let [monitor, _] = &monitors.pair;
         let names = |finding: &Finding| finding.details.iter().any(|(_, value)| value.contains(&ghost));
         let is = |finding: &Finding| finding.class == "entry.unauthorised" && names(finding);
-        tell(&monitor.alert(self.attention(), is).await?, &["issuer", "validity", "proof of inclusion"]);
+        tell(&monitor.alert(self.attention(), is).await?, &["rule", "issuer", "valid", "score", "inclusion proof"]);
         println!(
             "   The log took it, since it only records; a CA cannot get around that. And whoever reads the log for the\n   \
              owner sees it within seconds."
@@ -87,12 +87,12 @@ impl Story<'_> {
             found = one.alert(self.attention(), is) => (found?, one),
             found = other.alert(self.attention(), is) => (found?, other),
         };
-        row("alert", clean(&found.summary));
+        row("alert", shortened(&found.summary));
         let evidence = keeper.dir.join("data/evidence").join(found.evidence.unwrap_or_default());
         row("evidence", evidence.display());
         let (said, proven) = monitors.verify(&evidence, &dishonest.vkey).await?;
         println!("   Anybody can check it offline, with the log's key and nothing else (atl-monitor verify-evidence):");
-        said.lines().take(12).for_each(|line| println!("   | {}", clean(line)));
+        said.lines().take(5).for_each(|line| println!("   | {}", shortened(line)));
         if !proven {
             return Err(CliError::negative("the evidence of the split view does not hold"));
         }
@@ -105,12 +105,22 @@ impl Story<'_> {
     }
 }
 
+/// A line that somebody else wrote, as much of it as has room.
+fn shortened(line: &str) -> String {
+    const ROOM: usize = 160;
+    let line = clean(line);
+    match line.char_indices().nth(ROOM) {
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
 /// An alert: its sentence, and of its details those that are asked for.
 fn tell(finding: &Finding, wanted: &[&str]) {
     row("alert", format_args!("{} ({})", clean(&finding.summary), finding.class));
     for (name, value) in &finding.details {
         if wanted.contains(&name.as_str()) {
-            row(name, clean(value));
+            row(name, shortened(value));
         }
     }
 }

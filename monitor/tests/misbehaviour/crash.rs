@@ -1,0 +1,90 @@
+//! Whatever the monitor is doing when it is killed: no alert is lost or told under another name, and no evidence is
+//! half there.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::log_server::TestLog;
+use crate::process::{MonitorDir, eventually};
+use crate::rig::{alerts, entries, now};
+
+/// Entries that are no certificates, each of which is an alert.
+const ALERTS: usize = 60;
+
+#[test]
+fn killed_at_any_moment_it_loses_no_alert_and_repeats_none() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let log = runtime.block_on(TestLog::start("log.example/1"));
+    let vkey = log.watched.key.to_string();
+    let told = tempfile::NamedTempFile::new().unwrap();
+    let script = "printf '%s\\n' \"$(cat | tr -d '\\n')\" >> \"$0\"";
+    let sink = format!(
+        "[[alerts.command]]\nname = \"file\"\nargv = [\"/bin/sh\", \"-c\", {script:?}, {:?}]\n[rules]\nmost_per_hour = 1000\n",
+        told.path()
+    );
+    let dir = MonitorDir::new("monitor.example", &[(&log.watched.url, &vkey)], &sink);
+    // Moments that are spread over everything that happens in the first second and a half.
+    for (round, pause) in (0..ALERTS / 5).zip((0..).map(|n: u64| n * 379 % 1500)) {
+        log.append(entries(&format!("no certificate {round}"), 5), now());
+        log.sign(now());
+        let monitor = dir.start();
+        std::thread::sleep(Duration::from_millis(pause));
+        monitor.kill();
+    }
+    let monitor = dir.start();
+    eventually("all is told", || {
+        let all = alerts(&monitor);
+        let delivered = |alert: &serde_json::Value| alert["deliveries"]["file"]["delivered_at"].is_u64();
+        (all.len() == ALERTS && all.iter().all(delivered)).then_some(())
+    });
+    let all = alerts(&monitor);
+    let entries: BTreeSet<String> = all.iter().map(|alert| alert["finding"]["entry"]["index"].to_string()).collect();
+    assert_eq!(entries.len(), ALERTS, "each entry once");
+    let lines = std::fs::read_to_string(told.path()).unwrap();
+    let ids: BTreeSet<String> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), ALERTS, "told under one name each, however often");
+    monitor.stop();
+    assert_eq!(dir.output(&["once"]).status.code(), Some(0), "nothing is new");
+}
+
+#[test]
+fn a_monitor_that_is_far_behind_catches_up_in_little_memory() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let log = runtime.block_on(TestLog::start("log.example/1"));
+    let vkey = log.watched.key.to_string();
+    let dir = MonitorDir::new("monitor.example", &[(&log.watched.url, &vkey)], crate::rig::NO_RULES);
+    // An entry every half a minute, for a week.
+    for day in 0..7 {
+        log.append(entries(&format!("day {day}, {}", "x".repeat(600)), 2880), now() - (7 - day) * 86_400_000);
+    }
+    log.sign(now());
+    let size = 7.0 * 2880.0;
+    let monitor = dir.start();
+    // Cut off on the way, it goes on.
+    eventually("it has begun", || {
+        monitor.metric("atl_monitor_downloaded_entries{log=\"log.example/1\"} ").filter(|read| *read > 0.0)
+    });
+    monitor.kill();
+    let monitor = dir.start();
+    let verified = || monitor.metric("atl_monitor_verified_entries{log=\"log.example/1\"} ");
+    eventually("all is verified", || (verified() == Some(size)).then_some(()));
+    assert!(monitor.resident_kib() < 200 << 10, "{} KiB", monitor.resident_kib());
+    assert_eq!(alerts(&monitor).len(), 0);
+    monitor.stop();
+}
+
+#[test]
+fn one_monitor_has_the_directory() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let log = runtime.block_on(TestLog::start("log.example/1"));
+    let dir = MonitorDir::new("monitor.example", &[(&log.watched.url, &log.watched.key.to_string())], "");
+    let monitor = dir.start();
+    let second = dir.output(&["once"]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    assert!(said.contains("state.redb") && said.contains("already open"), "{said}");
+    monitor.stop();
+}
