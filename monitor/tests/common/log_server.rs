@@ -128,11 +128,16 @@ impl TestLog {
         self.inner.lock().rows[..index].iter_mut().for_each(|row| row.certificate = None);
     }
 
+    /// The head of all there is at `at`, shown to nobody.
+    pub fn next_head(&self, at: u64) -> TreeHead {
+        let inner = self.inner.lock();
+        TreeHead { size: inner.edge.size(), timestamp: UnixMillis::new(at), root: inner.edge.root() }
+    }
+
     /// The head of all there is, signed at `at`, as tree head and as checkpoint.
     pub fn sign(&self, at: u64) -> TreeHead {
-        let mut inner = self.inner.lock();
-        let head = TreeHead { size: inner.edge.size(), timestamp: UnixMillis::new(at), root: inner.edge.root() };
-        (inner.sth, inner.checkpoint) = (Some(head), Some(head));
+        let head = self.next_head(at);
+        self.show(head, head);
         head
     }
 
