@@ -19,7 +19,7 @@ const LOOKALIKE: &str = "agents-dev.example";
 impl Story<'_> {
     /// Tells what the monitors see.
     pub async fn watch(&self, monitors: &Monitors, dishonest: Option<&Dishonest>) -> Result<(), CliError> {
-        let Some(log) = self.logs.first() else { return Ok(()) };
+        let Some(log) = self.logs.last() else { return Ok(()) };
         self.verified(monitors).await?;
         let load = Load::open(self.home)?;
         self.lookalike(log, &load, monitors).await?;
