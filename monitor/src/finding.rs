@@ -4,10 +4,14 @@ use std::fmt;
 
 use atl::log::checkpoint::Origin;
 use atl::log::entry::CertHash;
-use atl::merkle::LeafIndex;
+use atl::merkle::{Hash, LeafIndex};
 use atl::time::UnixMillis;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::head::SignedHead;
 
 /// How soon somebody should look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -295,7 +299,24 @@ impl Finding {
         self.details.push((name.to_owned(), value.to_string()));
         self
     }
+
+    /// The same with the proof that its entry is leaf `index` in the tree of `head`, or why there is none to be had:
+    /// that keeps nobody from being told.
+    #[must_use]
+    pub fn with_proof(self, index: LeafIndex, head: &SignedHead, proof: Result<&[Hash], &str>) -> Self {
+        let signed = head.timestamp().map(|at| format!(", signed {at}")).unwrap_or_default();
+        let covered = format!("the head of {} entries, root {}{signed}", head.size(), head.root());
+        let text = |hash: &Hash| STANDARD.encode(hash.as_bytes());
+        let proof = match proof {
+            Ok(path) => format!("leaf {index}: {}", path.iter().map(text).collect::<Vec<_>>().join(" ")),
+            Err(why) => format!("not to be had: {why}"),
+        };
+        self.with("covered by", covered).with(INCLUSION_PROOF, proof)
+    }
 }
+
+/// The name of the detail that has the inclusion proof of a finding's entry.
+pub const INCLUSION_PROOF: &str = "inclusion proof";
 
 #[cfg(test)]
 mod tests {

@@ -99,7 +99,8 @@ impl Located {
         name.map_or_else(|_| "an agent without a valid name".to_owned(), |uri| uri.as_str().to_owned())
     }
 
-    fn words(&self) -> String {
+    /// It in words, for people.
+    pub(super) fn words(&self) -> String {
         let name = self.agent();
         let score = self.certificate.trust_score().ok().flatten();
         let score = score.map_or_else(String::new, |score| format!(", score {}", score.score.get()));

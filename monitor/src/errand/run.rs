@@ -19,6 +19,7 @@ use super::gather::{Not, locate, walk};
 use super::line::judge;
 use super::promise::{NoPromise, Promise};
 use super::queue::{self, Kept};
+use super::show;
 use crate::alert::{self, ALERTS};
 use crate::board::Board;
 use crate::evidence::{Exhibit, Keeper};
@@ -169,7 +170,7 @@ impl Runner {
         let mut tasks = JoinSet::new();
         for (n, kept) in batch.iter().cloned().enumerate() {
             let runner = self.clone();
-            tasks.spawn(async move { (n, runner.answer(&kept).await) });
+            tasks.spawn(async move { (n, runner.shown(runner.answer(&kept).await).await) });
         }
         let mut outcomes: Vec<Option<Outcome>> = batch.iter().map(|_| None).collect();
         let collect = async {
@@ -236,6 +237,19 @@ impl Runner {
                 None => Outcome::found(Finding { found_at: tries.now, ..(**finding).clone() }, None),
             },
         }
+    }
+
+    /// The same with what is to be seen of the entries that the findings are about.
+    async fn shown(&self, mut outcome: Outcome) -> Outcome {
+        let now = self.clock.now();
+        for found in std::mem::take(&mut outcome.findings) {
+            let log = found.finding.entry.as_ref().and_then(|entry| self.log(&entry.log));
+            outcome.findings.push(match log {
+                Some(log) => show::shown(log, found, now).await,
+                None => found,
+            });
+        }
+        outcome
     }
 
     async fn parent(&self, child: &EntryRef, tries: &Tries) -> Outcome {

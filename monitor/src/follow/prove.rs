@@ -5,8 +5,6 @@ use atl::client::LogClient;
 use atl::log::checkpoint::Origin;
 use atl::merkle::{Hash, InclusionPlan, LeafIndex, Tile, TilePath, verify_inclusion};
 use atl::time::UnixMillis;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 use super::position::{Due, Pending};
 use crate::finding::{Class, EntryRef, Finding};
@@ -52,16 +50,8 @@ async fn attach_one(
 ) -> Vec<Due> {
     let Pending::Finding(finding) = pending else { return vec![(key, pending)] };
     let Some(entry) = finding.entry.clone() else { return vec![(key, Pending::Finding(finding))] };
-    let signed = head.timestamp().map(|at| format!(", signed {at}")).unwrap_or_default();
-    let covered =
-        finding.with("covered by", format!("the head of {} entries, root {}{signed}", head.size(), head.root()));
     let (proof, garbage) = prove(client, &entry, head).await;
-    let text =
-        |proof: Vec<Hash>| proof.iter().map(|hash| STANDARD.encode(hash.as_bytes())).collect::<Vec<_>>().join(" ");
-    let finding = match proof {
-        Ok(proof) => covered.with("inclusion proof", format!("leaf {}: {}", entry.index, text(proof))),
-        Err(reason) => covered.with("inclusion proof", format!("not to be had: {reason}")),
-    };
+    let finding = finding.with_proof(entry.index, head, proof.as_deref().map_err(String::as_str));
     let mut due = vec![(key.clone(), Pending::Finding(Box::new(finding)))];
     if let Some(reason) = garbage {
         let summary = format!("{log} proves the inclusion of entry {} wrongly: {reason}", entry.index);
