@@ -1,9 +1,10 @@
 //! `atl-monitor run` as a process of its own, on a directory that outlives it, beside the `atl` that it reads.
 #![allow(dead_code, reason = "each test program uses a part")]
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -35,6 +36,12 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Writes a file that its owner alone can read.
+pub fn write_secret(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
 /// A monitor's directory: configuration, keys, and what it keeps.
 pub struct MonitorDir {
     pub dir: tempfile::TempDir,
@@ -51,7 +58,7 @@ impl MonitorDir {
             seed
         });
         let signer = Ed25519Signer::from_seed(&seed).unwrap();
-        fs::write(dir.path().join("monitor-key.pem"), signer.to_pkcs8_pem().unwrap()).unwrap();
+        write_secret(&dir.path().join("monitor-key.pem"), &signer.to_pkcs8_pem().unwrap());
         let mut config = format!("name = {name:?}\nlisten = \"127.0.0.1:0\"\n");
         let (top, tables) = more.split_at(more.find('[').unwrap_or(more.len()));
         config.push_str(top);
