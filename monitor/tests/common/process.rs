@@ -42,6 +42,11 @@ pub fn write_secret(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
+/// Where the first table begins in a configuration.
+fn tables_of(more: &str) -> usize {
+    if more.starts_with('[') { 0 } else { more.find("\n[").map_or(more.len(), |end| end + 1) }
+}
+
 /// A monitor's directory: configuration, keys, and what it keeps.
 pub struct MonitorDir {
     pub dir: tempfile::TempDir,
@@ -60,7 +65,7 @@ impl MonitorDir {
         let signer = Ed25519Signer::from_seed(&seed).unwrap();
         write_secret(&dir.path().join("monitor-key.pem"), &signer.to_pkcs8_pem().unwrap());
         let mut config = format!("name = {name:?}\nlisten = \"127.0.0.1:0\"\n");
-        let (top, tables) = more.split_at(more.find('[').unwrap_or(more.len()));
+        let (top, tables) = more.split_at(tables_of(more));
         config.push_str(top);
         for (url, vkey) in logs {
             config.push_str(&format!("\n[[logs]]\nurl = {url:?}\nvkey = {vkey:?}\npoll_seconds = 1\n"));
