@@ -293,27 +293,30 @@ impl Finding {
         FindingId(std::array::from_fn(|n| hash[n]))
     }
 
-    /// The same with the head that covers its entry, and the proof of that, which verifies.
-    #[must_use]
-    pub fn with_inclusion(self, head: &SignedHead, index: LeafIndex, proof: &[Hash]) -> Self {
-        let path: Vec<String> = proof.iter().map(|hash| STANDARD.encode(hash.as_bytes())).collect();
-        self.covered_by(head).with("inclusion proof", format_args!("leaf {index}: {}", path.join(" ")))
-    }
-
-    /// The same with the head that covers its entry.
-    #[must_use]
-    pub fn covered_by(self, head: &SignedHead) -> Self {
-        let signed = head.timestamp().map(|at| format!(", signed {at}")).unwrap_or_default();
-        self.with("covered by", format_args!("the head of {} entries, root {}{signed}", head.size(), head.root()))
-    }
-
     /// The same with a line more for people.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.details.push((name.to_owned(), value.to_string()));
         self
     }
+
+    /// The same with the proof that its entry is leaf `index` in the tree of `head`, or why there is none to be had:
+    /// that keeps nobody from being told.
+    #[must_use]
+    pub fn with_proof(self, index: LeafIndex, head: &SignedHead, proof: Result<&[Hash], &str>) -> Self {
+        let signed = head.timestamp().map(|at| format!(", signed {at}")).unwrap_or_default();
+        let covered = format!("the head of {} entries, root {}{signed}", head.size(), head.root());
+        let text = |hash: &Hash| STANDARD.encode(hash.as_bytes());
+        let proof = match proof {
+            Ok(path) => format!("leaf {index}: {}", path.iter().map(text).collect::<Vec<_>>().join(" ")),
+            Err(why) => format!("not to be had: {why}"),
+        };
+        self.with("covered by", covered).with(INCLUSION_PROOF, proof)
+    }
 }
+
+/// The name of the detail that has the inclusion proof of a finding's entry.
+pub const INCLUSION_PROOF: &str = "inclusion proof";
 
 #[cfg(test)]
 mod tests {

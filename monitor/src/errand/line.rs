@@ -44,7 +44,7 @@ impl Located {
     /// The finding about it with the proof that the log holds it, and the certificate itself as evidence of that; what
     /// the owner holds certificates to is his own word.
     pub fn shown(&self, finding: Finding, terms: &Terms) -> Found {
-        let finding = finding.with_inclusion(&self.head, self.index, &self.inclusion);
+        let finding = finding.with_proof(self.index, &self.head, Ok(&self.inclusion));
         let exhibit = Exhibit {
             certificates: vec![self.included()],
             issuers: self.issuer.iter().cloned().map(B64).collect(),
@@ -112,7 +112,8 @@ impl Located {
         name.map_or_else(|_| "an agent without a valid name".to_owned(), |uri| uri.as_str().to_owned())
     }
 
-    fn words(&self) -> String {
+    /// It in words, for people.
+    pub(super) fn words(&self) -> String {
         let name = self.agent();
         let score = self.certificate.trust_score().ok().flatten();
         let score = score.map_or_else(String::new, |score| format!(", score {}", score.score.get()));

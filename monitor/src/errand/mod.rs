@@ -3,7 +3,7 @@
 //!
 //! - [`queue`](post): which errands there are, and when each is due
 //! - [`ask`]: what a log answers, with every signature, hash and proof of it verified; the only part with a network.
-//!   `gather` asks on, from a certificate to those above it
+//!   `gather` asks on, from a certificate to those above it, `show` for what an alert about an entry shows of it
 //! - [`decide`], [`promise`] and [`line`]: what follows from the answers; pure
 //! - [`run`]: takes errands that are due, asks, and writes down what follows in the same step that takes them away
 //! - [`sats`]: timestamps that somebody brings us, to be asked about
@@ -16,6 +16,7 @@ pub mod promise;
 mod queue;
 pub mod run;
 pub mod sats;
+mod show;
 #[cfg(test)]
 mod tests;
 

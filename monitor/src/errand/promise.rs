@@ -74,6 +74,7 @@ impl<'a> Promise<'a> {
             .with("timestamp of the SAT", self.sat.timestamp);
         if let Some(entry) = self.entry {
             finding = finding.with("the SAT was found in", format_args!("{}, entry {}", entry.log, entry.index));
+            finding.entry = Some(entry.clone());
         }
         finding
     }

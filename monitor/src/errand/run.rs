@@ -14,11 +14,12 @@ use tracing::{debug, warn};
 
 use super::Errand;
 use super::ask::{Failure, Inclusion, Proof, Respondent};
-use super::decide::{Again, Found, Outcome, Tries, elsewhere};
+use super::decide::{Again, Outcome, Tries, elsewhere};
 use super::gather::{Not, locate, walk};
 use super::line::judge;
 use super::promise::{NoPromise, Promise};
 use super::queue::{self, Kept};
+use super::show;
 use crate::alert::{self, ALERTS};
 use crate::board::Board;
 use crate::evidence::{Exhibit, Keeper, Terms};
@@ -169,7 +170,7 @@ impl Runner {
         let mut tasks = JoinSet::new();
         for (n, kept) in batch.iter().cloned().enumerate() {
             let runner = self.clone();
-            tasks.spawn(async move { (n, runner.answer(&kept).await) });
+            tasks.spawn(async move { (n, runner.shown(runner.answer(&kept).await).await) });
         }
         let mut outcomes: Vec<Option<Outcome>> = batch.iter().map(|_| None).collect();
         let collect = async {
@@ -236,25 +237,33 @@ impl Runner {
                     Some((owner, _)) => owner(known_as, finding, *due, tries.now),
                     None => Outcome::found(Finding { found_at: tries.now, ..(**finding).clone() }, None),
                 };
-                self.shown(outcome, tries.now).await
+                self.with_evidence(outcome, tries.now).await
             }
         }
     }
 
-    /// Adds to findings about entries what proves that they are in their log. The alert does not wait for it.
-    async fn shown(&self, mut outcome: Outcome, now: UnixMillis) -> Outcome {
+    /// The same with the certificate itself as evidence, which no rule but the owner's word makes wrong.
+    async fn with_evidence(&self, mut outcome: Outcome, now: UnixMillis) -> Outcome {
         let terms = self.owner.as_ref().map(|(_, terms)| terms.clone()).unwrap_or_default();
         for found in &mut outcome.findings {
             let Some(entry) = found.finding.entry.clone() else { continue };
             let Some(log) = self.log(&entry.log) else { continue };
-            let finding = found.finding.clone();
-            *found = match locate(log, entry.cert_hash, now).await {
-                Ok(located) => located.shown(finding, &terms),
-                Err(_) => {
-                    let finding = finding.with("inclusion proof", "not to be had from the log when it was asked");
-                    Found { finding, exhibit: None }
-                }
-            };
+            if let Some(located) = show::located(log, &entry, now).await {
+                *found = located.shown(found.finding.clone(), &terms);
+            }
+        }
+        outcome
+    }
+
+    /// The same with what is to be seen of the entries that the findings are about.
+    async fn shown(&self, mut outcome: Outcome) -> Outcome {
+        let now = self.clock.now();
+        for found in std::mem::take(&mut outcome.findings) {
+            let log = found.finding.entry.as_ref().and_then(|entry| self.log(&entry.log));
+            outcome.findings.push(match log {
+                Some(log) => show::shown(log, found, now).await,
+                None => found,
+            });
         }
         outcome
     }

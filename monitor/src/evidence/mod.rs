@@ -20,7 +20,7 @@ mod readme;
 mod tar;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -51,10 +51,7 @@ async fn attach_one(
     let Pending::Finding(finding) = pending else { return vec![(key, pending)] };
     let Some(entry) = finding.entry.clone() else { return vec![(key, Pending::Finding(finding))] };
     let (proof, garbage) = prove(client, &entry, head).await;
-    let finding = match proof {
-        Ok(proof) => finding.with_inclusion(head, entry.index, &proof),
-        Err(reason) => finding.covered_by(head).with("inclusion proof", format!("not to be had: {reason}")),
-    };
+    let finding = finding.with_proof(entry.index, head, proof.as_deref().map_err(String::as_str));
     let mut due = vec![(key.clone(), Pending::Finding(Box::new(finding)))];
     if let Some(reason) = garbage {
         let summary = format!("{log} proves the inclusion of entry {} wrongly: {reason}", entry.index);

@@ -77,9 +77,14 @@ pub struct TestLog {
 impl TestLog {
     /// Starts a log without entries and without a head.
     pub async fn start(name: &str) -> Arc<Self> {
+        Self::start_with(name, 7).await
+    }
+
+    /// The same with the key of this seed, for a second log beside the first.
+    pub async fn start_with(name: &str, seed: u8) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let signer = Ed25519Signer::from_seed(&[7; 32]).unwrap();
+        let signer = Ed25519Signer::from_seed(&[seed; 32]).unwrap();
         let origin: Origin = name.parse().unwrap();
         let key = origin.verifier_key(signer.public_key()).unwrap();
         let watched = WatchedLog::new(key, url, "Example".into()).unwrap();

@@ -1,10 +1,10 @@
 //! `atl-monitor run` as a process of its own, on a directory that outlives it, beside the `atl` that it reads.
 #![allow(dead_code, reason = "each test program uses a part")]
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -46,6 +46,17 @@ fn signer_of(name: &str) -> Ed25519Signer {
     Ed25519Signer::from_seed(&seed).unwrap()
 }
 
+/// Writes a file that its owner alone can read.
+pub fn write_secret(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// Where the first table begins in a configuration.
+fn tables_of(more: &str) -> usize {
+    if more.starts_with('[') { 0 } else { more.find("\n[").map_or(more.len(), |end| end + 1) }
+}
+
 /// A monitor's directory: configuration, keys, and what it keeps.
 pub struct MonitorDir {
     pub dir: tempfile::TempDir,
@@ -56,11 +67,9 @@ impl MonitorDir {
     /// A monitor of this name that follows these logs (URL and verifier key), with `more` in its configuration.
     pub fn new(name: &str, logs: &[(&str, &str)], more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let key_file = dir.path().join("monitor-key.pem");
-        fs::write(&key_file, signer_of(name).to_pkcs8_pem().unwrap()).unwrap();
-        fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).unwrap();
+        write_secret(&dir.path().join("monitor-key.pem"), &signer_of(name).to_pkcs8_pem().unwrap());
         let mut config = format!("name = {name:?}\nlisten = \"127.0.0.1:0\"\n");
-        let (top, tables) = more.split_at(more.find('[').unwrap_or(more.len()));
+        let (top, tables) = more.split_at(tables_of(more));
         config.push_str(top);
         for (url, vkey) in logs {
             config.push_str(&format!("\n[[logs]]\nurl = {url:?}\nvkey = {vkey:?}\npoll_seconds = 1\n"));

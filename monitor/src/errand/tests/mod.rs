@@ -5,7 +5,6 @@ mod parent;
 mod rig;
 mod sats;
 
-#[path = "../../../../tests/common/agents.rs"]
-mod agents;
+use crate::evidence::testing::agents;
 #[path = "../../../tests/common/test_log.rs"]
 mod test_log;
