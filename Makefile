@@ -74,15 +74,15 @@ rust-tools:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 \
 		|| rustup component add rustfmt clippy
 
-# The database is C++ and its bindings are made by libclang; python3, openssl, curl, nginx and a browser
-# that can be driven are for tests.
+# The database is C++ and its bindings are made by libclang; python3, openssl, curl and nginx are for tests,
+# and so is chromium, in which the monitor's page is looked at.
 deps:
 	@missing=(); \
 	need() { command -v "$$1" >/dev/null 2>&1 || missing+=("$$2"); }; \
 	need cc build-essential; need c++ build-essential; need clang clang; need pkg-config pkg-config; need cmake cmake; \
 	need git git; need python3 python3; need openssl openssl; need curl curl; \
-	[ -x /usr/sbin/nginx ] || need nginx nginx-light; \
 	need chromium chromium; need chromedriver chromium-driver; \
+	[ -x /usr/sbin/nginx ] || need nginx nginx-light; \
 	[ -n "$${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
 		|| compgen -G '/usr/lib/*/libclang*.so*' >/dev/null || missing+=(libclang-dev); \
 	[ -e /etc/ssl/certs/ca-certificates.crt ] || [ -n "$${SSL_CERT_FILE:-}" ] || missing+=(ca-certificates); \

@@ -1,6 +1,6 @@
 //! The page that people look at: how each log stands, what was found, and what proves it.
 //!
-//! It is HTML and one style sheet, made on the server: no script, nothing from elsewhere, so it works where nothing
+//! It is HTML, one style sheet and an icon, made on the server: no script, nothing from elsewhere, so it works where nothing
 //! but this server can be reached, and a content security policy can forbid the rest.
 
 mod alert;
@@ -21,6 +21,12 @@ pub const STYLE: &str = include_str!("style.css");
 
 /// Where the style sheet is.
 pub const STYLE_PATH: &str = "/style.css";
+
+/// The icon in a browser's tab, SVG, served at [`ICON_PATH`].
+pub const ICON: &str = include_str!("icon.svg");
+
+/// Where the icon is.
+pub const ICON_PATH: &str = "/icon.svg";
 
 /// Seconds after which the overview asks for itself again.
 const REFRESH_SECONDS: u32 = 15;
@@ -104,7 +110,7 @@ fn page(title: &str, refresh_seconds: Option<u32>, body: &Markup) -> String {
                     meta http-equiv="refresh" content=(seconds);
                 }
                 link rel="stylesheet" href=(STYLE_PATH);
-                link rel="icon" href="data:,";
+                link rel="icon" href=(ICON_PATH);
                 title { (title) }
             }
             body {

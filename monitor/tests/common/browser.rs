@@ -53,7 +53,8 @@ impl Browser {
         arguments.push(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }));
         let emulation = json!({"deviceMetrics": {"width": width, "height": 900, "pixelRatio": 1.0}});
         let options = json!({"args": arguments, "mobileEmulation": emulation});
-        let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
+        let wanted = json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
+        let wanted = json!({"capabilities": {"alwaysMatch": wanted}});
         let answer = eventually("chromedriver opens a browser", || browser.post(&format!("{base}/session"), &wanted));
         let id = answer["sessionId"].as_str().unwrap_or_else(|| panic!("{answer}"));
         browser.session = format!("{base}/session/{id}");
@@ -76,6 +77,13 @@ impl Browser {
     /// What a script on the page returns.
     pub fn run(&self, script: &str) -> Value {
         self.post(&format!("{}/execute/sync", self.session), &json!({"script": script, "args": []})).unwrap()
+    }
+
+    /// What the browser has complained about since it was last asked: scripts, the content security policy, the network.
+    pub fn complaints(&self) -> Vec<String> {
+        let entries = self.post(&format!("{}/se/log", self.session), &json!({"type": "browser"})).unwrap();
+        let entries = entries.as_array().unwrap_or_else(|| panic!("{entries}"));
+        entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// The text that a person sees.

@@ -12,7 +12,7 @@ use crate::evidence::{self, EvidenceError, Listing};
 use crate::finding::FindingId;
 use crate::follow::history;
 use crate::http::{Request, Response, Router, Shared, captured, reply};
-use crate::page::{STYLE, STYLE_PATH, ShownAlert, ShownEvidence, View};
+use crate::page::{ICON, ICON_PATH, STYLE, STYLE_PATH, ShownAlert, ShownEvidence, View};
 use crate::state::StateError;
 
 /// Alerts and evidence that the overview lists.
@@ -32,6 +32,7 @@ pub fn pages(router: Router, shared: &Arc<Shared>, watching: Vec<String>) -> Rou
     router
         .get("/", move |_| overview.overview())
         .quick(STYLE_PATH, |_| reply::cached(reply::of("text/css; charset=utf-8", STYLE), 300))
+        .quick(ICON_PATH, |_| reply::cached(reply::of("image/svg+xml", ICON), 86_400))
         .get("/alerts", move |_| alerts.alerts())
         .get("/alerts/{id}", move |request| one.alert(captured(request, 0)))
         .get("/evidence/{id}", move |request: &Request| evidence.evidence(captured(request, 0)))
