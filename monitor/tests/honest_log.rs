@@ -90,7 +90,7 @@ fn relying_party(dir: &MonitorDir, log: &HonestLog, monitor: &Monitor, vkey: &st
 #[tokio::test(flavor = "multi_thread")]
 async fn an_honest_log_is_verified_audited_and_cosigned() {
     let world = World::new();
-    let mut log = HonestLog::start(ORIGIN, &pem_of(&[world.root.certificate.clone()]));
+    let mut log = HonestLog::start(ORIGIN, &pem_of(std::slice::from_ref(&world.root.certificate)));
     let agent = enrol(&world, &log, "one").await;
     enrol(&world, &log, "two").await;
     let witness = Ed25519Signer::from_seed(&[33; 32]).unwrap();
@@ -166,7 +166,7 @@ async fn an_honest_log_is_verified_audited_and_cosigned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_goes_away_is_told_once_and_read_on_when_it_is_back() {
     let world = World::new();
-    let mut log = HonestLog::start(ORIGIN, &pem_of(&[world.root.certificate.clone()]));
+    let mut log = HonestLog::start(ORIGIN, &pem_of(std::slice::from_ref(&world.root.certificate)));
     enrol(&world, &log, "one").await;
     let (url, vkey) = (log.url(), log.vkey.clone());
     let more = format!(
