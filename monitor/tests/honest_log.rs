@@ -192,7 +192,7 @@ async fn a_log_that_goes_away_is_told_once_and_read_on_when_it_is_back() {
     assert_eq!(monitor.get("/healthz").0, 200);
     let (_, page) = monitor.get("/");
     assert!(page.contains("1 of 1 logs cannot be checked right now."), "{page}");
-    // A monitor that starts again in the same outage does not tell it again, and asks less and less often.
+    // A monitor that starts again in the same outage does not tell it again.
     monitor.stop();
     let monitor = dir.start();
     let failed = || monitor.said().matches("a round did not come to its end").count();

@@ -158,7 +158,7 @@ fn look(monitor: &Monitor, width: u32, dark: bool) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_can_read_it_by_day_and_night_and_on_a_phone() {
     let world = World::new();
-    let honest = HonestLog::start(HONEST, &pem_of(&[world.root.certificate.clone()]));
+    let honest = HonestLog::start(HONEST, &pem_of(std::slice::from_ref(&world.root.certificate)));
     enrol(&world, &honest, "agent://agents.example/org/worker/one").await;
     enrol(&world, &honest, "agent://cybersec-ai.co.uk/org/worker/one").await;
     let other = TestLog::start(OTHER).await;

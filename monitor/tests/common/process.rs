@@ -1,5 +1,6 @@
 //! `atl-monitor run` as a process of its own, on a directory that outlives it, beside the `atl` that it reads.
 #![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::disallowed_methods, reason = "patience is measured")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};

@@ -3,8 +3,8 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use atl::time::{Clock, SystemClock};
 use aws_lc_rs::hmac;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -109,7 +109,7 @@ async fn read(request: Request<Incoming>) -> Result<Value, String> {
     let mac = hex::decode(mac).map_err(|e| e.to_string())?;
     hmac::verify(&key, &[seconds.as_bytes(), b".", &body].concat(), &mac)
         .map_err(|_| format!("the signature does not verify: {signature}"))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemClock.now().get() / 1000;
     if seconds.parse::<u64>().map_err(|e| e.to_string())?.abs_diff(now) > 300 {
         return Err(format!("it is of another time: {seconds}"));
     }

@@ -252,7 +252,9 @@ async fn a_timestamp_that_nobody_signed_speaks_against_no_log() {
     rig.once().await;
     let told = rig.told().remove(0);
     assert_eq!((told.class, &*told.log, told.entry), (Class::MalformedExtension, "two.example/1", Some(entry)));
-    assert_eq!(rig.logs[0].asked(""), 0, "the other one has shown its entry");
+    // Nobody is asked about the timestamp; the log of the certificate is, for what the alert shows of that.
+    assert_eq!((rig.logs[0].asked(""), rig.logs[1].asked("get-proof")), (0, 0));
+    assert_eq!(rig.logs[1].asked(""), rig.logs[1].asked("get-entry"));
 }
 
 #[tokio::test]
@@ -279,7 +281,10 @@ async fn an_entry_that_should_be_elsewhere_is_there_or_both_logs_are_named() {
     let told = rig.told().remove(0);
     assert_eq!((told.class, rig.waiting().len()), (Class::MissingFromOtherLog, 0));
     assert!(told.summary.contains("entry 7 of one.example/1 should be in two.example/1 too"), "{}", told.summary);
-    assert_eq!((told.entry, told.evidence.is_some()), (Some(entry(b"missing")), true));
+    assert_eq!((&told.entry, told.evidence.is_some()), (&Some(entry(b"missing")), true));
+    // The first log has forgotten it, which keeps nobody from being told.
+    let proof = told.details.iter().find(|(name, _)| name == "inclusion proof");
+    assert_eq!(proof.map(|(_, words)| words.as_str()), Some("not to be had: the log says that it does not have it"));
 }
 
 #[tokio::test]
