@@ -184,9 +184,14 @@ impl Class {
         Self::ALL.iter().copied().find(|class| class.code() == code)
     }
 
+    /// Whether it is about what a log did, and not about what is in it.
+    pub fn accuses_log(self) -> bool {
+        self.code().starts_with("log.")
+    }
+
     /// Whether the log itself is proven to have misbehaved, so that nothing more of it is trusted.
     pub fn freezes_log(self) -> bool {
-        self.weight() == Weight::Proof && self.code().starts_with("log.")
+        self.weight() == Weight::Proof && self.accuses_log()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use atl::api::{B64, EntryResponse};
+use atl::log::checkpoint::Origin;
 use atl::log::sat::SignedAgentTimestamp;
 use atl::merkle::{Hash, LeafIndex};
 use atl::time::UnixMillis;
@@ -34,6 +35,20 @@ pub struct Outcome {
     pub errands: Vec<Errand>,
     /// When to ask again; `None` where it is settled.
     pub again: Option<Again>,
+    /// What the evidence that was kept proves against logs; nothing before it is kept.
+    pub proven: Vec<Proven>,
+}
+
+/// That a log is proven to have misbehaved, although its case is no more than a challenge as a rule: the leaves of the
+/// whole tree are in the evidence, say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// The log.
+    pub log: Origin,
+    /// The evidence.
+    pub evidence: String,
+    /// What it shows.
+    pub class: Class,
 }
 
 /// A finding, and what proves it.

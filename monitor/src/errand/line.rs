@@ -21,7 +21,7 @@ use crate::watched::WatchedLog;
 /// Most agents above one that are looked for.
 pub const MAX_ABOVE: usize = 16;
 /// Most certificates of a line that evidence has, the nearest ones.
-const MAX_SHOWN: usize = 8;
+const MAX_SHOWN: usize = MAX_ABOVE + 1;
 
 /// A certificate that a log holds: its hash is the leaf's, and the proof verifies.
 #[derive(Clone, Debug)]

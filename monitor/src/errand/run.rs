@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 
 use super::Errand;
 use super::ask::{Failure, Inclusion, Proof, Respondent};
-use super::decide::{Again, Outcome, Tries, elsewhere};
+use super::decide::{Again, Outcome, Proven, Tries, elsewhere};
 use super::gather::{Not, locate, walk};
 use super::line::judge;
 use super::promise::{NoPromise, Promise};
@@ -22,9 +22,10 @@ use super::queue::{self, Kept};
 use super::show;
 use crate::alert::{self, ALERTS};
 use crate::board::Board;
-use crate::evidence::{Exhibit, Keeper, Terms};
+use crate::evidence::{Case, Exhibit, Keeper, Terms, Verdict, judge as judge_case};
 use crate::finding::{EntryRef, Finding};
 use crate::head::SignedHead;
+use crate::heads::book;
 use crate::state::{State, StateError};
 use crate::watched::WatchedLog;
 
@@ -132,6 +133,9 @@ impl Runner {
                     for errand in &outcome.errands {
                         queue::post(write, errand)?;
                     }
+                    for Proven { log, evidence, class } in &outcome.proven {
+                        book::freeze(write, log, evidence, *class)?;
+                    }
                     match &outcome.again {
                         None => _ = queue::finish(write, kept)?,
                         Some(again) => {
@@ -141,6 +145,12 @@ impl Runner {
                 }
                 Ok(())
             })?;
+            for Proven { log, evidence, class } in settled.iter().flat_map(|(outcome, _)| &outcome.proven) {
+                tracing::error!(%log, %class, %evidence, "the log is proven to have misbehaved");
+                self.board.log(log.as_str(), |line| {
+                    line.frozen.get_or_insert_with(|| evidence.clone());
+                });
+            }
         }
         self.show()?;
         Ok(handled)
@@ -337,7 +347,12 @@ impl Runner {
             }
             if let Some(exhibit) = found.exhibit.take() {
                 match self.keep_one(*exhibit).await {
-                    Ok(name) => found.finding.evidence = Some(name),
+                    Ok((name, proves)) => {
+                        if proves {
+                            outcome.proven.extend(self.proven(&found.finding, &name));
+                        }
+                        found.finding.evidence = Some(name);
+                    }
                     Err(why) if self.tries(kept).age() >= EVIDENCE_MS => {
                         found.finding = found.finding.with("no evidence is kept of it", why);
                     }
@@ -355,10 +370,20 @@ impl Runner {
         Ok(outcome)
     }
 
-    async fn keep_one(&self, exhibit: Exhibit) -> Result<String, String> {
+    /// Keeps it; its name, and whether it proves what it is about.
+    async fn keep_one(&self, exhibit: Exhibit) -> Result<(String, bool), String> {
         let (keeper, now) = (Arc::clone(&self.keeper), self.clock.now());
-        let kept = tokio::task::spawn_blocking(move || keeper.keep(&exhibit, now).map_err(|error| error.to_string()));
+        let kept = tokio::task::spawn_blocking(move || {
+            let proves = Case::of(&exhibit).is_ok_and(|case| judge_case(&case).verdict() == Verdict::Proven);
+            keeper.keep(&exhibit, now).map(|name| (name, proves)).map_err(|error| error.to_string())
+        });
         kept.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// The log that evidence of this finding is proven against, if it is about a log.
+    fn proven(&self, finding: &Finding, evidence: &str) -> Option<Proven> {
+        let log = self.log(&finding.log).filter(|_| finding.class.accuses_log())?;
+        Some(Proven { log: log.log.origin.clone(), evidence: evidence.to_owned(), class: finding.class })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::watched::WatchedLog;
 
 const MAX_LOGS: usize = 8;
 const MAX_HEADS: usize = 16;
-const MAX_CERTIFICATES: usize = 8;
+const MAX_CERTIFICATES: usize = 17;
 const MAX_SATS: usize = 16;
 const MAX_RECEIPTS: usize = 16;
 /// More than any proof in a tree of 64-bit size has.

@@ -343,7 +343,7 @@ pub fn proofs(state: &State, origin: &Origin) -> Result<Vec<(String, Class)>, St
 }
 
 /// Freezes a log as part of a step, unless it is frozen already; the proof is kept beside those that are there.
-pub(super) fn freeze(write: &mut Write, origin: &Origin, evidence: &str, class: Class) -> Result<(), StateError> {
+pub fn freeze(write: &mut Write, origin: &Origin, evidence: &str, class: Class) -> Result<(), StateError> {
     write.put(&PROOFS, &key(origin.as_str(), evidence.as_bytes()), &class)?;
     match write.get(&FROZEN, origin.as_str().as_bytes())? {
         Some(_) => Ok(()),

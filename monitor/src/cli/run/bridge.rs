@@ -109,26 +109,30 @@ impl Witnessed for HeadsBridge {
 /// What the monitor thinks of its logs, for audit statements.
 pub fn opinions(shared: &Arc<Shared>, heads: &Heads) -> Opinions {
     let (shared, heads) = (Arc::clone(shared), heads.clone());
-    Arc::new(move |log| match heads.frozen(&log.origin).ok()? {
-        Some(evidence) => condemned(&heads, log, &evidence),
-        None => verified(&shared, log),
+    Arc::new(move |log| {
+        let verified = verified(&shared, log);
+        match heads.frozen(&log.origin).ok()? {
+            None => verified.map(Opinion::Consistent),
+            // Where the evidence is of something else than heads, it is about what was verified.
+            Some(evidence) => condemned(&heads, log, &evidence).or(verified).map(Opinion::Inconsistent),
+        }
     })
 }
 
 /// The head up to which the entries of a log are derived, since the process has done so.
-fn verified(shared: &Shared, log: &WatchedLog) -> Option<Opinion> {
+fn verified(shared: &Shared, log: &WatchedLog) -> Option<Verified> {
     let at = shared.board.standing().logs.get(log.origin.as_str())?.last_verified_at?;
     let ledger = Ledger::new(Arc::clone(&shared.state), Arc::new(log.clone()));
     let head = ledger.verified().ok()?.head?;
-    Some(Opinion::Consistent(Verified { size: head.size(), root: head.root(), at }))
+    Some(Verified { size: head.size(), root: head.root(), at })
 }
 
 /// The largest head that the evidence names.
-fn condemned(heads: &Heads, log: &WatchedLog, evidence: &str) -> Option<Opinion> {
+fn condemned(heads: &Heads, log: &WatchedLog, evidence: &str) -> Option<Verified> {
     let book = heads.book(&log.origin).ok()?;
     let named = book.history().chain(&book.inbox).filter(|known| known.evidence.iter().any(|name| name == evidence));
     let head = named.max_by_key(|known| known.id.size)?;
-    Some(Opinion::Inconsistent(Verified { size: head.id.size, root: head.id.root, at: head.first_seen_at }))
+    Some(Verified { size: head.id.size, root: head.id.root, at: head.first_seen_at })
 }
 
 /// What the owner's feed says of certificates that are asked about.

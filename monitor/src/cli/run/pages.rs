@@ -6,9 +6,10 @@ use std::sync::Arc;
 use atl::time::UnixMillis;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
+use parking_lot::Mutex;
 
 use crate::alert::{self, Alert, Delivery};
-use crate::evidence::{self, EvidenceError, Listing};
+use crate::evidence::{self, EvidenceError, Listing, Summary};
 use crate::finding::FindingId;
 use crate::follow::history;
 use crate::http::{Request, Response, Router, Shared, captured, reply};
@@ -18,15 +19,19 @@ use crate::state::StateError;
 /// Alerts and evidence that the overview lists.
 const LISTED: usize = 100;
 
+/// For how long a list of evidence is good, in milliseconds.
+const LISTED_FOR_MS: u64 = 5_000;
+
 /// What pages are made of.
 struct Pages {
     shared: Arc<Shared>,
     watching: Vec<String>,
+    listed: Mutex<Option<(UnixMillis, Vec<ShownEvidence>)>>,
 }
 
 /// Adds the pages.
 pub fn pages(router: Router, shared: &Arc<Shared>, watching: Vec<String>) -> Router {
-    let pages = Arc::new(Pages { shared: Arc::clone(shared), watching });
+    let pages = Arc::new(Pages { shared: Arc::clone(shared), watching, listed: Mutex::default() });
     let (overview, alerts, one, evidence) =
         (Arc::clone(&pages), Arc::clone(&pages), Arc::clone(&pages), Arc::clone(&pages));
     router
@@ -90,14 +95,7 @@ impl Pages {
         for log in &shared.logs {
             growth.insert(log.origin.to_string(), history::read(&shared.state, &log.origin)?);
         }
-        let Listing { kept, broken } = evidence::list(&shared.evidence_dir).unwrap_or_else(|error| {
-            tracing::error!(%error, "the evidence cannot be listed");
-            Listing::default()
-        });
-        for (id, why) in broken {
-            tracing::warn!(evidence = id, why, "evidence that does not read");
-        }
-        let kept = kept.into_iter().take(LISTED);
+        let evidence = self.listed(shared.clock.now());
         Ok(View {
             name: shared.name.to_string(),
             now: shared.clock.now(),
@@ -105,10 +103,29 @@ impl Pages {
             watching: self.watching.clone(),
             growth,
             alerts: alerts?.into_iter().map(shown).collect(),
-            evidence: kept
-                .map(|kept| ShownEvidence { id: kept.id, summary: kept.summary, kept_at: kept.found_at })
-                .collect(),
+            evidence,
         })
+    }
+
+    /// The newest evidence, read from the disk every few seconds at most, however often somebody looks.
+    fn listed(&self, now: UnixMillis) -> Vec<ShownEvidence> {
+        let mut last = self.listed.lock();
+        if let Some((at, shown)) = &*last
+            && now.since(*at).max(at.since(now)) < LISTED_FOR_MS
+        {
+            return shown.clone();
+        }
+        let Listing { kept, broken } = evidence::list(&self.shared.evidence_dir).unwrap_or_else(|error| {
+            tracing::error!(%error, "the evidence cannot be listed");
+            Listing::default()
+        });
+        for (id, why) in broken {
+            tracing::warn!(evidence = id, why, "evidence that does not read");
+        }
+        let show = |kept: Summary| ShownEvidence { id: kept.id, summary: kept.summary, kept_at: kept.found_at };
+        let shown: Vec<_> = kept.into_iter().take(LISTED).map(show).collect();
+        *last = Some((now, shown.clone()));
+        shown
     }
 
     fn broken(&self, error: &StateError) -> Response {
