@@ -82,10 +82,12 @@ pub trait Running {
     fn stop(self) -> impl Future<Output = Result<(), CliError>>;
 }
 
-/// Waits until the process is told to stop, or the server ends by itself. `first` says what is finished
-/// before the process ends.
-pub async fn run_until_stopped(running: impl Running, first: &str) -> Result<(), CliError> {
+/// Waits until the process is told to stop, or the server ends by itself. `serving` says that it serves: only once a
+/// signal is waited for, as whoever reads that may send one at once. `first` says what is finished before the process
+/// ends.
+pub async fn run_until_stopped<R: Running>(running: R, serving: impl FnOnce(&R), first: &str) -> Result<(), CliError> {
     let stop = shutdown_signal()?;
+    serving(&running);
     tokio::select! {
         () = stop => {
             tracing::info!("stopping: {first} first");

@@ -47,6 +47,8 @@ pub fn run(args: &RunArgs) -> Result<(), CliError> {
 }
 
 async fn serve(config: &MonitorConfig) -> Result<(), CliError> {
+    // Whoever reads that it serves may tell it to stop at once.
+    let told_to_stop = told_to_stop()?;
     let listener = match config.listen {
         Some(address) => Some(bound(address).await?),
         None => None,
@@ -67,7 +69,7 @@ async fn serve(config: &MonitorConfig) -> Result<(), CliError> {
     }
     monitor.start(&mut tasks, &stopping)?;
     let ended = tokio::select! {
-        stopped = told_to_stop() => stopped,
+        () = told_to_stop => Ok(()),
         Some(ended) = tasks.join_next() => Err(why(ended)),
     };
     stop.send_replace(true);
@@ -100,13 +102,15 @@ async fn bound(address: std::net::SocketAddr) -> Result<TcpListener, CliError> {
 }
 
 /// Resolves on Ctrl-C or SIGTERM.
-async fn told_to_stop() -> Result<(), CliError> {
-    let failed = |e: std::io::Error| CliError::new(format!("signals cannot be listened to: {e}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failed),
-        _ = terminate.recv() => Ok(()),
-    }
+fn told_to_stop() -> Result<impl Future<Output = ()>, CliError> {
+    let listen = |kind| signal(kind).map_err(|e| CliError::new(format!("signals cannot be listened to: {e}")));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, CliError> {

@@ -83,10 +83,12 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     let opened = OpenedCa::read(&args.config)?;
     runtime()?.block_on(async {
         let running = RunningCa::start(opened).await?;
-        tracing::info!(
-            trust_domain = %running.trust_domain, listen = %running.address, status = ?running.status_address, "serving"
-        );
-        run_until_stopped(running, "issuances under way are finished").await
+        let serving = |ca: &RunningCa| {
+            tracing::info!(
+                trust_domain = %ca.trust_domain, listen = %ca.address, status = ?ca.status_address, "serving"
+            );
+        };
+        run_until_stopped(running, serving, "issuances under way are finished").await
     })
 }
 

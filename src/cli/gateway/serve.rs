@@ -56,8 +56,8 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     start_tracing();
     runtime()?.block_on(async {
         let running = RunningGateway::start(&args.config).await?;
-        tracing::info!(listen = running.listen, "serving");
-        run_until_stopped(running, "requests under way are finished").await
+        let serving = |gateway: &RunningGateway| tracing::info!(listen = gateway.listen, "serving");
+        run_until_stopped(running, serving, "requests under way are finished").await
     })
 }
 

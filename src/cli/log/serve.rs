@@ -54,8 +54,8 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     let opened = OpenedLog::read(&args.config)?;
     runtime()?.block_on(async {
         let running = RunningLog::start(opened).await?;
-        tracing::info!(origin = %running.origin, listen = %running.address, "serving");
-        run_until_stopped(running, "requests under way and the queue are finished").await
+        let serving = |log: &RunningLog| tracing::info!(origin = %log.origin, listen = %log.address, "serving");
+        run_until_stopped(running, serving, "requests under way and the queue are finished").await
     })
 }
 

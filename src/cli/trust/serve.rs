@@ -61,8 +61,10 @@ pub fn run(args: &ServeArgs) -> Result<(), CliError> {
     let config = TrustConfig::load(&args.config).map_err(|e| CliError::new(e.to_string()))?;
     runtime()?.block_on(async {
         let running = RunningTrust::start(config).await?;
-        tracing::info!(trust_domain = %running.trust_domain, listen = %running.address, "serving");
-        run_until_stopped(running, "requests under way are finished").await
+        let serving = |engine: &RunningTrust| {
+            tracing::info!(trust_domain = %engine.trust_domain, listen = %engine.address, "serving");
+        };
+        run_until_stopped(running, serving, "requests under way are finished").await
     })
 }
 
