@@ -252,7 +252,7 @@ impl Notice {
         if let Some(more) = self.details.len().checked_sub(MOST_DETAILS).filter(|more| *more > 0) {
             let _ = writeln!(out, "             and {more} more");
         }
-        line(&mut out, "proves", says(self.weight));
+        line(&mut out, "proves", says(self.weight, self.evidence.is_some()));
         if let Some(evidence) = self.evidence() {
             line(&mut out, "evidence", evidence);
         }
@@ -281,10 +281,11 @@ impl Digest {
     }
 }
 
-/// What a weight means to the reader.
-const fn says(weight: Weight) -> &'static str {
+/// What a weight means to the reader, who has evidence of it or not.
+const fn says(weight: Weight, has_evidence: bool) -> &'static str {
     match weight {
-        Weight::Proof => "everything, offline, to anybody who has the evidence",
+        Weight::Proof if has_evidence => "everything, offline, to anybody who has the evidence",
+        Weight::Proof => "everything to anybody who reads the entry in the log, with its inclusion proof",
         Weight::Challenge => "nothing by itself; others may ask the log the same",
         Weight::Suspicion => "nothing; it may have an innocent reason",
     }
