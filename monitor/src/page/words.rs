@@ -2,7 +2,7 @@
 
 use atl::time::UnixMillis;
 
-pub(crate) use crate::cli::output::grouped;
+pub(crate) use crate::text::grouped;
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
