@@ -23,6 +23,9 @@ pub fn render(standing: &Standing, now: UnixMillis) -> Result<Vec<u8>, prometheu
     let gauges = Gauges(Registry::new_custom(Some("atl_monitor".into()), None)?);
     gauges.one("build_info", "1, and the version that runs", &["version"])?(&[env!("CARGO_PKG_VERSION")], Some(1.0));
     gauges.one("undelivered_alerts", "Alerts not yet brought to each sink", &[])?(&[], level(standing.undelivered));
+    let errands = &standing.errands;
+    gauges.one("errands_waiting", "Questions to logs and feed not answered yet", &[])?(&[], level(errands.waiting));
+    gauges.one("errands_dropped", "Questions given up because too many waited", &[])?(&[], level(errands.dropped));
     gauges.one("broken", "1 where the monitor does not do its work", &[])?(&[], flag(standing.broken.is_some()));
     logs(&gauges, standing, now)?;
     peers(&gauges, standing)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::log_server::TestLog;
 use crate::process::{MonitorDir, eventually};
-use crate::rig::{alerts, entries, now};
+use crate::rig::{Scene, alert, alerts, at, entries, now, other_root};
 
 /// Entries that are no certificates, each of which is an alert.
 const ALERTS: usize = 60;
@@ -48,6 +48,40 @@ fn killed_at_any_moment_it_loses_no_alert_and_repeats_none() {
     assert_eq!(ids.len(), ALERTS, "told under one name each, however often");
     monitor.stop();
     assert_eq!(dir.output(&["once"]).status.code(), Some(0), "nothing is new");
+}
+
+#[test]
+fn killed_while_it_keeps_evidence_it_has_all_of_it_or_none() {
+    let scene = Scene::new("");
+    let head = scene.log.sign(now() - 20_000);
+    scene.verified().kill();
+    let other = other_root(at(head, now()));
+    scene.log.show(other, other);
+    let key = scene.log.watched.key.to_string();
+    let check = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_atl-monitor"));
+        command.arg("verify-evidence").arg(scene.dir.path("data/evidence")).args(["--key", &key]);
+        command.output().unwrap()
+    };
+    // The contradiction is seen, kept and told within the first half of a second.
+    for pause in (0..12).map(|n: u64| n * 61 % 540) {
+        let monitor = scene.dir.start();
+        std::thread::sleep(Duration::from_millis(pause));
+        monitor.kill();
+        if !scene.dir.evidence().is_empty() {
+            let output = check();
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+    let monitor = scene.dir.start();
+    let alert = alert(&monitor, "log.same-size-other-root");
+    assert_eq!(scene.weighs(&alert), 0, "{alert}");
+    eventually("the log is frozen", || (monitor.get("/healthz").0 == 503).then_some(()));
+    let of_it = |alert: &serde_json::Value| alert["finding"]["class"] == "log.same-size-other-root";
+    assert_eq!(alerts(&monitor).iter().filter(|alert| of_it(alert)).count(), 1);
+    let left: Vec<_> = std::fs::read_dir(scene.dir.path("data/evidence")).unwrap().collect();
+    assert_eq!(left.len(), scene.dir.evidence().len(), "nothing half written is left: {left:?}");
+    monitor.stop();
 }
 
 #[test]
