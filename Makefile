@@ -18,8 +18,9 @@ MUTANTS ?= src/verify/relying/*.rs
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
+# With the examples the build is the one of the tests, down to each library.
 demo: deps ## a CA, logs, a trust engine and monitors on this machine, and what agents do told step by step
-	$(CARGO) build --locked --workspace --bins
+	$(CARGO) build --locked --workspace --bins --examples
 	@"$${CARGO_TARGET_DIR:-target}/debug/atl" dev --dishonest
 
 test: deps ## the whole test suite
