@@ -22,7 +22,7 @@ use thiserror::Error;
 
 pub use self::ca::{AuditQuery, CaClient, CertificatesQuery, Standing};
 pub use self::federation::{BundleClient, FetchedBundle};
-pub use self::log::LogClient;
+pub use self::log::{LogClient, MAX_TILE_OCTETS};
 pub use self::monitor::MonitorClient;
 pub use self::ocsp::{crl, crl_within, ocsp};
 pub use self::trust::TrustClient;

@@ -10,6 +10,9 @@ use crate::api::{
 };
 use crate::merkle::Hash;
 
+/// Most octets of a tile or bundle that are read.
+pub const MAX_TILE_OCTETS: usize = LARGE;
+
 /// One log, by its base URL. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct LogClient {
@@ -107,6 +110,11 @@ impl LogClient {
     /// The octets of the tile or bundle at `path`, such as `tile/0/000` or `tile/certs/x001/002`.
     pub async fn tile(&self, path: &str) -> Result<Vec<u8>, ClientError> {
         self.site.octets(path.trim_start_matches('/'), LARGE).await
+    }
+
+    /// The same, where it has no more than `most` octets; never more than [`MAX_TILE_OCTETS`].
+    pub async fn tile_within(&self, path: &str, most: usize) -> Result<Vec<u8>, ClientError> {
+        self.site.octets(path.trim_start_matches('/'), most.min(LARGE)).await
     }
 
     /// `GET issuer`: DER of the chain certificate with this SHA-256.

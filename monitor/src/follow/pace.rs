@@ -12,6 +12,8 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub struct Pace {
     /// Bundles of 256 entries fetched at once while they are small.
     pub at_once: usize,
+    /// Octets of bundles that are fetched at once. A bundle that is larger than its share is fetched by itself.
+    pub octets: usize,
     /// Bundles after which the position is written down.
     pub chunk: usize,
     /// How long to wait before something that is missing is asked for once more.
@@ -22,7 +24,8 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { at_once: 8, chunk: 32, patience: Duration::from_millis(500), progress: Duration::from_secs(5) }
+        let (patience, progress) = (Duration::from_millis(500), Duration::from_secs(5));
+        Self { at_once: 8, octets: 32 << 20, chunk: 32, patience, progress }
     }
 }
 

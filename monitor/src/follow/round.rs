@@ -271,7 +271,7 @@ impl Follower {
         let shapes = (from / WIDTH..size.get().div_ceil(WIDTH)).filter_map(move |index| Shape::at(index, size));
         let shapes = shapes.filter(move |shape| shape.entries().end > from);
         let fetcher = Fetcher { client: self.parts.client.clone(), patience: self.parts.pace.patience };
-        let mut stream = Stream::new(fetcher, shapes, self.parts.pace.at_once);
+        let mut stream = Stream::new(fetcher, shapes, &self.parts.pace);
         while let Some(fetched) = stream.next().await {
             let bundle = match fetched {
                 Ok(bundle) => bundle,

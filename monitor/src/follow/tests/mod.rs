@@ -77,6 +77,24 @@ async fn a_log_that_grows_is_read_on_from_the_middle_of_a_bundle() {
 }
 
 #[tokio::test]
+async fn a_bundle_that_is_larger_than_its_share_is_fetched_when_it_is_the_next_one() {
+    let mut world = World::start().await;
+    world.pace.octets = 4 * 16_384;
+    let large = |n: u64| format!("certificate {n} {}", "x".repeat(100)).into_bytes();
+    world.log.append(certificates(0..1024).chain((1024..1280).map(large)).chain(certificates(1280..2304)), 500_000);
+    world.log.sign(599_000);
+    let mut follower = world.follower();
+    assert!(follower.once().await.unwrap().is_complete());
+    assert_eq!(world.alerts_of(Class::BadTile), []);
+    let asked = world.log.asked();
+    let times = |path: &str| asked.iter().filter(|asked| asked.ends_with(path)).count();
+    assert_eq!((times("/tile/certs/004"), times("/tile/certs/003"), times("/tile/certs/005")), (2, 1, 1));
+    // What comes before it is asked for before it is asked for once more.
+    let last = |path: &str| asked.iter().rposition(|asked| asked.ends_with(path)).unwrap();
+    assert!(last("/tile/certs/004") > last("/tile/certs/003"));
+}
+
+#[tokio::test]
 async fn a_week_behind_is_caught_up_with_a_few_bundles_at_a_time() {
     let world = World::start().await;
     let size = 20_480 + 17;
