@@ -86,6 +86,8 @@ pub struct Standing {
     pub undelivered: u64,
     /// What stops the monitor from doing its work, if anything does: a database that cannot be written, say.
     pub broken: Option<String>,
+    /// Why evidence cannot be kept, where that failed the last time. What it is of is not told before it is kept.
+    pub unkept: Option<String>,
 }
 
 /// The board.

@@ -18,14 +18,22 @@ pub struct Pace {
     pub chunk: usize,
     /// How long to wait before something that is missing is asked for once more.
     pub patience: Duration,
+    /// For how long a batch of alerts waits for the proofs that go with them.
+    pub proofs: Duration,
     /// How often it is told how far a long download is.
     pub progress: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        let (patience, progress) = (Duration::from_millis(500), Duration::from_secs(5));
-        Self { at_once: 8, octets: 32 << 20, chunk: 32, patience, progress }
+        Self {
+            at_once: 8,
+            octets: 32 << 20,
+            chunk: 32,
+            patience: Duration::from_millis(500),
+            proofs: Duration::from_secs(20),
+            progress: Duration::from_secs(5),
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! Proofs for alerts: that an entry is in the tree of the head that it was verified with.
 
+use std::time::Duration;
+
 use atl::api::ProofQuery;
 use atl::client::LogClient;
 use atl::log::checkpoint::Origin;
 use atl::merkle::{Hash, InclusionPlan, LeafIndex, Tile, TilePath, verify_inclusion};
 use atl::time::UnixMillis;
+use tokio::time::{Instant, timeout_at};
 
 use super::position::{Due, Pending};
 use crate::finding::{Class, EntryRef, Finding};
@@ -13,30 +16,40 @@ use crate::head::SignedHead;
 /// Proofs asked for at once.
 const AT_ONCE: usize = 8;
 
-/// Adds to what is due the head that covers it, and to findings about entries the proof of that. An alert that is due
-/// is more urgent than its proof: where the log gives none, the alert says so.
-pub(super) async fn attach(
-    client: &LogClient,
-    log: &Origin,
-    head: &SignedHead,
-    due: Vec<Due>,
-    now: UnixMillis,
-) -> Vec<Due> {
-    let mut proven = Vec::with_capacity(due.len());
-    let mut rest = due.into_iter();
-    loop {
-        let start = |(key, pending): Due| {
-            let (client, log, head) = (client.clone(), log.clone(), head.clone());
-            let fallback = (key.clone(), pending.clone());
-            (fallback, tokio::spawn(async move { attach_one(&client, &log, &head, (key, pending), now).await }))
-        };
-        let running: Vec<_> = rest.by_ref().take(AT_ONCE).map(start).collect();
-        if running.is_empty() {
-            return proven;
-        }
-        for (fallback, task) in running {
-            // A task that broke off takes its proof with it, and never the alert.
-            proven.extend(task.await.unwrap_or_else(|_| vec![fallback]));
+/// What asking a log for proofs needs.
+pub(super) struct Asking<'a> {
+    /// The way to the log.
+    pub client: &'a LogClient,
+    /// Its name.
+    pub log: &'a Origin,
+    /// The head that covers the entries.
+    pub head: &'a SignedHead,
+    /// For how long alerts wait for all of the proofs together.
+    pub patience: Duration,
+}
+
+impl Asking<'_> {
+    /// Adds to what is due the head that covers it, and to findings about entries the proof of that. An alert that is
+    /// due is more urgent than its proof: where the log gives none, or keeps us waiting, the alert says so.
+    pub(super) async fn attach(&self, due: Vec<Due>, now: UnixMillis) -> Vec<Due> {
+        let until = Instant::now() + self.patience;
+        let mut proven = Vec::with_capacity(due.len());
+        let mut rest = due.into_iter();
+        loop {
+            let start = |(key, pending): Due| {
+                let (client, log, head) = (self.client.clone(), self.log.clone(), self.head.clone());
+                let fallback = (key.clone(), pending.clone());
+                let attach = async move { attach_one(&client, &log, &head, (key, pending), until, now).await };
+                (fallback, tokio::spawn(attach))
+            };
+            let running: Vec<_> = rest.by_ref().take(AT_ONCE).map(start).collect();
+            if running.is_empty() {
+                return proven;
+            }
+            for (fallback, task) in running {
+                // A task that broke off takes its proof with it, and never the alert.
+                proven.extend(task.await.unwrap_or_else(|_| vec![fallback]));
+            }
         }
     }
 }
@@ -46,11 +59,16 @@ async fn attach_one(
     log: &Origin,
     head: &SignedHead,
     (key, pending): Due,
+    until: Instant,
     now: UnixMillis,
 ) -> Vec<Due> {
     let Pending::Finding(finding) = pending else { return vec![(key, pending)] };
     let Some(entry) = finding.entry.clone() else { return vec![(key, Pending::Finding(finding))] };
-    let (proof, garbage) = prove(client, &entry, head).await;
+    let in_time = match Instant::now() < until {
+        true => timeout_at(until, prove(client, &entry, head)).await.ok(),
+        false => None,
+    };
+    let (proof, garbage) = in_time.unwrap_or_else(|| (Err("the log did not give it in time".into()), None));
     let finding = finding.with_proof(entry.index, head, proof.as_deref().map_err(String::as_str));
     let mut due = vec![(key.clone(), Pending::Finding(Box::new(finding)))];
     if let Some(reason) = garbage {

@@ -224,7 +224,10 @@ impl Follower {
             if due.is_empty() {
                 return Ok(());
             }
-            let due = prove::attach(&self.parts.client, &self.log.origin, &head, due, self.parts.clock.now()).await;
+            let (log, now) = (&self.log.origin, self.parts.clock.now());
+            let asking =
+                prove::Asking { client: &self.parts.client, log, head: &head, patience: self.parts.pace.proofs };
+            let due = asking.attach(due, now).await;
             round.raised(self.write(move |ledger| ledger.settle(&due)).await?);
         }
     }

@@ -19,6 +19,7 @@ use crate::config::{GossipConfig, Peer};
 use crate::heads::compare::HeadId;
 use crate::heads::{Heads, HeadsError, Standing};
 use crate::http::Shared;
+use crate::state::StateError;
 
 /// How often the inbox is looked into, besides after each exchange.
 const SETTLE_EVERY: Duration = Duration::from_secs(5);
@@ -120,7 +121,10 @@ impl Gossip {
     }
 
     /// Exchanges heads with every peer and settles what they show, until `stop` says so.
-    pub async fn run(self, stop: watch::Receiver<bool>) {
+    ///
+    /// # Errors
+    /// Where the database fails: what cannot be kept must not be told, so there is no going on.
+    pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), StateError> {
         let this = Arc::new(self);
         let mut tasks = JoinSet::new();
         for peer in this.shared.peers.clone() {
@@ -129,35 +133,47 @@ impl Gossip {
         for log in this.shared.logs.clone() {
             tasks.spawn(this.clone().keep_settling(log.origin, stop.clone()));
         }
-        while tasks.join_next().await.is_some() {}
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok(ended) => ended?,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
-    async fn keep_exchanging(self: Arc<Self>, peer: Peer, mut stop: watch::Receiver<bool>) {
-        let mut failures = 0;
+    async fn keep_exchanging(self: Arc<Self>, peer: Peer, mut stop: watch::Receiver<bool>) -> Result<(), StateError> {
+        let mut failures = 0_u32;
         loop {
             let exchanged = tokio::select! {
                 exchanged = self.exchange(&peer) => exchanged,
-                () = stopped(&mut stop) => return,
+                () = stopped(&mut stop) => return Ok(()),
             };
-            failures = if exchanged.is_ok() { 0 } else { failures + 1 };
+            failures = if exchanged.is_ok() { 0 } else { failures.saturating_add(1) };
+            if let Err(GossipError::Heads(HeadsError::State(error))) = exchanged {
+                return Err(error);
+            }
             tokio::select! {
                 () = tokio::time::sleep(wait(self.interval, failures, random())) => {}
-                () = stopped(&mut stop) => return,
+                () = stopped(&mut stop) => return Ok(()),
             }
         }
     }
 
-    async fn keep_settling(self: Arc<Self>, origin: Origin, mut stop: watch::Receiver<bool>) {
+    async fn keep_settling(self: Arc<Self>, origin: Origin, mut stop: watch::Receiver<bool>) -> Result<(), StateError> {
         loop {
             tokio::select! {
-                settled = self.settle(&origin) => if let Err(error) = settled {
-                    tracing::error!(log = %origin, %error, "heads cannot be settled");
+                settled = self.settle(&origin) => match settled {
+                    Ok(()) => {}
+                    Err(GossipError::Heads(HeadsError::State(error))) => return Err(error),
+                    Err(error) => tracing::error!(log = %origin, %error, "heads cannot be settled"),
                 },
-                () = stopped(&mut stop) => return,
+                () = stopped(&mut stop) => return Ok(()),
             }
             tokio::select! {
                 () = tokio::time::sleep(SETTLE_EVERY) => {}
-                () = stopped(&mut stop) => return,
+                () = stopped(&mut stop) => return Ok(()),
             }
         }
     }

@@ -27,6 +27,8 @@ pub fn render(standing: &Standing, now: UnixMillis) -> Result<Vec<u8>, prometheu
     gauges.one("errands_waiting", "Questions to logs and feed not answered yet", &[])?(&[], level(errands.waiting));
     gauges.one("errands_dropped", "Questions given up because too many waited", &[])?(&[], level(errands.dropped));
     gauges.one("broken", "1 where the monitor does not do its work", &[])?(&[], flag(standing.broken.is_some()));
+    let unkept = "1 where evidence could not be kept the last time";
+    gauges.one("evidence_failing", unkept, &[])?(&[], flag(standing.unkept.is_some()));
     logs(&gauges, standing, now)?;
     peers(&gauges, standing)?;
     witnesses(&gauges, standing)?;

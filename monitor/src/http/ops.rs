@@ -9,6 +9,7 @@ use std::sync::Arc;
 use atl::time::UnixMillis;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
+use rustix::fs::Access;
 use serde::Serialize;
 
 use super::{Response, Router, Shared, metrics, reply};
@@ -17,7 +18,7 @@ use crate::board::{LogStatus, Standing};
 /// One thing that must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at: a log by its origin, `database` or `monitor`.
+    /// What was looked at: a log by its origin, `database` or `evidence`.
     pub name: String,
     /// Whether it holds.
     pub ok: bool,
@@ -43,7 +44,11 @@ pub fn faults(standing: &Standing) -> Vec<String> {
         let evidence = log.frozen.as_ref()?;
         Some(format!("{origin}: the log is proven to have misbehaved; the evidence is {evidence}"))
     });
-    broken.chain(frozen).collect()
+    let unkept = standing
+        .unkept
+        .iter()
+        .map(|why| format!("what was found is not told, since its evidence cannot be kept: {why}"));
+    broken.chain(unkept).chain(frozen).collect()
 }
 
 /// Whether a log is verified, and was so lately.
@@ -70,9 +75,16 @@ fn readiness(shared: &Shared, max_age_seconds: u32) -> Vec<Check> {
         (Ok(()), Some(why)) => Err(why.clone()),
         (Ok(()), None) => Ok("answers".to_owned()),
     };
-    let database =
-        Check { name: "database".into(), ok: database.is_ok(), detail: database.unwrap_or_else(|error| error) };
-    std::iter::once(database).chain(fresh).collect()
+    let evidence = match (rustix::fs::access(&shared.evidence_dir, Access::WRITE_OK), standing.unkept) {
+        (Err(error), _) => Err(format!("{}: {error}", shared.evidence_dir.display())),
+        (Ok(()), Some(why)) => Err(why),
+        (Ok(()), None) => Ok("can be kept".to_owned()),
+    };
+    [check("database", database), check("evidence", evidence)].into_iter().chain(fresh).collect()
+}
+
+fn check(name: &str, found: Result<String, String>) -> Check {
+    Check { name: name.to_owned(), ok: found.is_ok(), detail: found.unwrap_or_else(|error| error) }
 }
 
 fn healthz(faults: &[String]) -> Response {
@@ -108,6 +120,9 @@ mod tests {
         assert_eq!(faults(&standing), [frozen]);
         standing.broken = Some("disk full".into());
         assert_eq!(faults(&standing), ["the monitor does not do its work: disk full", frozen]);
+        (standing.broken, standing.unkept) = (None, Some("read-only".into()));
+        let unkept = "what was found is not told, since its evidence cannot be kept: read-only";
+        assert_eq!(faults(&standing), [unkept, frozen]);
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(crate) fn log(seed: u8) -> WatchedLog {
 /// A monitor and witness of the logs 1 and 2 with its database in `dir`, at a moment that can be set.
 pub(crate) fn shared(dir: &Path) -> (Shared, Arc<TestClock>) {
     let clock = Arc::new(TestClock(AtomicU64::new(1_775_822_400_007)));
+    std::fs::create_dir_all(dir.join("evidence")).unwrap();
     let shared = Shared {
         name: "monitor.example".parse().unwrap(),
         peers: Vec::new(),

@@ -33,6 +33,8 @@ pub struct Answer {
     pub status: u16,
     pub retry_after: Option<u32>,
     pub body: Vec<u8>,
+    /// Whether the connection is kept open, and nothing is ever answered.
+    pub silent: bool,
 }
 
 impl Answer {
@@ -42,6 +44,10 @@ impl Answer {
 
     pub fn status(status: u16) -> Self {
         Self { status, ..Self::default() }
+    }
+
+    pub fn silence() -> Self {
+        Self { silent: true, ..Self::default() }
     }
 
     pub fn json(value: &impl serde::Serialize) -> Self {
@@ -245,6 +251,9 @@ impl TestLog {
         let answer = told.unwrap_or_else(|| self.honest(&path));
         if certs {
             self.inner.lock().open.0 -= 1;
+        }
+        if answer.silent {
+            std::future::pending::<()>().await;
         }
         let mut response = hyper::Response::builder().status(answer.status);
         if let Some(seconds) = answer.retry_after {

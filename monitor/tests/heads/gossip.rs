@@ -362,7 +362,7 @@ async fn it_runs_until_it_is_stopped() {
     let running = tokio::spawn(a.gossip.run(stopped));
     tokio::time::timeout(Duration::from_secs(20), asked.notified()).await.unwrap();
     stop.send(true).unwrap();
-    tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap().unwrap();
     let standing = b.heads.standing(&log.watched.origin, &(&head).into()).unwrap();
     assert!(matches!(standing, Some(Standing::Waiting { .. })));
 }

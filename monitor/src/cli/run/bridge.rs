@@ -5,10 +5,13 @@ use std::sync::Arc;
 use atl::client::LogClient;
 use atl::log::checkpoint::Origin;
 use atl::merkle::LeafIndex;
+use atl::time::UnixMillis;
 
 use super::cosigned::Cosigned;
+use crate::board::Board;
 use crate::errand::decide::Outcome;
 use crate::errand::{KnownHeads, Owner};
+use crate::evidence::{Archive, Exhibit, KeepError, Keeper};
 use crate::follow::position::Ledger;
 use crate::follow::{Dated, HeadJudge, JudgeError, Observing};
 use crate::head::{RawHead, SignedHead};
@@ -106,6 +109,24 @@ impl Witnessed for HeadsBridge {
     }
 }
 
+/// The archive of evidence, and on the board whether it keeps what it should.
+pub struct Archived {
+    pub archive: Archive,
+    pub board: Arc<Board>,
+}
+
+impl Keeper for Archived {
+    fn keep(&self, exhibit: &Exhibit, now: UnixMillis) -> Result<String, KeepError> {
+        let kept = Keeper::keep(&self.archive, exhibit, now);
+        let unkept = kept.as_ref().err().map(|KeepError(why)| why.clone());
+        if let Some(why) = &unkept {
+            tracing::error!(class = %exhibit.class, why, "evidence cannot be kept");
+        }
+        self.board.update(|standing| standing.unkept = unkept);
+        kept
+    }
+}
+
 /// What the monitor thinks of its logs, for audit statements.
 pub fn opinions(shared: &Arc<Shared>, heads: &Heads) -> Opinions {
     let (shared, heads) = (Arc::clone(shared), heads.clone());
@@ -142,4 +163,29 @@ pub fn owner(newest: Newest) -> Arc<Owner> {
         Settled::Wait(at) => Outcome::put_off(at, "the owner's feed may still come to know it"),
         Settled::Unauthorised(finding) => Outcome::found(*finding, None),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::finding::Class;
+    use crate::http::testing::{log, signer};
+
+    #[test]
+    fn the_board_says_for_how_long_evidence_cannot_be_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("evidence");
+        let archive = Archive::open(&place, Arc::new(signer(1)), "monitor.example".parse().unwrap()).unwrap();
+        let archived = Archived { archive, board: Arc::default() };
+        let exhibit = Exhibit::new(Class::StaleHead, vec![log(1)], "old".into());
+        let unkept = || archived.board.standing().unkept;
+        fs::remove_dir(&place).unwrap();
+        let error = archived.keep(&exhibit, UnixMillis::new(1)).unwrap_err();
+        assert_eq!(unkept(), Some(error.0));
+        fs::create_dir(&place).unwrap();
+        archived.keep(&exhibit, UnixMillis::new(2)).unwrap();
+        assert_eq!(unkept(), None);
+    }
 }

@@ -12,7 +12,7 @@ use atl::time::{Clock, SystemClock};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::bridge::{HeadsBridge, opinions, owner};
+use super::bridge::{Archived, HeadsBridge, opinions, owner};
 use super::cosigned::Cosigned;
 use super::pages::pages;
 use crate::alert::Courier;
@@ -66,7 +66,7 @@ impl Monitor {
         let shared = Arc::new(shared(config)?);
         let Shared { state, board, clock, evidence_dir, .. } = &*shared;
         let archive = Archive::open(evidence_dir, Arc::clone(&shared.signer), shared.name.clone()).map_err(failed)?;
-        let archive = Arc::new(archive);
+        let archive = Arc::new(Archived { archive, board: Arc::clone(board) });
         let heads = Heads::open(Arc::clone(state), Arc::clone(board), archive.clone(), Arc::clone(clock));
         let heads = heads.map_err(failed)?;
         let clients = clients(config)?;
@@ -128,7 +128,8 @@ impl Monitor {
         if let Some(feed) = self.feed {
             tasks.spawn(super::ending(feed.run(stop.clone())));
         }
-        tasks.spawn(super::ending(self.gossip.run(stop.clone())));
+        let (gossip, stopping) = (self.gossip, stop.clone());
+        tasks.spawn(async move { gossip.run(stopping).await.map_err(failed) });
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Logs that do wrong: each thing has its finding, and reading goes on where it can.
 
+use std::time::Duration;
+
 use atl::log::bundle::{CertBundle, CertRow};
 use atl::log::sth::TreeHead;
 use atl::merkle::{Hash, TreeSize};
@@ -183,7 +185,7 @@ async fn a_time_is_held_against_a_head_that_comes_after_the_checkpoint() {
 #[tokio::test]
 async fn a_log_that_asks_for_a_pause_keeps_what_was_read() {
     let world = world().await;
-    let busy = Answer { status: 503, retry_after: Some(77), body: Vec::new() };
+    let busy = Answer { status: 503, retry_after: Some(77), ..Answer::default() };
     world.log.lie(move |asked| asked.starts_with("/tile/certs/002").then(|| busy.clone()));
     let mut follower = world.follower();
     let round = follower.once().await.unwrap();
@@ -290,5 +292,20 @@ async fn a_wrong_proof_is_told_and_tiles_prove_instead() {
         let leaf = entry.cert_hash.leaf_hash();
         let proof = super::proof(&alert);
         assert_eq!(atl::merkle::verify_inclusion(&leaf, entry.index, TreeSize::new(700), &proof, &root), Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_keeps_its_proofs_to_itself_holds_up_no_alert() {
+    let mut world = world().await;
+    world.pace.proofs = Duration::from_millis(200);
+    world.log.lie(|asked| asked.contains("get-proof-by-hash").then(Answer::silence));
+    let round = world.follower().once().await.unwrap();
+    assert!(round.is_complete(), "{round:?}");
+    let alerts = world.alerts_of(Class::Lookalike);
+    assert_eq!(alerts.len(), 7);
+    for alert in alerts {
+        let says = |text: &str| alert.details.iter().any(|(_, value)| value.contains(text));
+        assert!(says("the log did not give it in time") && says("the head of 700 entries"), "{alert:?}");
     }
 }
