@@ -65,17 +65,21 @@ fn bad_key() -> StateError {
 
 /// Keeps an errand as part of a step. One that is kept already stays as it is.
 pub fn post(write: &mut Write, errand: &Errand) -> Result<(), StateError> {
-    post_within(write, errand, MAX_ERRANDS)
+    post_within(write, errand, errand.due(), MAX_ERRANDS)
 }
 
-/// The same with room for `most`.
-pub(super) fn post_within(write: &mut Write, errand: &Errand, most: u64) -> Result<(), StateError> {
+/// The same for somebody else's question, at `now`: it comes after all of ours that are due already.
+pub fn post_behind(write: &mut Write, errand: &Errand, now: UnixMillis) -> Result<(), StateError> {
+    post_within(write, errand, errand.due().max(now), MAX_ERRANDS)
+}
+
+/// Keeps an errand that is due at `due`, with room for `most`.
+fn post_within(write: &mut Write, errand: &Errand, due: UnixMillis, most: u64) -> Result<(), StateError> {
     let id = id_of(errand)?;
     if write.get(&ERRANDS, &id)?.is_some() {
         return Ok(());
     }
     let mut stock = write.get(&STOCK, b"")?.unwrap_or_default();
-    let due = errand.due();
     if stock.waiting >= most {
         stock.dropped = stock.dropped.saturating_add(1);
         let last = write.last(&DUE, b"", 1)?.pop().map(|(key, ())| parse_due(&key).ok_or_else(bad_key)).transpose()?;
@@ -226,7 +230,8 @@ mod tests {
     fn where_there_is_no_room_what_is_due_last_gives_way_and_is_counted() {
         let (_dir, state) = state();
         for (n, due) in [(1, 100), (2, 300), (3, 200), (4, 400)] {
-            state.write(|write| post_within(write, &elsewhere(n, due), 2)).unwrap();
+            let errand = elsewhere(n, due);
+            state.write(|write| post_within(write, &errand, errand.due(), 2)).unwrap();
         }
         assert_eq!(stock(&state).unwrap(), Stock { waiting: 2, dropped: 2 });
         let left: Vec<u64> = due_at(&state, 1000).iter().map(|kept| kept.due.get()).collect();

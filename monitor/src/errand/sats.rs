@@ -19,7 +19,7 @@ use tracing::warn;
 use super::Errand;
 use super::decide::SLACK_MS;
 use super::promise::{NoPromise, Promise};
-use super::queue::{self, MAX_ERRANDS};
+use super::queue;
 use crate::http::{Request, Response, Shared};
 use crate::state::StateError;
 
@@ -27,8 +27,9 @@ use crate::state::StateError;
 pub const MAX_BODY: usize = 256 << 10;
 /// Most timestamps of one certificate that are looked at, as a relying party does.
 pub const MAX_SATS: usize = 16;
-/// Errands up to which timestamps are taken from outside: our own questions need room too.
-const MAX_WAITING: u64 = MAX_ERRANDS / 2;
+/// Errands up to which timestamps are taken from outside. Each is some requests to a log, so that whoever brings many
+/// of them asks the log through us; and our own questions come first.
+const MAX_WAITING: u64 = 10_000;
 
 /// What is posted: a final certificate, or one timestamp and what it is over.
 #[derive(Deserialize)]
@@ -105,7 +106,7 @@ pub fn answer(shared: &Shared, request: &Request) -> Response {
         let why = taken.ignored.join("; ");
         return refused(StatusCode::UNPROCESSABLE_ENTITY, &format!("no timestamp is asked about: {why}"));
     }
-    match take(shared, &errands) {
+    match take(shared, &errands, now) {
         Ok(true) => json(StatusCode::ACCEPTED, "application/json", &taken),
         Ok(false) => busy("too many questions wait already; try again later"),
         Err(error) => {
@@ -116,11 +117,11 @@ pub fn answer(shared: &Shared, request: &Request) -> Response {
 }
 
 /// Keeps the errands, where there is room for them.
-fn take(shared: &Shared, errands: &[Errand]) -> Result<bool, StateError> {
+fn take(shared: &Shared, errands: &[Errand], now: UnixMillis) -> Result<bool, StateError> {
     if queue::stock(&shared.state)?.waiting >= MAX_WAITING {
         return Ok(false);
     }
-    shared.state.write(|write| errands.iter().try_for_each(|errand| queue::post(write, errand)))?;
+    shared.state.write(|write| errands.iter().try_for_each(|errand| queue::post_behind(write, errand, now)))?;
     Ok(true)
 }
 

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use atl::api::B64;
 use atl::keys::{Ed25519Signer, Signer};
+use atl::merkle::LeafIndex;
 use atl::time::UnixMillis;
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::agents::{NOW, Profile, TestLog as Stamps};
 use super::rig::{HOUR, Rig, precertificate_of};
+use crate::errand::Errand;
 use crate::errand::sats::{MAX_BODY, answer};
+use crate::finding::EntryRef;
 use crate::http::{Request, Response, Shared};
 
 fn shared(rig: &Rig, logs: &[usize]) -> Shared {
@@ -93,6 +96,38 @@ async fn one_timestamp_is_taken_with_what_it_is_over() {
         assert!(json_of(&response)["detail"].as_str().unwrap().contains(why), "{}", json_of(&response));
     }
     assert_eq!(rig.waiting().len(), 1);
+}
+
+#[tokio::test]
+async fn what_others_bring_waits_behind_what_we_ask_ourselves_and_is_not_too_much() {
+    let rig = Rig::new().await;
+    let shared = shared(&rig, &[0]);
+    let stamp = |n: u8| {
+        let hash = atl::log::entry::CertHash::new([n; 32]);
+        (hash, rig.world.logs[0].stamp(NOW.saturating_sub(HOUR), hash))
+    };
+    let ours = |n: u8| {
+        let (cert_hash, sat) = stamp(n);
+        let entry = EntryRef { log: "one.example/1".into(), index: LeafIndex::new(0), cert_hash };
+        Errand::Included { entry: Some(entry), sat: sat.to_der().into(), cert_hash, due: NOW.saturating_sub(1) }
+    };
+    let bring = |n: u8| {
+        let (hash, sat) = stamp(n);
+        post(&shared, json!({ "sat": b64(&sat.to_der()), "cert_hash": b64(hash.as_bytes()) }).to_string())
+    };
+    // Older than ours, and asked about later; brought again, it is the same.
+    assert_eq!((bring(1).status(), bring(1).status()), (202.try_into().unwrap(), 202.try_into().unwrap()));
+    rig.state.write(|write| crate::errand::post(write, &ours(2))).unwrap();
+    let dues: Vec<_> = rig.waiting().iter().map(|kept| kept.due).collect();
+    assert_eq!(dues, [NOW.saturating_sub(1), NOW]);
+    // Where much waits already, no more is taken.
+    let elsewhere = |n: u64| {
+        let entry = EntryRef { log: "one.example/1".into(), index: LeafIndex::new(n), cert_hash: stamp(3).0 };
+        Errand::Elsewhere { entry, log: "two.example/1".into(), due: NOW }
+    };
+    rig.state.write(|write| (0..9_998).try_for_each(|n| crate::errand::post(write, &elsewhere(n)))).unwrap();
+    let refused = bring(4);
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "60"));
 }
 
 #[tokio::test]
