@@ -342,7 +342,7 @@ impl Runner {
         let mut told = Vec::with_capacity(outcome.findings.len());
         for mut found in std::mem::take(&mut outcome.findings) {
             let known = self.state.get(&ALERTS, found.finding.id().to_string().as_bytes())?.is_some();
-            if known {
+            if known || self.is_condemned(&found.finding)? {
                 continue;
             }
             if let Some(exhibit) = found.exhibit.take() {
@@ -378,6 +378,13 @@ impl Runner {
             keeper.keep(&exhibit, now).map(|name| (name, proves)).map_err(|error| error.to_string())
         });
         kept.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// Whether so much is proven against the log that the finding accuses that more of it says nothing new: a log that
+    /// is dishonest all the same could have us fill our disk with what it has signed.
+    fn is_condemned(&self, finding: &Finding) -> Result<bool, StateError> {
+        let Some(log) = self.log(&finding.log).filter(|_| finding.class.accuses_log()) else { return Ok(false) };
+        Ok(book::proofs(&self.state, &log.log.origin)?.len() >= book::MAX_PROOFS)
     }
 
     /// The log that evidence of this finding is proven against, if it is about a log.

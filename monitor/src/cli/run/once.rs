@@ -108,14 +108,15 @@ async fn look(config: &MonitorConfig) -> Result<Report, CliError> {
     for log in &monitor.shared.logs {
         monitor.gossip.settle(&log.origin).await.map_err(|e| CliError::new(e.to_string()))?;
     }
-    for (line, log) in logs.iter_mut().zip(&monitor.shared.logs) {
-        line.evidence = monitor.heads.frozen(&log.origin).map_err(|e| CliError::new(e.to_string()))?;
-        line.in_order &= line.evidence.is_none();
-    }
     for _ in 0..BATCHES {
         if monitor.runner.once().await.map_err(failed)? == 0 {
             break;
         }
+    }
+    // Gossip and errands may have proven something since the log was read.
+    for (line, log) in logs.iter_mut().zip(&monitor.shared.logs) {
+        line.evidence = monitor.heads.frozen(&log.origin).map_err(|e| CliError::new(e.to_string()))?;
+        line.in_order &= line.evidence.is_none();
     }
     for _ in 0..DELIVERIES {
         monitor.courier.round().await.map_err(failed)?;

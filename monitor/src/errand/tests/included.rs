@@ -19,6 +19,7 @@ use crate::errand::{Errand, KnownHeads};
 use crate::evidence::Terms;
 use crate::finding::{Class, EntryRef, Finding};
 use crate::head::{RawHead, SignedHead};
+use crate::heads::book::{self, MAX_PROOFS};
 use crate::watched::WatchedLog;
 
 fn hash() -> CertHash {
@@ -81,6 +82,18 @@ async fn a_promise_that_is_not_kept_is_shown_by_all_the_leaves() {
     rig.post(&included(&sat, None));
     rig.once().await;
     assert_eq!((rig.codes().len(), rig.exhibits().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_log_of_which_much_is_proven_fills_no_disk_with_more_of_it() {
+    let (rig, _) = rig(false).await;
+    let origin = rig.watched(0).origin;
+    let proofs = 0..MAX_PROOFS;
+    let freeze = |n: usize| rig.state.write(|write| book::freeze(write, &origin, &n.to_string(), Class::NotIncluded));
+    proofs.map(freeze).collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(rig.once().await, 1);
+    assert_eq!((rig.codes(), rig.waiting()), (vec![], vec![]));
+    assert_eq!(rig.keeper.exhibits.lock().len(), 0);
 }
 
 #[tokio::test]
