@@ -289,7 +289,7 @@ impl Courier {
             }
             let repeat_at = if desk.sink.repeats().is_some() { mood.repeat_at } else { UnixMillis::new(u64::MAX) };
             match self.state.read(|read| book::next_job(read, &desk.name))? {
-                Some(job) if job.due <= now && !*stop.borrow() => self.attempt(desk, job, now).await?,
+                Some(job) if is_due(&job, now) && !*stop.borrow() => self.attempt(desk, job, now).await?,
                 Some(job) => return Ok(job.due.min(repeat_at)),
                 None => return Ok(repeat_at),
             }
@@ -382,6 +382,12 @@ impl Desk {
         mood.troubles = 0;
         std::mem::take(&mut mood.is_doubtful)
     }
+}
+
+/// Whether the time of a message has come. A digest may be planned for long from now; an alert by itself that waits
+/// longer than after any failure was put off under a clock that has been set back since.
+fn is_due(job: &Job, now: UnixMillis) -> bool {
+    job.due <= now || (job.digest().is_none() && job.due.since(now) > LONGEST)
 }
 
 /// A task's end, passed on.

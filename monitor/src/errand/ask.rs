@@ -134,7 +134,8 @@ impl Respondent {
 
     /// Until when the log is to be left alone, where that is later than `now`.
     pub fn rests_until(&self, now: UnixMillis) -> Option<UnixMillis> {
-        Some(self.rest.lock().until).filter(|until| *until > now)
+        // Further away than any rest is, it was said under a clock that has been set back since.
+        Some(self.rest.lock().until).filter(|until| *until > now && until.since(now) <= MAX_REST_MS)
     }
 
     /// The merge delay in milliseconds that the log states, within what the protocol allows; the longest allowed

@@ -158,6 +158,37 @@ pub fn again(
     write.put(&ERRANDS, &id, &row)
 }
 
+/// Brings errands forward that were put off until later than any pause lasts: the clock has been set back since. How
+/// many they were.
+pub fn mend(state: &State, now: UnixMillis) -> Result<usize, StateError> {
+    let (mut mended, mut start) = (0, now.saturating_add(LONGEST_PAUSE_MS).get().to_be_bytes().to_vec());
+    loop {
+        let rows = state.read(|read| read.onwards(&DUE, &start, AT_ONCE))?;
+        let Some((last, ())) = rows.last() else { return Ok(mended) };
+        start = [last.as_slice(), &[0]].concat();
+        mended += state.write(|write| -> Result<usize, StateError> {
+            let mut mended = 0;
+            for (row, ()) in &rows {
+                let (due, id) = parse_due(row).ok_or_else(bad_key)?;
+                // What is not to be asked before then has its own reason to wait.
+                let Some(mut kept) = write.get(&ERRANDS, &id)?.filter(|kept| kept.what.due() < due) else { continue };
+                kept.due = kept.what.due().max(now);
+                write.remove(&DUE, row)?;
+                write.put(&DUE, &due_key(kept.due, &id), &())?;
+                write.put(&ERRANDS, &id, &kept)?;
+                mended += 1;
+            }
+            Ok(mended)
+        })?;
+    }
+}
+
+/// Rows that are looked at in one step where many are.
+const AT_ONCE: usize = 256;
+
+/// Longer than any errand is put off, in milliseconds: a log may ask for a day.
+const LONGEST_PAUSE_MS: u64 = 2 * 86_400_000;
+
 /// Characters of an error that are kept.
 const MAX_ERROR: usize = 300;
 
@@ -224,6 +255,22 @@ mod tests {
         let before = Kept { due: UnixMillis::new(100), ..kept };
         assert!(state.write(|write| finish(write, &before)).unwrap());
         assert_eq!((state.read(next_due).unwrap(), stock(&state).unwrap().waiting), (None, 0));
+    }
+
+    #[test]
+    fn what_was_put_off_under_a_wrong_clock_is_brought_forward() {
+        const DAY: u64 = 86_400_000;
+        let (_dir, state) = state();
+        let (wrong, right) = (UnixMillis::new(900 * DAY), UnixMillis::new(100 * DAY));
+        for (n, due) in [(1, 50 * DAY), (2, 99 * DAY), (3, 400 * DAY)] {
+            state.write(|write| post(write, &elsewhere(n, due))).unwrap();
+        }
+        let put_off = due_at(&state, 50 * DAY).remove(0);
+        state.write(|write| again(write, &put_off, wrong, Some(wrong), "silent")).unwrap();
+        assert_eq!(mend(&state, right).unwrap(), 1);
+        let dues: Vec<_> = due_at(&state, u64::MAX).iter().map(|kept| kept.due.get() / DAY).collect();
+        assert_eq!(dues, [99, 100, 400]);
+        assert_eq!((mend(&state, right).unwrap(), stock(&state).unwrap().waiting), (0, 3));
     }
 
     #[test]

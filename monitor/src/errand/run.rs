@@ -91,6 +91,7 @@ impl Runner {
     /// # Errors
     /// Where the database fails: nothing more may be told then.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), StateError> {
+        self.mend()?;
         while !*stop.borrow_and_update() {
             let handled = tokio::select! {
                 handled = self.once() => handled?,
@@ -107,6 +108,18 @@ impl Runner {
                 () = tokio::time::sleep(next.unwrap_or(LOOK).clamp(Duration::from_millis(50), LOOK)) => {}
                 changed = stop.changed() => if changed.is_err() { return Ok(()) },
             }
+        }
+        Ok(())
+    }
+
+    /// Brings errands forward that were put off under a clock that has been set back since; at the start is soon enough.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub fn mend(&self) -> Result<(), StateError> {
+        match queue::mend(&self.state, self.clock.now())? {
+            0 => {}
+            mended => warn!(mended, "errands were put off until far from now: was the clock set back?"),
         }
         Ok(())
     }

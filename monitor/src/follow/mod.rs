@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use atl::client::LogClient;
 use atl::merkle::TreeSize;
-use atl::time::Clock;
+use atl::time::{Clock, UnixMillis};
 use tokio::sync::watch;
 
 pub use self::bounds::Dated;
@@ -110,12 +110,27 @@ pub struct Follower {
     parts: Parts,
     log: Arc<WatchedLog>,
     ledger: Ledger,
-    /// Downloads in a row whose root was not the signed one, and until when there is no other, in milliseconds.
-    mismatches: (u32, u64),
+    /// Downloads in a row whose root was not the signed one.
+    mismatches: Mismatches,
     /// The minute for which the size was noted.
     noted: u64,
     /// Findings about the log as a whole that were raised last; it would be a write with each round.
     told: VecDeque<FindingId>,
+}
+
+/// Downloads in a row whose root was not the signed one, and how long there is no other.
+#[derive(Clone, Copy, Default)]
+struct Mismatches {
+    count: u32,
+    last: UnixMillis,
+    wait: u64,
+}
+
+impl Mismatches {
+    /// Whether it is too early for another. That the last one was in the future says that the clock has been set back.
+    fn hold_up(&self, now: UnixMillis) -> bool {
+        self.last <= now && now.since(self.last) < self.wait
+    }
 }
 
 impl Follower {
@@ -127,7 +142,7 @@ impl Follower {
             status.url.clone_from(&log.url);
             status.operator.clone_from(&log.operator);
         });
-        Self { parts, log, ledger, mismatches: (0, 0), noted: 0, told: VecDeque::new() }
+        Self { parts, log, ledger, mismatches: Mismatches::default(), noted: 0, told: VecDeque::new() }
     }
 
     /// One round: up to the newest head, whatever there was before.
@@ -135,7 +150,7 @@ impl Follower {
     /// # Errors
     /// Where the database fails. What goes wrong with the log is in [`Round::trouble`].
     pub async fn once(&mut self) -> Result<Round, StateError> {
-        self.mismatches = (0, 0);
+        self.mismatches = Mismatches::default();
         self.round().await
     }
 

@@ -27,15 +27,16 @@ pub(super) fn note(
             state.write(|write| write.remove(&OUTAGES, name))?;
             Ok(None)
         }
-        (Some(_), None) => {
+        // An outage does not begin in the future: the clock has been set back.
+        (Some(_), since) if since.is_none_or(|since| since > now) => {
             state.write(|write| write.put(&OUTAGES, name, &now))?;
             Ok(None)
         }
-        (Some(_), Some(since)) if now.since(since) < patience => Ok(None),
-        (Some(reason), Some(since)) => {
+        (Some(reason), Some(since)) if now.since(since) >= patience => {
             let summary = format!("{log} cannot be read since {since}: {reason}");
             Ok(Some(Finding::new(Class::Unreachable, Some(log), &since.get().to_string(), summary, now)))
         }
+        (Some(_), _) => Ok(None),
     }
 }
 

@@ -13,7 +13,7 @@ use super::judge::JudgeError;
 use super::pace::{Progress, pause};
 use super::position::{Ledger, Pending, Position, Verified};
 use super::walk::Walk;
-use super::{Follower, Round, Trouble, fault, history, outage, prove, random};
+use super::{Follower, Mismatches, Round, Trouble, fault, history, outage, prove, random};
 use crate::finding::{Class, Finding};
 use crate::head::{RawHead, SignedHead};
 use crate::state::StateError;
@@ -172,7 +172,7 @@ impl Follower {
         if head.size() < self.ledger.downloaded()?.size().max(verified.size()) {
             return Ok(());
         }
-        if self.parts.clock.now().get() < self.mismatches.1 {
+        if self.mismatches.hold_up(self.parts.clock.now()) {
             return Err(Halt::wrong("the entries served do not have the signed root; waiting to read them once more"));
         }
         let first = self.download(head).await?;
@@ -211,7 +211,7 @@ impl Follower {
     async fn verify(&mut self, head: &SignedHead, round: &mut Round) -> Result<(), Halt> {
         let covering = head.clone();
         self.write(move |ledger| ledger.verify(&ledger.downloaded()?, &covering)).await?;
-        self.mismatches = (0, 0);
+        self.mismatches = Mismatches::default();
         self.settle(round).await
     }
 
@@ -257,10 +257,10 @@ impl Follower {
         .with("entries that were right", verified)
         .with("head", serde_json::to_string(head.raw()).unwrap_or_default());
         round.raised(self.write(move |ledger| ledger.rewind(&[finding], true)).await?);
-        let failures = self.mismatches.0.saturating_add(1);
+        let count = self.mismatches.count.saturating_add(1);
         let interval = std::time::Duration::from_secs(self.parts.followed.poll_seconds.into());
-        let wait = u64::try_from(pause(interval, failures, None, random()).as_millis()).unwrap_or(u64::MAX);
-        self.mismatches = (failures, self.parts.clock.now().saturating_add(wait).get());
+        let wait = u64::try_from(pause(interval, count, None, random()).as_millis()).unwrap_or(u64::MAX);
+        self.mismatches = Mismatches { count, last: self.parts.clock.now(), wait };
         Err(Halt::wrong(format!("the {size} entries served do not have the root that was signed for them")))
     }
 

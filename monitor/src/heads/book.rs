@@ -33,6 +33,9 @@ pub const MAX_INBOX: usize = 256;
 /// Heads of one log that wait and were shown by one source.
 pub const MAX_INBOX_OF_ONE: usize = 64;
 
+/// The most time between two questions about a head, in milliseconds.
+pub(super) const MAX_WAIT_MILLIS: u64 = 3_600_000;
+
 /// Cases proven against one log that are kept; once it is frozen, more say nothing new.
 pub const MAX_PROOFS: usize = 16;
 
@@ -318,9 +321,12 @@ pub fn is_due(state: &State, origin: &Origin, now: UnixMillis) -> Result<bool, S
     Ok(waiting.iter().any(|(_, known)| due(known, now)))
 }
 
-/// Whether this head's time has come.
+/// Whether this head's time has come. Further away than any pause is, it was put off under a clock that has been set
+/// back since.
 pub(super) const fn due(known: &Known, now: UnixMillis) -> bool {
-    matches!(known.standing, Standing::Waiting { not_before, .. } if not_before.get() <= now.get())
+    let Standing::Waiting { not_before, .. } = known.standing else { return false };
+    let wait = not_before.since(now);
+    wait == 0 || wait > MAX_WAIT_MILLIS
 }
 
 /// The first evidence against the log with this origin, where it is frozen.
@@ -429,6 +435,18 @@ mod tests {
         assert!((total - 64..total).all(|time| times.contains(&time)), "{times:?}");
         let is_even = |pair: &[u64]| pair[1] - pair[0] <= 2 + (total - pair[0]) / 10;
         assert!(times.windows(2).all(is_even), "{times:?}");
+    }
+
+    #[test]
+    fn a_head_waits_for_its_time_and_not_for_a_clock_that_was_wrong() {
+        let now = UnixMillis::new(1_000_000_000);
+        let waits = |not_before: UnixMillis| {
+            let standing = Standing::Waiting { tries: 1, not_before };
+            !due(&Known { standing, ..head(None, 1) }, now)
+        };
+        assert!(!waits(now) && waits(now.saturating_add(1)) && waits(now.saturating_add(MAX_WAIT_MILLIS)));
+        assert!(!waits(now.saturating_add(MAX_WAIT_MILLIS + 1)));
+        assert!(!due(&head(None, 1), now));
     }
 
     #[test]

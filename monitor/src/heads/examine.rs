@@ -4,7 +4,7 @@
 use atl::client::LogClient;
 use atl::time::UnixMillis;
 
-use super::book::{self, Book, Known, MAX_PROOFS, Standing};
+use super::book::{self, Book, Known, MAX_PROOFS, MAX_WAIT_MILLIS, Standing};
 use super::compare::{Contradiction, HeadId, compare};
 use super::prove::{Answer, ask};
 use super::{Heads, HeadsError, Inner};
@@ -18,7 +18,7 @@ use crate::watched::WatchedLog;
 const PATIENCE: u32 = 5;
 
 /// The least and the most time between two questions about a head, in milliseconds.
-const RETRY_MILLIS: (u64, u64) = (30_000, 3_600_000);
+const RETRY_MILLIS: (u64, u64) = (30_000, MAX_WAIT_MILLIS);
 
 const DAY_MILLIS: u64 = 86_400_000;
 

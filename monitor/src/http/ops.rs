@@ -59,9 +59,11 @@ pub fn freshness(origin: &str, log: Option<&LogStatus>, max_age_seconds: u32, no
         let (have, of) = log.map_or((0, 0), |log| (log.verified, log.head_size));
         return check(false, format!("not verified yet up to a head, {have} of {of} entries so far{error}"));
     };
-    let age = now.since(at) / 1000;
+    // A moment that is still to come says that the clock has been set back, and nothing about the log.
+    let age = now.since(at).max(at.since(now)) / 1000;
     if age > u64::from(max_age_seconds) {
-        return check(false, format!("verified {age} s ago, more than {max_age_seconds} s{error}"));
+        let when = if at > now { "ahead of the clock here" } else { "ago" };
+        return check(false, format!("verified {age} s {when}, more than {max_age_seconds} s{error}"));
     }
     check(true, format!("verified {age} s ago"))
 }
@@ -141,6 +143,8 @@ mod tests {
         );
         assert_eq!(fresh(verified(939_001)), (true, "verified 60 s ago".into()));
         assert_eq!(fresh(verified(939_000)), (false, "verified 61 s ago, more than 60 s".into()));
-        assert_eq!(fresh(verified(2_000_000)), (true, "verified 0 s ago".into()));
+        assert!(fresh(verified(1_060_999)).0);
+        let ahead = "verified 61 s ahead of the clock here, more than 60 s";
+        assert_eq!(fresh(verified(1_061_000)), (false, ahead.into()));
     }
 }

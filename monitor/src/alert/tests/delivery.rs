@@ -41,6 +41,21 @@ async fn a_webhook_is_sent_what_its_receiver_can_check() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_holds_up_no_alert() {
+    let office = Office::new();
+    let receiver = Receiver::start(Mode::Down).await;
+    let sinks = [office.webhook("ops", &receiver)];
+    office.pass(24 * HOUR);
+    office.raise(Class::StaleHead, "a");
+    office.courier(&sinks).round().await.unwrap();
+    // It was a day ahead when it was put off.
+    office.clock.0.store(START, Ordering::SeqCst);
+    receiver.set(Mode::Status(200));
+    office.courier(&sinks).round().await.unwrap();
+    assert_eq!(receiver.summaries(), ["About a."]);
+}
+
+#[tokio::test]
 async fn alerts_go_out_in_the_order_in_which_they_were_raised() {
     let office = Office::new();
     let receiver = Receiver::start(Mode::Status(200)).await;

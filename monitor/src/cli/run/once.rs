@@ -108,6 +108,7 @@ async fn look(config: &MonitorConfig) -> Result<Report, CliError> {
     for log in &monitor.shared.logs {
         monitor.gossip.settle(&log.origin).await.map_err(|e| CliError::new(e.to_string()))?;
     }
+    monitor.runner.mend().map_err(failed)?;
     for _ in 0..BATCHES {
         if monitor.runner.once().await.map_err(failed)? == 0 {
             break;

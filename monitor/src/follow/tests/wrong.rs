@@ -200,6 +200,18 @@ async fn a_log_that_asks_for_a_pause_keeps_what_was_read() {
 }
 
 #[tokio::test]
+async fn an_outage_is_told_also_where_the_clock_is_set_back_in_it() {
+    let world = world().await;
+    let mut follower = world.follower();
+    world.log.lie(|asked| asked.starts_with('/').then(|| Answer::status(500)));
+    for (at, told) in [(9_000_000, 0), (1_000_000, 0), (1_299_999, 0), (1_300_000, 1)] {
+        world.clock.set(at);
+        assert!(follower.once().await.unwrap().trouble.is_some());
+        assert_eq!(world.alerts_of(Class::Unreachable).len(), told, "{at}");
+    }
+}
+
+#[tokio::test]
 async fn an_outage_is_told_once_and_the_next_one_again() {
     let mut world = world().await;
     let down = |asked: &str| asked.starts_with('/').then(|| Answer::status(500));
