@@ -5,6 +5,7 @@ mod cosigned;
 mod once;
 mod pages;
 mod parts;
+mod recall;
 mod summary;
 
 use std::path::PathBuf;

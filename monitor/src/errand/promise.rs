@@ -33,6 +33,18 @@ pub enum NoPromise {
     Suspicious(Box<Finding>),
 }
 
+/// What a finding about a broken promise is known by besides, once anybody can check it.
+pub const PROVEN: &str = "/proven";
+
+/// What findings about this timestamp (DER) are known by; `None` where it is none.
+pub fn subject_of(sat: &[u8]) -> Option<String> {
+    SignedAgentTimestamp::from_der(sat).ok().map(|sat| subject(&sat))
+}
+
+fn subject(sat: &SignedAgentTimestamp) -> String {
+    format!("{}@{}", sat.cert_hash, sat.timestamp.get())
+}
+
 impl<'a> Promise<'a> {
     /// Reads a timestamp and verifies that one of `logs` signed it for `cert_hash`.
     pub fn read(
@@ -65,7 +77,7 @@ impl<'a> Promise<'a> {
     }
 
     fn subject(&self) -> String {
-        format!("{}@{}", self.sat.cert_hash, self.sat.timestamp.get())
+        subject(&self.sat)
     }
 
     fn finding(&self, class: Class, summary: String, now: UnixMillis) -> Finding {
@@ -140,7 +152,7 @@ impl<'a> Promise<'a> {
         };
         let mut finding = self.finding(class, summary, tries.now);
         if is_final {
-            finding.subject.push_str("/proven");
+            finding.subject.push_str(PROVEN);
         }
         finding = finding.with("head without it", format_args!("{} leaves, signed {signed}", head.size()));
         finding = match (&leaves, there) {

@@ -262,8 +262,8 @@ fn in_order<'a>(class: Class, one: &'a Known, two: &'a Known) -> (&'a Known, &'a
     if (place(two), two.id) < (place(one), one.id) { (two, one) } else { (one, two) }
 }
 
-/// The name of a pair of heads, whichever was there first.
-fn pair(one: &HeadId, two: &HeadId) -> String {
+/// What a finding about a pair of heads is known by, whichever was there first.
+pub fn pair(one: &HeadId, two: &HeadId) -> String {
     format!("{:?} and {:?}", one.min(two), one.max(two))
 }
 

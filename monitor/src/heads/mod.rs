@@ -26,6 +26,7 @@ pub use self::book::{Around, BY_LOG, Known, Latest, Received, Standing};
 use self::book::{Book, receive};
 use self::budget::Budget;
 use self::compare::HeadId;
+pub use self::examine::pair;
 use crate::board::Board;
 use crate::evidence::{KeepError, Keeper};
 use crate::head::SignedHead;

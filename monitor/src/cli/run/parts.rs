@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::bridge::{Archived, HeadsBridge, opinions, owner};
 use super::cosigned::Cosigned;
 use super::pages::pages;
+use super::recall::recall;
 use crate::alert::Courier;
 use crate::alert::message::Letterhead;
 use crate::board::Board;
@@ -66,6 +67,7 @@ impl Monitor {
         let shared = Arc::new(shared(config)?);
         let Shared { state, board, clock, evidence_dir, .. } = &*shared;
         let archive = Archive::open(evidence_dir, Arc::clone(&shared.signer), shared.name.clone()).map_err(failed)?;
+        recall(&shared)?;
         let archive = Arc::new(Archived { archive, board: Arc::clone(board) });
         let heads = Heads::open(Arc::clone(state), Arc::clone(board), archive.clone(), Arc::clone(clock));
         let heads = heads.map_err(failed)?;
