@@ -23,6 +23,10 @@ pub struct Limits {
     pub connections_per_source: usize,
     /// Requests answered at once, each by a thread of its own.
     pub requests: usize,
+    /// Large answers in memory at once, until the last octet of each is taken.
+    pub large: usize,
+    /// Large answers of one source address at once.
+    pub large_per_source: usize,
     /// How long a request waits for such a thread before it is sent away.
     pub queue: Duration,
     /// POST requests per second of one source address in the long run.
@@ -45,6 +49,8 @@ impl Default for Limits {
             connections: 256,
             connections_per_source: 64,
             requests: 32,
+            large: 8,
+            large_per_source: 2,
             queue: Duration::from_secs(2),
             posts_per_second: 10,
             post_burst: 40,

@@ -29,6 +29,8 @@ pub(super) struct Endpoint {
     pub(super) max_body: usize,
     /// Whether it never waits for anything, and answers also where everything else waits.
     pub(super) quick: bool,
+    /// Whether its answers may be large, so that there may be few of them at once.
+    pub(super) large: bool,
 }
 
 #[derive(Clone)]
@@ -78,13 +80,29 @@ impl Router {
     /// `handler` answers `GET` and `HEAD` of `pattern`. It may wait, for the database say.
     #[must_use]
     pub fn get(self, pattern: &'static str, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        self.add(Method::GET, pattern, Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: false })
+        self.add(
+            Method::GET,
+            pattern,
+            Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: false, large: false },
+        )
     }
 
     /// The same with a handler that never waits for anything; it answers also where too much is asked of all others.
     #[must_use]
     pub fn quick(self, pattern: &'static str, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        self.add(Method::GET, pattern, Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: true })
+        self.add(
+            Method::GET,
+            pattern,
+            Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: true, large: false },
+        )
+    }
+
+    /// `handler` answers `GET` and `HEAD` of `pattern` with what may be many megabytes: of such answers there are few at
+    /// once, and of one source fewer.
+    #[must_use]
+    pub fn large(self, pattern: &'static str, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        let endpoint = Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: false, large: true };
+        self.add(Method::GET, pattern, endpoint)
     }
 
     /// `handler` answers `POST` of `pattern` with bodies of at most `max_body` octets. It may wait.
@@ -95,7 +113,7 @@ impl Router {
         max_body: usize,
         handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
     ) -> Self {
-        self.add(Method::POST, pattern, Endpoint { handler: Arc::new(handler), max_body, quick: false })
+        self.add(Method::POST, pattern, Endpoint { handler: Arc::new(handler), max_body, quick: false, large: false })
     }
 
     fn add(mut self, method: Method, pattern: &'static str, endpoint: Endpoint) -> Self {

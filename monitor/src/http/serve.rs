@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -48,8 +48,25 @@ struct App {
     router: Router,
     limits: Limits,
     threads: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+    large_shares: Shares<IpAddr>,
     posts: Mutex<Buckets<IpAddr>>,
     start: Instant,
+}
+
+/// The place that a large answer takes, given back when it is dropped.
+struct Place(
+    #[allow(dead_code, reason = "held")] OwnedSemaphorePermit,
+    #[allow(dead_code, reason = "held")] Share<IpAddr>,
+);
+
+/// A body with the place that it takes.
+struct Placed(Vec<u8>, #[allow(dead_code, reason = "held")] Place);
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Server {
@@ -60,6 +77,8 @@ impl Server {
             router,
             limits,
             threads: Arc::new(Semaphore::new(limits.requests)),
+            large: Arc::new(Semaphore::new(limits.large)),
+            large_shares: Shares::new(limits.large_per_source),
             posts: Mutex::new(Buckets::new(limits.posts_per_second, limits.post_burst)),
             start: Instant::now(),
         });
@@ -125,10 +144,10 @@ impl App {
     async fn answer(&self, peer: SocketAddr, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let head_only = request.method() == Method::HEAD;
         let page = wants_page(request.method(), request.headers());
-        let response = match self.routed(peer, request).await {
-            Ok(response) => response,
-            Err(problem) if page => reply::problem_page(&problem),
-            Err(problem) => reply::problem(&problem),
+        let (response, place) = match self.routed(peer, request).await {
+            Ok(answered) => answered,
+            Err(problem) if page => (reply::problem_page(&problem), None),
+            Err(problem) => (reply::problem(&problem), None),
         };
         let mut response = reply::finished(response);
         if response.status() == StatusCode::PAYLOAD_TOO_LARGE || response.status() == StatusCode::REQUEST_TIMEOUT {
@@ -139,13 +158,21 @@ impl App {
             let octets = response.body().len();
             response.headers_mut().insert(CONTENT_LENGTH, octets.into());
         }
-        response.map(|body| Full::new(if head_only { Bytes::new() } else { body.into() }))
+        response.map(|body| match place {
+            _ if head_only => Full::new(Bytes::new()),
+            Some(place) => Full::new(Bytes::from_owner(Placed(body, place))),
+            None => Full::new(body.into()),
+        })
     }
 
-    async fn routed(&self, peer: SocketAddr, request: hyper::Request<Incoming>) -> Result<Response, Problem> {
+    async fn routed(
+        &self,
+        peer: SocketAddr,
+        request: hyper::Request<Incoming>,
+    ) -> Result<(Response, Option<Place>), Problem> {
         let (endpoint, captured) = match self.router.find(request.method(), request.uri().path()) {
             Found::Endpoint(endpoint, captured) => (endpoint, captured),
-            Found::OtherMethods(allow) => return Ok(other_methods(&allow)),
+            Found::OtherMethods(allow) => return Ok((other_methods(&allow), None)),
             Found::Nothing => return Err(Problem::new(Token::NotFound, "there is nothing under this path")),
         };
         if request.method() == Method::POST {
@@ -156,7 +183,16 @@ impl App {
             })?;
         }
         let request = self.read(peer, request, endpoint.max_body, captured).await?;
-        self.ask(endpoint, request).await
+        let place = if endpoint.large { Some(self.place(peer)?) } else { None };
+        Ok((self.ask(endpoint, request).await?, place))
+    }
+
+    /// A place for a large answer, where there is one.
+    fn place(&self, peer: SocketAddr) -> Result<Place, Problem> {
+        let taken = || Problem::new(Token::Overloaded, "too much is downloaded at once").retry_after(5);
+        let share = self.large_shares.take(source(peer.ip())).ok_or_else(taken)?;
+        let permit = Arc::clone(&self.large).try_acquire_owned().map_err(|_| taken())?;
+        Ok(Place(permit, share))
     }
 
     /// Reads the body.

@@ -154,6 +154,27 @@ async fn whoever_takes_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn of_large_answers_there_are_few_until_they_are_taken() {
+    let router = echo().large("/large", |_| reply::text(vec![b'x'; 32 << 20]));
+    for limits in [Limits { large: 1, ..limits() }, Limits { large_per_source: 1, ..limits() }] {
+        let server = start(router.clone(), limits).await;
+        let mut slow = TcpStream::connect(server.address).await.unwrap();
+        slow.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut first = [0; 15];
+        timeout(LONG, slow.read_exact(&mut first)).await.unwrap().unwrap();
+        assert_eq!(first, *b"HTTP/1.1 200 OK");
+        let refused = get(server.address, "/large").await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+        assert_eq!(token(&refused.body), Some(Token::Overloaded));
+        assert_eq!(get(server.address, "/hello/x").await.status, 200);
+        // Its place is free once it has gone.
+        drop(slow);
+        let again = async { while ask(server.address, "HEAD", "/large", "", "").await.status != 200 {} };
+        timeout(LONG, again).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn one_source_has_its_share_of_connections_and_of_posts() {
     let server = start(echo(), Limits { connections_per_source: 2, ..limits() }).await;
     let _held = (TcpStream::connect(server.address).await.unwrap(), TcpStream::connect(server.address).await.unwrap());

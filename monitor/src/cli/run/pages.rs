@@ -40,7 +40,7 @@ pub fn pages(router: Router, shared: &Arc<Shared>, watching: Vec<String>) -> Rou
         .quick(ICON_PATH, |_| reply::cached(reply::of("image/svg+xml", ICON), 86_400))
         .get("/alerts", move |_| alerts.alerts())
         .get("/alerts/{id}", move |request| one.alert(captured(request, 0)))
-        .get("/evidence/{id}", move |request: &Request| evidence.evidence(captured(request, 0)))
+        .large("/evidence/{id}", move |request: &Request| evidence.evidence(captured(request, 0)))
 }
 
 impl Pages {
