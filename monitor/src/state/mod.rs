@@ -148,11 +148,15 @@ impl State {
         Ok(state)
     }
 
-    /// Runs `step`; all that it has put is on the disk when this returns with `Ok`, and nothing of it otherwise.
+    /// Runs `step`; all that it has put is on the disk when this returns with `Ok`, and nothing of it otherwise. A step
+    /// that leaves everything as it was does not wait for the disk.
     pub fn write<T, E: From<StateError>>(&self, step: impl FnOnce(&mut Write) -> Result<T, E>) -> Result<T, E> {
         let transaction = self.database.begin_write().map_err(StateError::from)?;
-        let mut write = Write { transaction };
+        let mut write = Write { transaction, changes: false };
         let value = step(&mut write)?;
+        if !write.changes {
+            return Ok(value);
+        }
         #[cfg(test)]
         self.crash.before_commit()?;
         write.transaction.commit().map_err(StateError::from)?;
@@ -221,6 +225,7 @@ pub(crate) mod crash {
 /// A step that is written as a whole.
 pub struct Write {
     transaction: redb::WriteTransaction,
+    changes: bool,
 }
 
 impl Write {
@@ -234,13 +239,17 @@ impl Write {
     /// Puts the row with this key, in the place of the one that was there.
     pub fn put<T: Serialize>(&mut self, table: &Table<T>, key: &[u8], value: &T) -> Result<(), StateError> {
         let octets = serde_json::to_vec(value).map_err(|e| table.bad(e))?;
-        self.transaction.open_table(table.definition())?.insert(key, octets.as_slice())?;
+        let mut open = self.transaction.open_table(table.definition())?;
+        let before = open.insert(key, octets.as_slice())?;
+        self.changes |= before.is_none_or(|before| before.value() != octets);
         Ok(())
     }
 
     /// Takes the row with this key out; whether there was one.
     pub fn remove<T>(&mut self, table: &Table<T>, key: &[u8]) -> Result<bool, StateError> {
-        Ok(self.transaction.open_table(table.definition())?.remove(key)?.is_some())
+        let was_there = self.transaction.open_table(table.definition())?.remove(key)?.is_some();
+        self.changes |= was_there;
+        Ok(was_there)
     }
 
     /// At most `limit` rows whose keys start with `prefix`, in the order of their keys.
@@ -365,6 +374,22 @@ mod tests {
         assert_eq!(state.get(&WORDS, b"a").unwrap().as_deref(), Some("one"));
         assert!(state.write(|write| write.remove(&WORDS, b"a")).unwrap());
         assert_eq!(state.get(&WORDS, b"a").unwrap(), None);
+    }
+
+    #[test]
+    fn a_step_that_changes_nothing_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state.redb")).unwrap();
+        let put = |word: &str| state.write(|write| write.put(&WORDS, b"a", &word.to_owned()));
+        put("one").unwrap();
+        // From here on no write comes to its end.
+        state.crash_after(0);
+        put("one").unwrap();
+        assert!(!state.write(|write| write.remove(&WORDS, b"b")).unwrap());
+        assert_eq!(state.write(|write| write.get(&WORDS, b"a")).unwrap().as_deref(), Some("one"));
+        assert!(put("two").is_err());
+        assert!(state.write(|write| write.remove(&WORDS, b"a")).is_err());
+        assert_eq!(state.get(&WORDS, b"a").unwrap().as_deref(), Some("one"));
     }
 
     #[test]
