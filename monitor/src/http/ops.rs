@@ -82,7 +82,7 @@ fn readiness(shared: &Shared, max_age_seconds: u32) -> Vec<Check> {
         (Ok(()), Some(why)) => Err(why),
         (Ok(()), None) => Ok("can be kept".to_owned()),
     };
-    [check("database", database), check("evidence", evidence)].into_iter().chain(fresh).collect()
+    std::iter::once(check("database", database)).chain(fresh).chain([check("evidence", evidence)]).collect()
 }
 
 fn check(name: &str, found: Result<String, String>) -> Check {

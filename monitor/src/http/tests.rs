@@ -268,8 +268,8 @@ async fn health_readiness_and_metrics_follow_the_board() {
     let checks: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
     assert_eq!((ready.status, checks["ready"].as_bool()), (503, Some(false)));
     assert_eq!(checks["checks"][0], serde_json::json!({ "name": "database", "ok": true, "detail": "answers" }));
-    assert_eq!(checks["checks"][1], serde_json::json!({ "name": "evidence", "ok": true, "detail": "can be kept" }));
-    assert_eq!(checks["checks"][3]["name"], "log.example/2");
+    assert_eq!(checks["checks"][3], serde_json::json!({ "name": "evidence", "ok": true, "detail": "can be kept" }));
+    assert_eq!(checks["checks"][2]["name"], "log.example/2");
 
     for origin in ["log.example/1", "log.example/2"] {
         shared.board.log(origin, |log| log.last_verified_at = Some(now));
