@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atl::time::{Clock, UnixMillis};
-use aws_lc_rs::rand;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
@@ -26,6 +25,7 @@ use super::routing::Routing;
 use super::sink::{OpenError, Sink, SinkError};
 use crate::board::Board;
 use crate::config::AlertsConfig;
+use crate::pause::random;
 use crate::state::{State, StateError, Write};
 use crate::text::excerpt;
 
@@ -395,14 +395,5 @@ fn finished<T>(ended: Result<Result<T, StateError>, tokio::task::JoinError>) -> 
     match ended {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
-}
-
-/// Randomness for the back-off; where the system has none, all waits are as short as they may be.
-fn random() -> u64 {
-    let mut octets = [0; 8];
-    match rand::fill(&mut octets) {
-        Ok(()) => u64::from_be_bytes(octets),
-        Err(_) => 0,
     }
 }

@@ -35,11 +35,12 @@ use tokio::sync::watch;
 
 pub use self::bounds::Dated;
 pub use self::judge::{EntryJudge, HeadJudge, JudgeError, Observing};
-pub use self::pace::{Pace, pause};
+pub use self::pace::Pace;
 use self::position::Ledger;
 use crate::board::Board;
 use crate::config::FollowedLog;
 use crate::finding::{Class, FindingId};
+use crate::pause::{pause, random, stopped};
 use crate::state::{State, StateError};
 use crate::watched::WatchedLog;
 
@@ -184,16 +185,4 @@ impl Follower {
             }
         }
     }
-}
-
-/// Until somebody says to stop, or nobody is left to say so.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Spreads pauses; nothing is secured by it.
-fn random() -> u32 {
-    let mut octets = [0; 4];
-    let _ = aws_lc_rs::rand::fill(&mut octets);
-    u32::from_be_bytes(octets)
 }

@@ -10,12 +10,13 @@ use super::bounds::{Bounds, Dated};
 use super::bundle::{Bundle, Shape, WIDTH};
 use super::fetch::{FetchError, Fetcher, Stream};
 use super::judge::JudgeError;
-use super::pace::{Progress, pause};
+use super::pace::Progress;
 use super::position::{Ledger, Pending, Position, Verified};
 use super::walk::Walk;
-use super::{Follower, Mismatches, Round, Trouble, fault, history, outage, prove, random};
+use super::{Follower, Mismatches, Round, Trouble, fault, history, outage, prove};
 use crate::finding::{Class, Finding};
 use crate::head::{RawHead, SignedHead};
+use crate::pause::{pause, random};
 use crate::state::StateError;
 
 /// Rows that are settled at once, and pending findings after which a position is written down early.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atl::client::LogClient;
+use atl::client::{LogClient, chain, is_loopback};
 use atl::log::checkpoint::Origin;
 use parking_lot::Mutex;
 use reqwest::header::CONTENT_TYPE;
@@ -19,16 +19,11 @@ use crate::config::{GossipConfig, Peer};
 use crate::heads::compare::HeadId;
 use crate::heads::{Heads, HeadsError, Standing};
 use crate::http::Shared;
+use crate::pause::{pause, random, stopped};
 use crate::state::StateError;
 
 /// How often the inbox is looked into, besides after each exchange.
 const SETTLE_EVERY: Duration = Duration::from_secs(5);
-
-/// Failures in a row up to which the time between two exchanges doubles.
-const MAX_DOUBLINGS: u32 = 6;
-
-/// The longest time between two exchanges.
-const MAX_WAIT: Duration = Duration::from_secs(1800);
 
 /// Why heads were not exchanged.
 #[derive(Debug, Error)]
@@ -155,7 +150,7 @@ impl Gossip {
                 return Err(error);
             }
             tokio::select! {
-                () = tokio::time::sleep(wait(self.interval, failures, random())) => {}
+                () = tokio::time::sleep(pause(self.interval, failures, None, random())) => {}
                 () = stopped(&mut stop) => return Ok(()),
             }
         }
@@ -298,51 +293,5 @@ impl Gossip {
             });
         }
         Ok(())
-    }
-}
-
-/// Returns when the monitor is to stop.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error says that whoever could stop us is gone.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// The time to the next exchange: twice as long after each failure, and a quarter more or less, so that monitors that
-/// start together do not stay together.
-fn wait(interval: Duration, failures: u32, random: u16) -> Duration {
-    let doubled = interval.saturating_mul(1 << failures.min(MAX_DOUBLINGS)).min(MAX_WAIT);
-    doubled.mul_f64(0.75 + f64::from(random) / f64::from(u16::MAX) / 2.0)
-}
-
-/// Any number. Where the machine has none, the middle does: all that is lost is the jitter.
-fn random() -> u16 {
-    let mut octets = [0x7f; 2];
-    let _ = aws_lc_rs::rand::fill(&mut octets);
-    u16::from_be_bytes(octets)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
-/// An error with all that caused it, which reqwest keeps out of its own message.
-fn chain(error: &reqwest::Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_double_the_time_and_jitter_is_a_quarter() {
-        let interval = Duration::from_secs(30);
-        assert_eq!(wait(interval, 0, 0), Duration::from_millis(22_500));
-        assert_eq!(wait(interval, 0, u16::MAX), Duration::from_millis(37_500));
-        assert_eq!(wait(interval, 2, 0), Duration::from_secs(90));
-        assert_eq!(wait(interval, u32::MAX, 0), Duration::from_secs(1350));
-        assert_eq!(wait(Duration::from_secs(1), u32::MAX, 0), Duration::from_secs(48));
     }
 }
