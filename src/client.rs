@@ -304,13 +304,14 @@ fn segment(text: &str) -> String {
     out
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL leads to this machine itself, past which no proxy is asked.
+pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// An error with all that caused it, which reqwest keeps out of its own message.
-fn chain(error: &reqwest::Error) -> String {
+pub fn chain(error: &reqwest::Error) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atl::client::LogClient;
+use atl::client::{LogClient, chain, is_loopback};
 use atl::log::checkpoint::Origin;
 use parking_lot::Mutex;
 use reqwest::header::CONTENT_TYPE;
@@ -303,17 +303,6 @@ fn random() -> u16 {
     let mut octets = [0x7f; 2];
     let _ = aws_lc_rs::rand::fill(&mut octets);
     u16::from_be_bytes(octets)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
-/// An error with all that caused it, which reqwest keeps out of its own message.
-fn chain(error: &reqwest::Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

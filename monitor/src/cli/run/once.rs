@@ -109,7 +109,7 @@ async fn look(config: &MonitorConfig) -> Result<Report, CliError> {
         monitor.gossip.settle(&log.origin).await.map_err(|e| CliError::new(e.to_string()))?;
     }
     for (line, log) in logs.iter_mut().zip(&monitor.shared.logs) {
-        line.evidence = monitor.heads.frozen(&log.origin).map_err(|e| CliError::new(e.to_string()))?;
+        line.evidence = monitor.bridge.heads.frozen(&log.origin).map_err(|e| CliError::new(e.to_string()))?;
         line.in_order &= line.evidence.is_none();
     }
     for _ in 0..BATCHES {
