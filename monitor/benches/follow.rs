@@ -1,10 +1,13 @@
 //! How many entries a second one core verifies, and what bounds it.
 //!
-//! Entries are synthetic certificates of 1 kB, one of an agent with another signature each, in bundles as a log serves them. Measured are the steps between the
-//! network and the alerts: reading a bundle (SHA-256 of each certificate, held against the list), growing the tree and
-//! holding full tiles against those served, the rules, and the position written down every 32 bundles. The floor is
-//! SHA-256 of the same octets and nothing else. `ATL_BENCH_SECONDS` says for how long each (2).
+//! Entries are synthetic certificates of 1 kB, one of an agent with another signature each, in bundles as a log serves
+//! them. Measured are the steps between the network and the alerts: reading a bundle (SHA-256 of each certificate, held
+//! against the list), growing the tree and holding full tiles against those served, the rules, and the position written
+//! down every 32 bundles. The floor is SHA-256 of the same octets and nothing else. `ATL_BENCH_SECONDS` says for how
+//! long each (2).
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
+
+mod common;
 
 use std::sync::Arc;
 
@@ -25,6 +28,8 @@ use atl_monitor::rules::settings::{Owner, Settings};
 use atl_monitor::rules::{Entry, Imitations, Judged, Memory, Rulebook};
 use atl_monitor::state::State;
 use atl_monitor::watched::WatchedLog;
+
+use common::{peak_kib, processor_ms};
 
 /// Bundles that are different; after them the same come again. It divides 256, so all tiles of a level are alike.
 const BUNDLES: usize = 32;
@@ -181,19 +186,4 @@ fn main() {
     let size = position.size();
     println!("a position after {size} entries takes {each:.2} ms to write, synced to the disk");
     println!("peak memory {} MiB, of which the inputs {} MiB", peak_kib() / 1024, inputs / 1024);
-}
-
-/// Most memory that this process had so far, in KiB (Linux).
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// Processor time that this process used so far, in milliseconds (Linux, whose ticks are hundredths of a second).
-fn processor_ms() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<u64> =
-        stat.rsplit(')').next().unwrap().split(' ').skip(1).map(|f| f.parse().unwrap_or(0)).collect();
-    (fields[11] + fields[12]) * 10
 }

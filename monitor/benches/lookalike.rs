@@ -5,10 +5,13 @@
 //! measured: reading a name, splitting it, judging it. `ATL_BENCH_SECONDS` says for how long (5).
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
+mod common;
+
 use std::time::Duration;
 
 use atl::time::Stopwatch;
 use atl_monitor::rules::lookalike::{Name, Score, Verdict, Watchlist};
+use common::{peak_kib, processor_ms};
 
 const WATCHED: usize = 100_000;
 const SUFFIXES: [&str; 12] =
@@ -84,19 +87,4 @@ fn main() {
     println!("{} watched domains, index built in {:.2} s", list.len(), built.as_secs_f64());
     println!("{rate:.0} names/s on one core, {:.1} us each; {alerts} of {count} alert", 1e6 / rate);
     println!("peak memory {} MiB, of which the inputs {} MiB", peak_kib() / 1024, before / 1024);
-}
-
-/// Most memory that this process had so far, in KiB (Linux).
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// Processor time that this process used so far, in milliseconds (Linux, whose ticks are hundredths of a second).
-fn processor_ms() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<u64> =
-        stat.rsplit(')').next().unwrap().split(' ').skip(1).map(|f| f.parse().unwrap_or(0)).collect();
-    (fields[11] + fields[12]) * 10
 }

@@ -68,7 +68,7 @@ async fn serve(config: &MonitorConfig) -> Result<(), CliError> {
     } else {
         tracing::info!(name = %config.name, "watching; there is no page, since `listen` is not set");
     }
-    monitor.start(&mut tasks, &stopping)?;
+    monitor.start(&mut tasks, &stopping);
     let ended = tokio::select! {
         () = told_to_stop => Ok(()),
         Some(ended) = tasks.join_next() => Err(why(ended)),

@@ -4,14 +4,14 @@
 //! what logs sign: a timestamp counts only with the signature of a log that is followed, and the same one is asked
 //! about once.
 
-use atl::api::{B64, PROBLEM_MEDIA_TYPE, Problem, ProblemType};
+use atl::api::B64;
 use atl::apki::Certificate;
 use atl::apki::precertificate::recover;
 use atl::log::MAX_AHEAD_MS;
 use atl::log::entry::CertHash;
 use atl::log::sat::SatList;
 use atl::time::UnixMillis;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -20,11 +20,11 @@ use super::Errand;
 use super::decide::SLACK_MS;
 use super::promise::{NoPromise, Promise};
 use super::queue;
-use crate::http::{Request, Response, Shared};
+use crate::http::{Request, Response, Shared, reply};
 use crate::state::StateError;
 
 /// Most octets of a request.
-pub const MAX_BODY: usize = 256 << 10;
+pub const MAX_BODY: usize = 64 << 10;
 /// Most timestamps of one certificate that are looked at, as a relying party does.
 pub const MAX_SATS: usize = 16;
 /// Errands up to which timestamps are taken from outside. Each is some requests to a log, so that whoever brings many
@@ -73,9 +73,8 @@ pub fn embedded(certificate: &Certificate) -> Result<(CertHash, Vec<Vec<u8>>), S
 /// Answers the request: 202 with the logs that are asked, 422 where no timestamp is one of a log that is followed.
 pub fn answer(shared: &Shared, request: &Request) -> Response {
     if request.method() != Method::POST {
-        let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "timestamps are posted here: POST /v1/sats");
-        response.headers_mut().insert(hyper::header::ALLOW, HeaderValue::from_static("POST"));
-        return response;
+        let response = refused(StatusCode::METHOD_NOT_ALLOWED, "timestamps are posted here: POST /v1/sats");
+        return reply::with(response, ALLOW, HeaderValue::from_static("POST"));
     }
     if request.body().len() > MAX_BODY {
         return refused(StatusCode::PAYLOAD_TOO_LARGE, &format!("a request has {MAX_BODY} octets at most"));
@@ -107,7 +106,11 @@ pub fn answer(shared: &Shared, request: &Request) -> Response {
         return refused(StatusCode::UNPROCESSABLE_ENTITY, &format!("no timestamp is asked about: {why}"));
     }
     match take(shared, &errands, now) {
-        Ok(true) => json(StatusCode::ACCEPTED, "application/json", &taken),
+        Ok(true) => {
+            let mut response = reply::json(&taken);
+            *response.status_mut() = StatusCode::ACCEPTED;
+            response
+        }
         Ok(false) => busy("too many questions wait already; try again later"),
         Err(error) => {
             warn!(%error, "timestamps could not be kept");
@@ -138,26 +141,9 @@ fn read(body: &[u8]) -> Result<(CertHash, Vec<Vec<u8>>), String> {
 }
 
 fn busy(why: &str) -> Response {
-    let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, why);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
-    response
+    reply::problem(&reply::status(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(60))
 }
 
 fn refused(status: StatusCode, detail: &str) -> Response {
-    let problem = Problem {
-        kind: ProblemType::Other("about:blank".into()),
-        title: status.canonical_reason().unwrap_or_default().to_owned(),
-        detail: detail.to_owned(),
-        status: status.as_u16(),
-        subproblems: Vec::new(),
-        retry_after_seconds: None,
-    };
-    json(status, PROBLEM_MEDIA_TYPE, &problem)
-}
-
-fn json(status: StatusCode, media_type: &'static str, body: &impl Serialize) -> Response {
-    let mut response = Response::new(serde_json::to_vec(body).unwrap_or_default());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
+    reply::problem(&reply::status(status, detail))
 }

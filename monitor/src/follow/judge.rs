@@ -29,15 +29,9 @@ pub type Observing<'a> = Pin<Box<dyn Future<Output = Result<(), JudgeError>> + S
 
 /// Whoever holds heads against heads.
 pub trait HeadJudge: Send + Sync {
-    /// Takes a head that `source` showed, and holds it against those that are known. What comes of it shows in
+    /// Takes a head that the log has shown, and holds it against those that are known. What comes of it shows in
     /// [`frozen`](Self::frozen).
-    fn observe<'a>(
-        &'a self,
-        log: &'a WatchedLog,
-        client: &'a LogClient,
-        head: SignedHead,
-        source: &'a str,
-    ) -> Observing<'a>;
+    fn observe<'a>(&'a self, log: &'a WatchedLog, client: &'a LogClient, head: SignedHead) -> Observing<'a>;
 
     /// The evidence for which nothing more of the log is trusted, if there is any.
     ///

@@ -38,7 +38,7 @@ impl Halt {
 
     /// The log was read, and what was read is wrong.
     fn wrong(reason: impl ToString) -> Self {
-        Self::Trouble(Trouble { reason: reason.to_string(), retry_after: None, unreadable: false })
+        Self::Trouble(trouble(reason.to_string()))
     }
 }
 
@@ -91,7 +91,7 @@ impl Follower {
         let mut heads = self.heads(round).await?;
         heads.sort_by_key(SignedHead::size);
         for head in &heads {
-            match self.parts.heads.observe(&self.log, &self.parts.client, head.clone(), "log").await {
+            match self.parts.heads.observe(&self.log, &self.parts.client, head.clone()).await {
                 Ok(()) => {}
                 Err(JudgeError::State(error)) => return Err(error.into()),
                 // The entries themselves say more than a proof does, so they are read all the same.

@@ -1,14 +1,14 @@
 //! Answering a monitor that tells us its heads.
 
-use atl::api::{PROBLEM_MEDIA_TYPE, Problem, Token};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use atl::api::{Problem, Token};
+use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::seal::{SEAL, check, seal};
 use super::wire::{MAX_BODY_OCTETS, MAX_HEADS, Message, Offered, Refused, open, outcome, told};
 use crate::config::Peer;
 use crate::heads::book::{Book, receive};
-use crate::http::{Request, Response, Shared};
+use crate::http::{Request, Response, Shared, reply};
 use crate::state::StateError;
 use crate::watched::WatchedLog;
 
@@ -32,9 +32,7 @@ fn sealed(shared: &Shared, peer: &Peer, message: &Message) -> Result<Response, P
     let sealed = seal(&*shared.signer, &shared.name, &peer.name, &body, shared.clock.now());
     let unsigned = || Problem::new(Token::Internal, "the answer cannot be signed");
     let header = sealed.ok().and_then(|seal| HeaderValue::try_from(seal).ok()).ok_or_else(unsigned)?;
-    let mut response = response(StatusCode::OK, "application/json", body);
-    response.headers_mut().insert(SEAL, header);
-    Ok(response)
+    Ok(reply::with(reply::of("application/json", body), SEAL, header))
 }
 
 fn respond<'a>(shared: &'a Shared, request: &Request) -> Result<(&'a Peer, Message), Problem> {
@@ -107,22 +105,9 @@ fn take(shared: &Shared, from: &str, offered: Vec<Offered>) -> Result<Vec<Refuse
 }
 
 fn refusal(problem: &Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut refusal = response(status, PROBLEM_MEDIA_TYPE, serde_json::to_vec(problem).unwrap_or_default());
-    let mut set = |name: HeaderName, value| refusal.headers_mut().insert(name, value);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        set(ALLOW, HeaderValue::from_static("POST"));
+    let response = reply::problem(problem);
+    match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => reply::with(response, ALLOW, HeaderValue::from_static("POST")),
+        _ => response,
     }
-    if let Some(seconds) = problem.retry_after_seconds {
-        set(RETRY_AFTER, seconds.into());
-    }
-    refusal
-}
-
-fn response(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

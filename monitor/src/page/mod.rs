@@ -6,7 +6,7 @@
 mod alert;
 mod overview;
 mod plot;
-pub(crate) mod words;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -2,9 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::words::{ago, grouped, short, span};
+use super::words::{ago, short, span};
 use super::{ShownAlert, View, badge, moment, plot};
 use crate::board::{LogStatus, PeerStatus};
+use crate::text::grouped;
 
 /// All of it.
 pub fn overview(view: &View) -> Markup {

@@ -6,7 +6,8 @@ use atl::time::UnixMillis;
 use maud::{Markup, html};
 
 use super::own;
-use super::words::{grouped, span};
+use super::words::span;
+use crate::text::grouped;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 180.0;

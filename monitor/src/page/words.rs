@@ -2,8 +2,6 @@
 
 use atl::time::UnixMillis;
 
-pub(crate) use crate::text::grouped;
-
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;

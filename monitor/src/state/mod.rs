@@ -67,7 +67,9 @@ impl<T> Table<T> {
     }
 }
 
-type Octets = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+type ReadTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+type OpenTable<'step> = redb::Table<'step, &'static [u8], &'static [u8]>;
 
 /// A row: its key, and what it holds.
 pub type Row<T> = (Vec<u8>, T);
@@ -84,7 +86,6 @@ impl<T: DeserializeOwned> Table<T> {
         limit: usize,
         backwards: bool,
     ) -> Result<Vec<Row<T>>, StateError> {
-        let mut range = table.range::<&[u8]>(prefix..)?;
         let mut rows = Vec::new();
         if backwards {
             // Keys are not longer than this many octets behind a prefix in use.
@@ -98,6 +99,7 @@ impl<T: DeserializeOwned> Table<T> {
             }
             return Ok(rows);
         }
+        let mut range = table.range::<&[u8]>(prefix..)?;
         while rows.len() < limit
             && let Some(row) = range.next()
         {
@@ -229,11 +231,9 @@ pub struct Write {
 }
 
 impl Write {
-    /// The row with this key, as this step has left it.
-    pub fn get<T: DeserializeOwned>(&self, table: &Table<T>, key: &[u8]) -> Result<Option<T>, StateError> {
-        let open = self.transaction.open_table(table.definition())?;
-        let value = open.get(key)?;
-        value.map(|value| table.parse(value.value())).transpose()
+    /// A table that is not there yet is made, so there always is one.
+    fn open<T>(&self, table: &Table<T>) -> Result<Option<OpenTable<'_>>, StateError> {
+        Ok(Some(self.transaction.open_table(table.definition())?))
     }
 
     /// Puts the row with this key, in the place of the one that was there.
@@ -251,41 +251,6 @@ impl Write {
         self.changes |= was_there;
         Ok(was_there)
     }
-
-    /// At most `limit` rows whose keys start with `prefix`, in the order of their keys.
-    pub fn first<T: DeserializeOwned>(
-        &self,
-        table: &Table<T>,
-        prefix: &[u8],
-        limit: usize,
-    ) -> Result<Vec<Row<T>>, StateError> {
-        table.rows(&self.transaction.open_table(table.definition())?, prefix, limit, false)
-    }
-
-    /// The same from the last row backwards.
-    pub fn last<T: DeserializeOwned>(
-        &self,
-        table: &Table<T>,
-        prefix: &[u8],
-        limit: usize,
-    ) -> Result<Vec<Row<T>>, StateError> {
-        table.rows(&self.transaction.open_table(table.definition())?, prefix, limit, true)
-    }
-
-    /// At most `limit` rows from the key `start` on, in the order of their keys.
-    pub fn onwards<T: DeserializeOwned>(
-        &self,
-        table: &Table<T>,
-        start: &[u8],
-        limit: usize,
-    ) -> Result<Vec<Row<T>>, StateError> {
-        table.onwards(&self.transaction.open_table(table.definition())?, start, limit)
-    }
-
-    /// How many rows there are.
-    pub fn count<T>(&self, table: &Table<T>) -> Result<u64, StateError> {
-        Ok(self.transaction.open_table(table.definition())?.len()?)
-    }
 }
 
 /// The database as it was at one moment.
@@ -294,55 +259,66 @@ pub struct Read {
 }
 
 impl Read {
-    fn open<T>(&self, table: &Table<T>) -> Result<Option<Octets>, StateError> {
+    fn open<T>(&self, table: &Table<T>) -> Result<Option<ReadTable>, StateError> {
         match self.transaction.open_table(table.definition()) {
             Ok(open) => Ok(Some(open)),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    /// The row with this key.
-    pub fn get<T: DeserializeOwned>(&self, table: &Table<T>, key: &[u8]) -> Result<Option<T>, StateError> {
-        let Some(open) = self.open(table)? else { return Ok(None) };
-        let value = open.get(key)?;
-        value.map(|value| table.parse(value.value())).transpose()
-    }
+/// What can be looked up, alike in a step and in the database as it was: each says how it opens a table, `None` for
+/// one that nobody has written to.
+macro_rules! lookups {
+    ($($of:ty: $row:literal;)+) => { $(impl $of {
+        #[doc = $row]
+        pub fn get<T: DeserializeOwned>(&self, table: &Table<T>, key: &[u8]) -> Result<Option<T>, StateError> {
+            let Some(open) = self.open(table)? else { return Ok(None) };
+            let value = open.get(key)?;
+            value.map(|value| table.parse(value.value())).transpose()
+        }
 
-    /// At most `limit` rows whose keys start with `prefix`, in the order of their keys.
-    pub fn first<T: DeserializeOwned>(
-        &self,
-        table: &Table<T>,
-        prefix: &[u8],
-        limit: usize,
-    ) -> Result<Vec<Row<T>>, StateError> {
-        self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit, false))
-    }
+        /// At most `limit` rows whose keys start with `prefix`, in the order of their keys.
+        pub fn first<T: DeserializeOwned>(
+            &self,
+            table: &Table<T>,
+            prefix: &[u8],
+            limit: usize,
+        ) -> Result<Vec<Row<T>>, StateError> {
+            self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit, false))
+        }
 
-    /// The same from the last row backwards.
-    pub fn last<T: DeserializeOwned>(
-        &self,
-        table: &Table<T>,
-        prefix: &[u8],
-        limit: usize,
-    ) -> Result<Vec<Row<T>>, StateError> {
-        self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit, true))
-    }
+        /// The same from the last row backwards.
+        pub fn last<T: DeserializeOwned>(
+            &self,
+            table: &Table<T>,
+            prefix: &[u8],
+            limit: usize,
+        ) -> Result<Vec<Row<T>>, StateError> {
+            self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit, true))
+        }
 
-    /// At most `limit` rows from the key `start` on, in the order of their keys.
-    pub fn onwards<T: DeserializeOwned>(
-        &self,
-        table: &Table<T>,
-        start: &[u8],
-        limit: usize,
-    ) -> Result<Vec<Row<T>>, StateError> {
-        self.open(table)?.map_or(Ok(Vec::new()), |open| table.onwards(&open, start, limit))
-    }
+        /// At most `limit` rows from the key `start` on, in the order of their keys.
+        pub fn onwards<T: DeserializeOwned>(
+            &self,
+            table: &Table<T>,
+            start: &[u8],
+            limit: usize,
+        ) -> Result<Vec<Row<T>>, StateError> {
+            self.open(table)?.map_or(Ok(Vec::new()), |open| table.onwards(&open, start, limit))
+        }
 
-    /// How many rows there are.
-    pub fn count<T>(&self, table: &Table<T>) -> Result<u64, StateError> {
-        self.open(table)?.map_or(Ok(0), |open| Ok(open.len()?))
-    }
+        /// How many rows there are.
+        pub fn count<T>(&self, table: &Table<T>) -> Result<u64, StateError> {
+            self.open(table)?.map_or(Ok(0), |open| Ok(open.len()?))
+        }
+    })+ };
+}
+
+lookups! {
+    Write: "The row with this key, as this step has left it.";
+    Read: "The row with this key.";
 }
 
 /// A key of parts that sort one after the other: text, ended by a zero octet.

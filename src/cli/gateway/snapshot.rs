@@ -26,6 +26,7 @@ const MAX_AUDIT: u64 = 64 << 10;
 const TRIES: usize = 3;
 
 /// What the files said, and what of it decides.
+#[derive(Clone)]
 pub struct Snapshot {
     /// The gateway's own file.
     pub config: GatewayConfig,
@@ -156,30 +157,14 @@ impl Snapshot {
         lists.merge(&learned);
         let mut material = Material::clone(&self.material);
         material.facts.revocations.lists = Arc::new(lists);
-        Self {
-            config: self.config.clone(),
-            loaded: self.loaded.clone(),
-            fetch: self.fetch.clone(),
-            may_audit: self.may_audit,
-            filed: self.filed.clone(),
-            audited: self.audited.clone(),
-            remote: self.remote.clone(),
-            fetched,
-            learned,
-            material: Arc::new(material),
-            notes: Vec::new(),
-            digests: self.digests,
-        }
+        Self { fetched, learned, material: Arc::new(material), notes: Vec::new(), ..self.clone() }
     }
 
     /// The same with these audits beside those that are files.
     pub fn with_audits(&self, audited: FetchedAudits) -> Self {
-        let mut new = self.with_lists(self.fetched.clone(), self.learned.clone());
-        let mut material = Material::clone(&new.material);
+        let mut material = Material::clone(&self.material);
         material.facts.audits = self.filed.iter().chain(audited.values()).copied().collect();
-        new.material = Arc::new(material);
-        new.notes.clone_from(&self.notes);
-        Self { audited, ..new }
+        Self { audited, material: Arc::new(material), ..self.clone() }
     }
 
     /// The same with the audits that were fetched before, as far as they are still wanted and the log has no other

@@ -16,7 +16,7 @@ use crate::follow::position::Ledger;
 use crate::follow::{Dated, HeadJudge, JudgeError, Observing};
 use crate::head::{RawHead, SignedHead};
 use crate::heads::book::{self, Book};
-use crate::heads::{Heads, HeadsError, Known};
+use crate::heads::{BY_LOG, Heads, HeadsError, Known};
 use crate::http::Shared;
 use crate::rules::authorised::Newest;
 use crate::rules::unauthorised::{Settled, settle};
@@ -36,16 +36,10 @@ pub struct HeadsBridge {
 }
 
 impl HeadJudge for HeadsBridge {
-    fn observe<'a>(
-        &'a self,
-        log: &'a WatchedLog,
-        client: &'a LogClient,
-        head: SignedHead,
-        source: &'a str,
-    ) -> Observing<'a> {
+    fn observe<'a>(&'a self, log: &'a WatchedLog, client: &'a LogClient, head: SignedHead) -> Observing<'a> {
         Box::pin(async move {
             self.cosigned.note(log, &head);
-            match self.heads.observe(log, client, head, source).await {
+            match self.heads.observe(log, client, head, BY_LOG).await {
                 Ok(_) => Ok(()),
                 Err(HeadsError::State(error)) => Err(JudgeError::State(error)),
                 Err(error) => Err(JudgeError::Unjudged(error.to_string())),

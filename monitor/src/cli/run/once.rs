@@ -116,7 +116,7 @@ async fn look(config: &MonitorConfig) -> Result<Report, CliError> {
     }
     // Gossip and errands may have proven something since the log was read.
     for (line, log) in logs.iter_mut().zip(&monitor.shared.logs) {
-        line.evidence = monitor.heads.frozen(&log.origin).map_err(|e| CliError::new(e.to_string()))?;
+        line.evidence = monitor.bridge.heads.frozen(&log.origin).map_err(|e| CliError::new(e.to_string()))?;
         line.in_order &= line.evidence.is_none();
     }
     for _ in 0..DELIVERIES {

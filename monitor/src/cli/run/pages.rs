@@ -61,7 +61,7 @@ impl Pages {
     }
 
     fn alert(&self, id: &str) -> Response {
-        let view = View { name: self.shared.name.to_string(), now: self.shared.clock.now(), ..View::default() };
+        let view = self.bare();
         let missing = || html(StatusCode::NOT_FOUND, view.missing("There is no such alert."));
         let Some(id) = FindingId::parse(id) else { return missing() };
         match self.shared.state.read(|read| alert::find(read, id)) {
@@ -73,7 +73,7 @@ impl Pages {
 
     /// One piece of evidence as an archive: `<sha256>.tar`.
     fn evidence(&self, name: &str) -> Response {
-        let view = View { name: self.shared.name.to_string(), now: self.shared.clock.now(), ..View::default() };
+        let view = self.bare();
         let id = name.strip_suffix(".tar").unwrap_or_default();
         match evidence::files(&self.shared.evidence_dir, id) {
             Ok(files) => {
@@ -89,6 +89,11 @@ impl Pages {
         }
     }
 
+    /// What every page needs.
+    fn bare(&self) -> View {
+        View { name: self.shared.name.to_string(), now: self.shared.clock.now(), ..View::default() }
+    }
+
     fn view(&self, alerts: Result<Vec<Alert>, StateError>) -> Result<View, StateError> {
         let shared = &self.shared;
         let mut growth = BTreeMap::new();
@@ -97,13 +102,12 @@ impl Pages {
         }
         let evidence = self.listed(shared.clock.now());
         Ok(View {
-            name: shared.name.to_string(),
-            now: shared.clock.now(),
             standing: shared.board.standing(),
             watching: self.watching.clone(),
             growth,
             alerts: alerts?.into_iter().map(shown).collect(),
             evidence,
+            ..self.bare()
         })
     }
 
@@ -130,8 +134,7 @@ impl Pages {
 
     fn broken(&self, error: &StateError) -> Response {
         tracing::error!(%error, "a page cannot be made");
-        let view = View { name: self.shared.name.to_string(), now: UnixMillis::default(), ..View::default() };
-        html(StatusCode::INTERNAL_SERVER_ERROR, view.missing("The monitor's database cannot be read."))
+        html(StatusCode::INTERNAL_SERVER_ERROR, self.bare().missing("The monitor's database cannot be read."))
     }
 }
 

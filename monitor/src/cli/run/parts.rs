@@ -35,15 +35,12 @@ use crate::state::State;
 use crate::witness::audit::Auditor;
 use crate::witness::{self, Witness};
 
-/// Most octets of a certificate with timestamps that somebody asks about.
-const SATS_OCTETS: usize = 64 << 10;
-
 /// A monitor that does not do anything yet.
 pub struct Monitor {
     /// What all parts share.
     pub shared: Arc<Shared>,
-    /// What is known of heads.
-    pub heads: Heads,
+    /// What is known of heads, for whoever wants to know.
+    pub bridge: Arc<HeadsBridge>,
     /// One for each log.
     pub followers: Vec<Follower>,
     /// Runs errands.
@@ -101,7 +98,7 @@ impl Monitor {
         let followers = followers.collect();
         let logs = shared.logs.iter().cloned().zip(clients.values_in(&shared));
         let runner = Runner::new(Arc::clone(state), logs, archive, Arc::clone(board), Arc::clone(clock));
-        let runner = runner.with_heads(bridge);
+        let runner = runner.with_heads(bridge.clone());
         let runner = match newest {
             Some(newest) => runner.with_owner(owner(newest), terms(&config.owner)),
             None => runner,
@@ -110,15 +107,11 @@ impl Monitor {
         let courier =
             Courier::open(&config.alerts, letterhead, Arc::clone(state), Arc::clone(board), Arc::clone(clock));
         let gossip = Gossip::new(Arc::clone(&shared), heads.clone(), clients.0, &config.gossip).map_err(failed)?;
-        Ok(Self { courier: courier.map_err(failed)?, shared, heads, followers, runner, feed, gossip, names })
+        Ok(Self { courier: courier.map_err(failed)?, shared, bridge, followers, runner, feed, gossip, names })
     }
 
     /// Starts all parts but the server.
-    pub fn start(
-        self,
-        tasks: &mut JoinSet<Result<(), CliError>>,
-        stop: &watch::Receiver<bool>,
-    ) -> Result<(), CliError> {
+    pub fn start(self, tasks: &mut JoinSet<Result<(), CliError>>, stop: &watch::Receiver<bool>) {
         for follower in self.followers {
             let run = follower.run(stop.clone());
             tasks.spawn(async move { run.await.map_err(failed) });
@@ -132,7 +125,6 @@ impl Monitor {
         }
         let (gossip, stopping) = (self.gossip, stop.clone());
         tasks.spawn(async move { gossip.run(stopping).await.map_err(failed) });
-        Ok(())
     }
 }
 
@@ -199,21 +191,16 @@ fn secret(signer: &dyn Signer) -> Result<[u8; 32], CliError> {
 pub fn routes(config: &MonitorConfig, monitor: &Monitor) -> Result<Router, CliError> {
     let shared = &monitor.shared;
     let router = ops::routes(Router::new(), shared, config.server.max_verified_age_seconds);
-    let bridge = HeadsBridge {
-        heads: monitor.heads.clone(),
-        cosigned: Cosigned { board: Arc::clone(&shared.board), witnesses: Vec::new() },
-        shared: Arc::clone(shared),
-    };
-    let router = match Witness::new(shared, Arc::new(bridge)).map_err(failed)? {
+    let router = match Witness::new(shared, monitor.bridge.clone()).map_err(failed)? {
         Some(cosigner) => witness::routes(router, &Arc::new(cosigner)),
         None => router,
     };
-    let auditor = Auditor::new(shared, opinions(shared, &monitor.heads)).map_err(failed)?;
+    let auditor = Auditor::new(shared, opinions(shared, &monitor.bridge.heads)).map_err(failed)?;
     let router = witness::audit::routes(router, &Arc::new(auditor));
     let (peers, sats) = (Arc::clone(shared), Arc::clone(shared));
     let router = router
         .post(gossip::PATH, gossip::MAX_BODY_OCTETS, move |request| gossip::answer(&peers, request))
-        .post("/v1/sats", SATS_OCTETS, move |request| errand::answer(&sats, request));
+        .post("/v1/sats", errand::sats::MAX_BODY, move |request| errand::answer(&sats, request));
     Ok(pages(router, shared, super::summary::watching(config, monitor)))
 }
 

@@ -2,7 +2,7 @@
 
 use super::parts::Monitor;
 use crate::config::MonitorConfig;
-use crate::page::words::grouped;
+use crate::text::grouped;
 
 /// What is told at the start.
 pub fn lines(config: &MonitorConfig, monitor: &Monitor) -> Vec<String> {

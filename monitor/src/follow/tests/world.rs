@@ -75,7 +75,7 @@ impl PlainHeads {
 }
 
 impl HeadJudge for PlainHeads {
-    fn observe<'a>(&'a self, _: &'a WatchedLog, _: &'a LogClient, head: SignedHead, _: &'a str) -> Observing<'a> {
+    fn observe<'a>(&'a self, _: &'a WatchedLog, _: &'a LogClient, head: SignedHead) -> Observing<'a> {
         if let Some(dated) = Dated::of(&head) {
             self.known.lock().entry(dated.size.get()).or_insert(dated);
         }
