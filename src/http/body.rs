@@ -19,6 +19,10 @@ const MAX_HELD: usize = 96 << 20;
 const MAX_HELD_BY_SOURCE: usize = MAX_HELD / 8;
 /// A client has this long to send its body.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Octets of a refused body that are read and forgotten, and for how long: a client that sends all of it before it
+/// reads the answer would else find the connection closed, and never hear what was wrong.
+const MAX_DRAINED: usize = 1 << 20;
+const DRAINED_FOR: Duration = Duration::from_secs(2);
 
 /// Reads bodies within one budget of memory.
 #[derive(Debug)]
@@ -60,17 +64,29 @@ impl Intake {
         media: &str,
         sender: IpAddr,
         headers: &HeaderMap,
-        body: Body,
+        mut body: Body,
         limit: usize,
     ) -> Result<Held, Failure> {
-        check_headers(media, headers, limit)?;
+        let outcome = match check_headers(media, headers, limit) {
+            Ok(()) => self.read_in_time(sender, &mut body, limit).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(Failure(problem)) = &outcome
+            && matches!(problem.token(), Some(Token::TooLarge | Token::UnsupportedMediaType))
+        {
+            let _ = tokio::time::timeout(DRAINED_FOR, drain(&mut body)).await;
+        }
+        outcome
+    }
+
+    async fn read_in_time(&self, sender: IpAddr, body: &mut Body, limit: usize) -> Result<Held, Failure> {
         match tokio::time::timeout(TIMEOUT, self.read(sender, body, limit)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::new(Token::Malformed, "the body did not arrive in time")),
         }
     }
 
-    async fn read(&self, sender: IpAddr, mut body: Body, limit: usize) -> Result<Held, Failure> {
+    async fn read(&self, sender: IpAddr, body: &mut Body, limit: usize) -> Result<Held, Failure> {
         let mut held = Held { octets: Vec::new(), share: self.by_source.of(sender), budget: None };
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|e| Failure::new(Token::Malformed, format!("the body cannot be read: {e}")))?;
@@ -95,6 +111,17 @@ impl Intake {
     }
 }
 
+/// Reads on for a while, and keeps nothing.
+async fn drain(body: &mut Body) {
+    let mut left = MAX_DRAINED;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, |data| data.len())) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
 fn check_headers(expected: &str, headers: &HeaderMap, limit: usize) -> Result<(), Failure> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let media = text(header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or_default().trim());
@@ -114,9 +141,42 @@ fn too_large(limit: usize) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+
+    use axum::body::{Bytes, HttpBody};
+    use hyper::body::Frame;
+
     use super::*;
 
     const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    /// A body of so many chunks, that counts how many were taken; where there are `usize::MAX`, none ever comes.
+    struct Chunks {
+        left: usize,
+        taken: Arc<AtomicUsize>,
+    }
+
+    impl HttpBody for Chunks {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            match self.left {
+                0 => Poll::Ready(None),
+                usize::MAX => Poll::Pending,
+                _ => {
+                    self.left -= 1;
+                    self.taken.fetch_add(1, Ordering::SeqCst);
+                    Poll::Ready(Some(Ok(Frame::data(vec![b' '; 65_536].into()))))
+                }
+            }
+        }
+    }
 
     fn status(outcome: Result<Held, Failure>) -> u16 {
         outcome.map_or_else(|failure| failure.0.status, |_| 200)
@@ -130,6 +190,25 @@ mod tests {
         assert_eq!(status(intake.json(LOCAL, &none, Body::from("abcd"), 3).await), 413);
         let stated = HeaderMap::from_iter([(header::CONTENT_LENGTH, "4".parse().unwrap())]);
         assert_eq!(status(intake.json(LOCAL, &stated, Body::empty(), 3).await), 413);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_read_on_for_a_while() {
+        let intake = Intake::new();
+        let plain = HeaderMap::from_iter([(header::CONTENT_TYPE, "text/plain".parse().unwrap())]);
+        for (headers, status_is, chunks, read) in [
+            (&plain, 415, 3, 3),
+            (&HeaderMap::new(), 413, 3, 3),
+            (&HeaderMap::new(), 413, 99, MAX_DRAINED / 65_536 + 2),
+        ] {
+            let taken = Arc::default();
+            let body = Body::new(Chunks { left: chunks, taken: Arc::clone(&taken) });
+            assert_eq!(status(intake.json(LOCAL, headers, body, 9).await), status_is);
+            assert_eq!(taken.load(Ordering::SeqCst), read);
+        }
+        // It does not wait for what never comes.
+        let endless = Body::new(Chunks { left: usize::MAX, taken: Arc::default() });
+        assert_eq!(status(intake.json(LOCAL, &plain, endless, 9).await), 415);
     }
 
     #[tokio::test]
