@@ -33,6 +33,9 @@ pub const MAX_INBOX: usize = 256;
 /// Heads of one log that wait and were shown by one source.
 pub const MAX_INBOX_OF_ONE: usize = 64;
 
+/// Heads of one size that are looked at together; keys have the root before the time, so this finds other roots.
+const OF_ONE_SIZE: usize = 64;
+
 /// The most time between two questions about a head, in milliseconds.
 pub(super) const MAX_WAIT_MILLIS: u64 = 3_600_000;
 
@@ -145,6 +148,16 @@ impl From<Standing> for Received {
 pub(super) fn recall(read: &Read, origin: &Origin, id: &HeadId) -> Result<Option<Known>, StateError> {
     let row = key_of(origin, id);
     read.get(&HEADS, &row)?.map_or_else(|| read.get(&INBOX, &row), |known| Ok(Some(known)))
+}
+
+/// A few of the heads of this size, if any are known: more than one where the log has shown two trees.
+pub fn of_size(state: &State, origin: &Origin, size: TreeSize) -> Result<Vec<Known>, StateError> {
+    let prefix = key(origin.as_str(), &size.get().to_be_bytes());
+    let rows = state.read(|read| {
+        let rows = |table| read.first::<Known>(table, &prefix, OF_ONE_SIZE);
+        Ok::<_, StateError>([rows(&HEADS)?, rows(&INBOX)?].concat())
+    })?;
+    Ok(rows.into_iter().map(|(_, known)| known).collect())
 }
 
 /// The octets that stand for a head in keys.

@@ -2,26 +2,29 @@
 //!
 //! A cosignature says that the log's tree, as its checkpoint has it, continues every tree of that log that this
 //! witness has cosigned before. It says nothing about the entries: that is what an [audit statement](audit) is for. A
-//! witness holds a checkpoint against what it has cosigned and against nothing else, so that it never refuses one
-//! because the follower is behind.
+//! witness holds a checkpoint against what it has cosigned, and against a head of the same size that the monitor has
+//! verified or been shown; against nothing else, so that it never refuses one because the follower is behind.
 //!
 //! **[`submission`]** is what is sent, **[`consistency`]** decides, and [`Witness`] keeps what was cosigned. The
 //! decision and what follows from it are one step of the database, and steps follow one another: of two checkpoints
-//! that cannot both be, whichever comes second meets the first.
+//! that cannot both be, whichever comes second meets the first. The same is kept outside of the database ([`mark`]), so
+//! that one which was put back from an older copy makes no witness forget.
 
 pub mod audit;
 pub mod consistency;
+pub mod mark;
 mod routes;
 pub mod submission;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use atl::keys::{SignError, Signer};
 use atl::log::MAX_AHEAD_MS;
-use atl::log::checkpoint::Checkpoint;
-use atl::log::cosignature::{CosignatureTime, WitnessKey, cosign};
+use atl::log::checkpoint::{Checkpoint, checkpoint_of};
+use atl::log::cosignature::{CosignatureTime, WitnessKey, cosign, cosigned_at};
 use atl::log::note::{Note, NoteError, NoteSignature};
 use atl::merkle::{Hash, TreeSize};
 use atl::time::Clock;
@@ -31,6 +34,7 @@ use thiserror::Error;
 pub use self::routes::routes;
 
 use self::consistency::{Inconsistent, Known};
+use self::mark::{MarkError, Marks};
 use self::submission::{BadSubmission, Submission};
 use crate::http::Shared;
 use crate::state::{State, StateError, Table};
@@ -70,6 +74,12 @@ pub trait Heads: Send + Sync {
     /// before the answer goes out, and each time that such a checkpoint is sent.
     fn conflict(&self, log: &WatchedLog, known: &str, shown: &str);
 
+    /// Whether a head of this log is known that has the size of `checkpoint` and another root. It needs no proof, and
+    /// outlives what a witness has forgotten.
+    fn contradicts(&self, _log: &WatchedLog, _checkpoint: &Checkpoint) -> Result<bool, StateError> {
+        Ok(false)
+    }
+
     /// A checkpoint that `log` has signed and that is not cosigned. It may be proof of misbehaviour together with what
     /// others know; mostly it is only behind. A note with the line of the log alone.
     fn refused(&self, _log: &WatchedLog, _shown: &str) {}
@@ -99,6 +109,9 @@ pub enum Refusal {
     /// Nothing can be kept, so nothing is said.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The same, outside of the database.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
     /// The key does not sign.
     #[error("the witness's key: {0}")]
     Sign(#[from] SignError),
@@ -125,7 +138,7 @@ impl From<StateError> for Stop {
 }
 
 /// Why a monitor is no witness, although it was told to be.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub enum BadWitness {
     /// The key is of another kind than Ed25519.
     #[error("the witness's key is no Ed25519 key; make one with `atl-monitor keygen --witness`")]
@@ -133,6 +146,12 @@ pub enum BadWitness {
     /// One key for two purposes.
     #[error("the witness's key is also that of {0}; make one of its own with `atl-monitor keygen --witness`")]
     Shared(String),
+    /// What was cosigned last cannot be told.
+    #[error("the witness does not know what it has cosigned: {0}")]
+    Mark(#[from] MarkError),
+    /// The database failed.
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 /// A witness of the logs that are followed.
@@ -141,16 +160,19 @@ pub struct Witness {
     signer: Arc<dyn Signer>,
     logs: Vec<WatchedLog>,
     state: Arc<State>,
+    marks: Marks,
     clock: Arc<dyn Clock>,
     heads: Arc<dyn Heads>,
 }
 
 impl Witness {
-    /// The witness that the monitor is; `None` where it has no key for that.
+    /// The witness that the monitor is; `None` where it has no key for that. `dir` is where what it cosigns is kept
+    /// outside of the database; where that is ahead of the database, which was put back from an older copy then, the
+    /// database catches up with it.
     ///
     /// # Errors
-    /// Where the key is no Ed25519 key, or has another purpose already.
-    pub fn new(shared: &Shared, heads: Arc<dyn Heads>) -> Result<Option<Self>, BadWitness> {
+    /// Where the key is no Ed25519 key, or has another purpose already; and where it cannot be told what was cosigned.
+    pub fn new(shared: &Shared, dir: &Path, heads: Arc<dyn Heads>) -> Result<Option<Self>, BadWitness> {
         let Some(signer) = &shared.witness else { return Ok(None) };
         let public = signer.public_key();
         let key = WitnessKey::new(shared.name.clone(), public.clone()).map_err(|_| BadWitness::Key)?;
@@ -160,14 +182,81 @@ impl Witness {
         if let Some(log) = shared.logs.iter().find(|log| log.key.key() == public) {
             return Err(BadWitness::Shared(format!("the log {}", log.origin)));
         }
-        Ok(Some(Self {
+        let witness = Self {
             key,
             signer: Arc::clone(signer),
             logs: shared.logs.clone(),
             state: Arc::clone(&shared.state),
+            marks: Marks::open(dir)?,
             clock: Arc::clone(&shared.clock),
             heads,
-        }))
+        };
+        witness.logs.iter().try_for_each(|log| witness.remember(log))?;
+        Ok(Some(witness))
+    }
+
+    /// Has the database and the file say the same of `log`.
+    fn remember(&self, log: &WatchedLog) -> Result<(), BadWitness> {
+        let file = self.marks.read(log)?;
+        let row = log.origin.as_str().as_bytes();
+        self.state.write(|write| {
+            let database = write.get(&COSIGNED, row)?;
+            let Some(last) = self.marks.larger(log, database.clone(), file.clone())? else { return Ok(()) };
+            if file.as_ref() != Some(&last) {
+                self.marks.write(log, &last)?;
+            }
+            if database.as_ref().is_none_or(|database| database.size < last.size) {
+                tracing::warn!(
+                    log = %log.origin, size = %last.size,
+                    "more was cosigned than the database knows: was it put back from an older copy?"
+                );
+            }
+            write.put(&COSIGNED, row, &last).map_err(BadWitness::from)
+        })
+    }
+
+    /// Looks for our own cosignature on a checkpoint that `log` serves. One on a larger tree than we remember says that
+    /// what we remember is old: it is what was cosigned last then. Whether it was so.
+    ///
+    /// # Errors
+    /// Where what was cosigned cannot be kept.
+    pub fn recognise(&self, log: &WatchedLog, text: &str) -> Result<bool, Refusal> {
+        let Ok(note) = Note::parse(text.as_bytes()) else { return Ok(false) };
+        let Ok(checkpoint) = checkpoint_of(&note, &log.key) else { return Ok(false) };
+        let Ok(at) = cosigned_at(&note, std::slice::from_ref(&self.key)) else { return Ok(false) };
+        let line = note.lines_of(&self.key).next();
+        let (Some(Some(at)), Some(line)) = (at.first(), line) else { return Ok(false) };
+        let row = log.origin.as_str().as_bytes();
+        let shown = lines_of_log(&note, log);
+        let cosigned = Cosigned {
+            size: checkpoint.size,
+            root: checkpoint.root,
+            at: at.get(),
+            checkpoint: shown.clone(),
+            line: line.to_string(),
+        };
+        // Nearly always it is what is known, so nothing is written.
+        let is_older = |last: &Option<Cosigned>| last.as_ref().is_some_and(|last| last.size >= checkpoint.size);
+        let last = self.state.get(&COSIGNED, row)?;
+        if let Some(last) = last.as_ref().filter(|last| last.known().contradicts(&checkpoint)) {
+            tracing::error!(log = %log.origin, size = %checkpoint.size, "this witness has cosigned two roots of one size");
+            self.heads.conflict(log, &last.checkpoint, &shown);
+        }
+        if is_older(&last) {
+            return Ok(false);
+        }
+        self.state.write(|write| {
+            if is_older(&write.get(&COSIGNED, row)?) {
+                return Ok(false);
+            }
+            tracing::warn!(
+                log = %log.origin, size = %checkpoint.size,
+                "the log shows our own cosignature on more than we remember: was `data_dir` put back from an older copy?"
+            );
+            write.put(&COSIGNED, row, &cosigned)?;
+            self.marks.write(log, &cosigned)?;
+            Ok(true)
+        })
     }
 
     /// The key by which others know the witness.
@@ -187,7 +276,8 @@ impl Witness {
             return Err(Refusal::Frozen(why));
         }
         let shown = lines_of_log(&submission.note, log);
-        self.step(log, &submission, &checkpoint, &shown).map_err(|stop| match stop {
+        let is_another = self.heads.contradicts(log, &checkpoint)?;
+        self.step(log, &submission, &checkpoint, &shown, is_another).map_err(|stop| match stop {
             Stop::Refused(why) => why,
             Stop::Inconsistent { why, contradicts } => {
                 if let Some(known) = contradicts {
@@ -200,13 +290,14 @@ impl Witness {
         })
     }
 
-    /// Decides and keeps in one step.
+    /// Decides and keeps in one step. `is_another` says that a head of this size is known that has another root.
     fn step(
         &self,
         log: &WatchedLog,
         submission: &Submission,
         checkpoint: &Checkpoint,
         shown: &str,
+        is_another: bool,
     ) -> Result<NoteSignature, Stop> {
         let row = log.origin.as_str().as_bytes();
         self.state.write(|write| {
@@ -215,6 +306,9 @@ impl Witness {
             if let Err(why) = consistency::check(known, submission.old, &submission.proof, checkpoint) {
                 let contradicts = last.filter(|_| known.contradicts(checkpoint)).map(|last| last.checkpoint);
                 return Err(Stop::Inconsistent { why, contradicts });
+            }
+            if is_another {
+                return Err(Stop::Inconsistent { why: Inconsistent::OtherRoot, contradicts: None });
             }
             let at = self.moment(last.map_or(0, |last| last.at))?;
             let line = cosign(&*self.signer, self.key.name(), checkpoint, at).map_err(Refusal::from)?;
@@ -226,6 +320,8 @@ impl Witness {
                 line: line.to_string(),
             };
             write.put(&COSIGNED, row, &cosigned)?;
+            // Before the database's own commit, since steps follow one another: so no file goes back.
+            self.marks.write(log, &cosigned).map_err(Refusal::from)?;
             Ok(line)
         })
     }

@@ -96,11 +96,18 @@ struct Told {
     frozen: Mutex<Option<String>>,
     conflicts: Mutex<Vec<(String, String, String)>>,
     refused: Mutex<Vec<String>>,
+    /// A tree that others know to be another.
+    known: Mutex<Option<(u64, Hash)>>,
 }
 
 impl Heads for Told {
     fn frozen(&self, origin: &str) -> Option<String> {
         self.frozen.lock().clone().filter(|_| origin == "log.example/1")
+    }
+
+    fn contradicts(&self, _: &WatchedLog, checkpoint: &Checkpoint) -> Result<bool, StateError> {
+        let known = *self.known.lock();
+        Ok(known.is_some_and(|(size, root)| size == checkpoint.size.get() && root != checkpoint.root))
     }
 
     fn conflict(&self, log: &WatchedLog, known: &str, shown: &str) {
@@ -123,7 +130,7 @@ impl Served {
     async fn start(dir: &Path) -> Self {
         let (shared, clock) = shared(dir);
         let told = Arc::new(Told::default());
-        let witness = Arc::new(Witness::new(&shared, told.clone()).unwrap().unwrap());
+        let witness = Arc::new(Witness::new(&shared, &dir.join("cosigned"), told.clone()).unwrap().unwrap());
         let limits = Limits { posts_per_second: 1000, post_burst: 1000, ..Limits::default() };
         let server = start(routes(Router::new(), &witness), limits).await;
         Self { server, told, clock, witness }
@@ -278,6 +285,130 @@ async fn what_was_cosigned_outlives_the_process() {
     served.verified(&next.note(1), &served.add(&next.body(1, 7)).await);
 }
 
+/// A monitor's directory: the database, and the directory of what was cosigned.
+fn witness(dir: &Path) -> Result<(Witness, Arc<Told>), BadWitness> {
+    let told = Arc::new(Told::default());
+    let witness = Witness::new(&shared(dir).0, &dir.join("cosigned"), told.clone())?.unwrap();
+    Ok((witness, told))
+}
+
+fn add(witness: &Witness, tree: &Tree, old: usize) -> Result<NoteSignature, Refusal> {
+    witness.add_checkpoint(tree.body(1, old).as_bytes())
+}
+
+/// Sizes that a witness says it knows, where it does not cosign a fork of them.
+fn known(witness: &Witness, fork: &Tree) -> u64 {
+    let Err(Refusal::Inconsistent(Inconsistent::OtherOld(known))) = add(witness, fork, 0) else { panic!() };
+    known.get()
+}
+
+#[test]
+fn a_database_that_is_lost_or_old_makes_no_witness_forget() {
+    let dir = tempfile::tempdir().unwrap();
+    let (database, copy) = (dir.path().join("state.redb"), dir.path().join("copy"));
+    let (tree, next, fork) = (Tree::new(7, 0, 0), Tree::new(9, 0, 0), Tree::new(8, 2, 1));
+    add(&witness(dir.path()).unwrap().0, &tree, 0).unwrap();
+    std::fs::copy(&database, &copy).unwrap();
+    let line = add(&witness(dir.path()).unwrap().0, &next, 7).unwrap();
+    for restored in [true, false] {
+        std::fs::remove_file(&database).unwrap();
+        if restored {
+            std::fs::copy(&copy, &database).unwrap();
+        }
+        let (witness, _) = witness(dir.path()).unwrap();
+        assert_eq!(known(&witness, &fork), 9);
+        let hash = hex::encode(Hash::of(b"log.example/1").as_bytes());
+        assert_eq!(witness.latest(&hash).unwrap(), Some(format!("{}{line}\n", next.note(1))));
+    }
+    // The other way round: files that are lost or old.
+    let file = std::fs::read_dir(dir.path().join("cosigned")).unwrap().next().unwrap().unwrap().path();
+    std::fs::copy(&file, &copy).unwrap();
+    add(&witness(dir.path()).unwrap().0, &Tree::new(12, 0, 0), 9).unwrap();
+    for restored in [true, false] {
+        std::fs::remove_file(&file).unwrap();
+        if restored {
+            std::fs::copy(&copy, &file).unwrap();
+        }
+        assert_eq!(known(&witness(dir.path()).unwrap().0, &fork), 12);
+    }
+    // The file has caught up.
+    std::fs::remove_file(&database).unwrap();
+    assert_eq!(known(&witness(dir.path()).unwrap().0, &fork), 12);
+}
+
+#[test]
+fn a_witness_that_cannot_tell_what_it_cosigned_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    add(&witness(dir.path()).unwrap().0, &Tree::new(7, 0, 0), 0).unwrap();
+    add(&witness(other.path()).unwrap().0, &Tree::new(7, 2, 1), 0).unwrap();
+    let file = |dir: &Path| std::fs::read_dir(dir.join("cosigned")).unwrap().next().unwrap().unwrap().path();
+    let (file, foreign) = (file(dir.path()), file(other.path()));
+    let good = std::fs::read(&file).unwrap();
+    let why = |octets: &[u8]| {
+        std::fs::write(&file, octets).unwrap();
+        witness(dir.path()).err().map(|error| error.to_string())
+    };
+    let contradiction = why(&std::fs::read(foreign).unwrap()).unwrap();
+    assert!(contradiction.contains("two trees of 7 leaves of the log log.example/1"), "{contradiction}");
+    assert!(contradiction.contains("make the witness another key"), "{contradiction}");
+    let text = String::from_utf8(good.clone()).unwrap();
+    for damaged in
+        [&text[..40], "", &text.replace("log.example/1", "log.example/2"), &text.replace("\"size\":7", "\"size\":6")]
+    {
+        let why = why(damaged.as_bytes()).unwrap();
+        assert!(why.contains("does not say what was cosigned last of log.example/1"), "{why}");
+    }
+    assert_eq!(why(&good), None);
+}
+
+#[test]
+fn nothing_is_answered_that_is_not_kept_outside_of_the_database_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (witness, _) = witness(dir.path()).unwrap();
+    add(&witness, &Tree::new(3, 0, 0), 0).unwrap();
+    std::fs::remove_dir_all(dir.path().join("cosigned")).unwrap();
+    assert!(matches!(add(&witness, &Tree::new(7, 0, 0), 3), Err(Refusal::Mark(_))));
+    std::fs::create_dir(dir.path().join("cosigned")).unwrap();
+    // It was not answered, so another tree may still be.
+    add(&witness, &Tree::new(5, 0, 0), 3).unwrap();
+}
+
+#[test]
+fn our_own_cosignature_on_what_a_log_serves_reminds_a_witness() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, next, fork) = (Tree::new(7, 0, 0), Tree::new(9, 0, 0), Tree::new(9, 2, 1));
+    let (first, _) = witness(dir.path()).unwrap();
+    add(&first, &tree, 0).unwrap();
+    let served = format!("{}{}\n", next.note(1), add(&first, &next, 7).unwrap());
+    assert!(!first.recognise(&log(1), &served).unwrap());
+    drop(first);
+    // All that the monitor has is put back.
+    let other = tempfile::tempdir().unwrap();
+    let (restored, told) = witness(other.path()).unwrap();
+    add(&restored, &tree, 0).unwrap();
+    for nothing in [tree.note(1), next.note(1), served.replace("\n9\n", "\n8\n"), "x".to_owned()] {
+        assert!(!restored.recognise(&log(1), &nothing).unwrap(), "{nothing}");
+    }
+    assert!(restored.recognise(&log(1), &served).unwrap());
+    assert_eq!(known(&restored, &fork), 9);
+    assert_eq!(told.conflicts.lock().len(), 1);
+    drop(restored);
+    std::fs::remove_file(other.path().join("state.redb")).unwrap();
+    assert_eq!(known(&witness(other.path()).unwrap().0, &fork), 9);
+}
+
+#[test]
+fn what_the_monitor_knows_to_be_another_tree_is_not_cosigned() {
+    let dir = tempfile::tempdir().unwrap();
+    let (witness, told) = witness(dir.path()).unwrap();
+    let (tree, fork) = (Tree::new(7, 0, 0), Tree::new(7, 2, 1));
+    *told.known.lock() = Some((7, Tree::head(&tree.leaves)));
+    assert!(matches!(add(&witness, &fork, 0), Err(Refusal::Inconsistent(Inconsistent::OtherRoot))));
+    assert_eq!(told.refused.lock().pop(), Some(fork.note(1)));
+    add(&witness, &tree, 0).unwrap();
+}
+
 #[tokio::test]
 async fn a_clock_that_goes_back_makes_no_cosignature_of_the_past() {
     let dir = tempfile::tempdir().unwrap();
@@ -351,7 +482,7 @@ fn of_two_first_checkpoints_at_once_one_is_cosigned() {
         let dir = tempfile::tempdir().unwrap();
         let (shared, _) = shared(dir.path());
         let told = Arc::new(Told::default());
-        let witness = Witness::new(&shared, told.clone()).unwrap().unwrap();
+        let witness = Witness::new(&shared, &dir.path().join("cosigned"), told.clone()).unwrap().unwrap();
         let bodies = [1, 2].map(|world| Tree::new(6, 0, world).body(1, 0));
         let begin = std::sync::Barrier::new(32);
         let counts = [AtomicUsize::new(0), AtomicUsize::new(0)];
@@ -379,14 +510,14 @@ fn of_two_first_checkpoints_at_once_one_is_cosigned() {
 fn a_key_has_one_purpose() {
     let dir = tempfile::tempdir().unwrap();
     let (mut shared, _) = shared(dir.path());
-    let heads = || Arc::new(Told::default());
+    let (cosigned, heads) = (dir.path().join("cosigned"), || Arc::new(Told::default()));
     shared.witness = Some(shared.signer.clone());
-    assert!(matches!(Witness::new(&shared, heads()), Err(BadWitness::Shared(_))));
+    assert!(matches!(Witness::new(&shared, &cosigned, heads()), Err(BadWitness::Shared(_))));
     shared.witness = Some(Arc::new(signer(2)));
-    let Err(error) = Witness::new(&shared, heads()) else { panic!() };
+    let Err(error) = Witness::new(&shared, &cosigned, heads()) else { panic!() };
     assert!(error.to_string().contains("log.example/2"), "{error}");
     shared.witness = None;
-    assert!(matches!(Witness::new(&shared, heads()), Ok(None)));
+    assert!(matches!(Witness::new(&shared, &cosigned, heads()), Ok(None)));
     shared.signer = Arc::new(signer(1));
     assert!(matches!(Auditor::new(&shared, Arc::new(|_| None)), Err(BadAuditor::Own(_))));
 }

@@ -1,9 +1,9 @@
 //! Where parts of the monitor that do not know each other meet: what each wants of whoever knows the heads.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use atl::client::LogClient;
-use atl::log::checkpoint::Origin;
+use atl::log::checkpoint::{Checkpoint, Origin};
 use atl::merkle::LeafIndex;
 use atl::time::UnixMillis;
 
@@ -22,8 +22,8 @@ use crate::rules::authorised::Newest;
 use crate::rules::unauthorised::{Settled, settle};
 use crate::state::{State, StateError};
 use crate::watched::WatchedLog;
-use crate::witness::Heads as Witnessed;
 use crate::witness::audit::{Opinion, Opinions, Verified};
+use crate::witness::{Heads as Witnessed, Witness};
 
 /// Who shows a checkpoint that somebody has sent to the witness: not the log itself, as far as we know.
 const BY_SUBMITTER: &str = "a submitter to the witness";
@@ -33,12 +33,15 @@ pub struct HeadsBridge {
     pub heads: Heads,
     pub shared: Arc<Shared>,
     pub cosigned: Cosigned,
+    /// The witness that this monitor is, once it is there.
+    pub witness: OnceLock<Arc<Witness>>,
 }
 
 impl HeadJudge for HeadsBridge {
     fn observe<'a>(&'a self, log: &'a WatchedLog, client: &'a LogClient, head: SignedHead) -> Observing<'a> {
         Box::pin(async move {
             self.cosigned.note(log, &head);
+            self.recognise(log, &head);
             match self.heads.observe(log, client, head, BY_LOG).await {
                 Ok(_) => Ok(()),
                 Err(HeadsError::State(error)) => Err(JudgeError::State(error)),
@@ -74,6 +77,14 @@ impl HeadsBridge {
         &self.shared.state
     }
 
+    /// Lets the witness look for its own cosignature on what the log serves.
+    fn recognise(&self, log: &WatchedLog, head: &SignedHead) {
+        let (Some(witness), RawHead::Checkpoint(text)) = (self.witness.get(), head.raw()) else { return };
+        if let Err(error) = witness.recognise(log, text) {
+            tracing::error!(log = %log.origin, %error, "the witness could not keep what it has cosigned");
+        }
+    }
+
     /// Takes a checkpoint of somebody else's into what is known of heads, which is held against the rest of it.
     fn receive(&self, log: &WatchedLog, note: &str) {
         let head = match SignedHead::open(RawHead::Checkpoint(note.to_owned()), log) {
@@ -91,6 +102,14 @@ impl Witnessed for HeadsBridge {
         let log = self.shared.logs.iter().find(|log| log.origin.as_str() == origin)?;
         // A database that cannot be read ends the monitor; until then the log is not cosigned.
         HeadJudge::frozen(self, &log.origin).unwrap_or_else(|error| Some(error.to_string()))
+    }
+
+    fn contradicts(&self, log: &WatchedLog, checkpoint: &Checkpoint) -> Result<bool, StateError> {
+        let verified = Ledger::new(Arc::clone(&self.shared.state), Arc::new(log.clone())).verified()?.head;
+        let verified = verified.map(|head| (head.size(), head.root()));
+        let known = book::of_size(self.state(), &log.origin, checkpoint.size)?;
+        let known = known.into_iter().map(|known| (known.id.size, known.id.root));
+        Ok(known.chain(verified).any(|(size, root)| size == checkpoint.size && root != checkpoint.root))
     }
 
     fn conflict(&self, log: &WatchedLog, known: &str, shown: &str) {
@@ -181,5 +200,28 @@ mod tests {
         fs::create_dir(&place).unwrap();
         archived.keep(&exhibit, UnixMillis::new(2)).unwrap();
         assert_eq!(unkept(), None);
+    }
+
+    #[tokio::test]
+    async fn the_witness_is_told_of_another_tree_of_one_size() {
+        use atl::log::sth::{SignedTreeHead, TreeHead};
+        use atl::merkle::{Hash, TreeSize};
+
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, _) = crate::http::testing::shared(dir.path());
+        let shared = Arc::new(shared);
+        let archive = Archive::open(&shared.evidence_dir, Arc::clone(&shared.signer), shared.name.clone()).unwrap();
+        let (state, board) = (Arc::clone(&shared.state), Arc::clone(&shared.board));
+        let archive = Arc::new(Archived { archive, board: Arc::clone(&board) });
+        let heads = Heads::open(state, Arc::clone(&board), archive, Arc::clone(&shared.clock)).unwrap();
+        let cosigned = Cosigned { board, witnesses: Vec::new() };
+        let bridge = HeadsBridge { heads, shared, cosigned, witness: OnceLock::new() };
+        let head = TreeHead { size: TreeSize::new(5), root: Hash::new([1; 32]), timestamp: UnixMillis::new(9) };
+        let raw = RawHead::from(SignedTreeHead::sign(&signer(1), head).unwrap());
+        bridge.heads.receive(&log(1), &SignedHead::open(raw, &log(1)).unwrap(), BY_LOG).unwrap();
+        for (seed, size, root, other) in [(1, 5, 1, false), (1, 5, 2, true), (1, 6, 2, false), (2, 5, 2, false)] {
+            let checkpoint = Checkpoint::new(log(seed).origin, TreeSize::new(size), Hash::new([root; 32]));
+            assert_eq!(bridge.contradicts(&log(seed), &checkpoint).unwrap(), other, "{seed} {size} {root}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use atl::apki::trust_score::Score;
 use atl::client::LogClient;
@@ -82,6 +82,7 @@ impl Monitor {
             heads: heads.clone(),
             cosigned: Cosigned { board: Arc::clone(board), witnesses: config.witnesses.clone() },
             shared: Arc::clone(&shared),
+            witness: OnceLock::new(),
         });
         let followers = config.logs.iter().zip(clients.values_in(&shared)).map(|(followed, client)| {
             Follower::new(Parts {
@@ -191,8 +192,12 @@ fn secret(signer: &dyn Signer) -> Result<[u8; 32], CliError> {
 pub fn routes(config: &MonitorConfig, monitor: &Monitor) -> Result<Router, CliError> {
     let shared = &monitor.shared;
     let router = ops::routes(Router::new(), shared, config.server.max_verified_age_seconds);
-    let router = match Witness::new(shared, monitor.bridge.clone()).map_err(failed)? {
-        Some(cosigner) => witness::routes(router, &Arc::new(cosigner)),
+    let cosigned = config.data_dir.join("cosigned");
+    let router = match Witness::new(shared, &cosigned, monitor.bridge.clone()).map_err(failed)? {
+        Some(cosigner) => {
+            let cosigner = Arc::clone(monitor.bridge.witness.get_or_init(|| Arc::new(cosigner)));
+            witness::routes(router, &cosigner)
+        }
         None => router,
     };
     let auditor = Auditor::new(shared, opinions(shared, &monitor.bridge.heads)).map_err(failed)?;
