@@ -7,7 +7,9 @@ use std::time::Duration;
 use atl::api::{B64, CertHashQuery, EntryResponse, ProofQuery, ProofResponse, Token};
 use atl::client::{ClientError, LogClient};
 use atl::log::entry::CertHash;
-use atl::merkle::{Edge, Hash, LeafIndex, TILE_WIDTH, Tile, TileId, TilePath, TreeSize, integrate, verify_inclusion};
+use atl::merkle::{
+    Edge, Hash, InclusionPlan, LeafIndex, TILE_WIDTH, Tile, TileId, TilePath, TreeSize, integrate, verify_inclusion,
+};
 use atl::time::UnixMillis;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -83,6 +85,18 @@ pub struct Proof {
     pub index: LeafIndex,
     /// The audit path.
     pub path: Vec<Hash>,
+}
+
+/// What shows to others that a head covers a leaf.
+#[derive(Clone, Debug, Default)]
+pub enum Covering {
+    /// The proof.
+    Proof(Proof),
+    /// All leaves of the head's tree, which has its root.
+    Leaves(Vec<Hash>),
+    /// The log gives neither.
+    #[default]
+    Unshown,
 }
 
 /// An entry by the hash of its certificate.
@@ -229,6 +243,45 @@ impl Respondent {
             None => Inclusion::Proven(Proof { head, index: proof.leaf_index, path: proof.inclusion }),
             Some(reason) => Inclusion::Garbage { head, reason, receipt: self.receipt_of(asked, &proof) },
         }
+    }
+
+    /// What shows that the tree of `head` has this leaf at `index`: the proof as the log gives it, else as its tiles do,
+    /// and where that is of no use without the certificate, all of its leaves.
+    pub async fn covering(
+        &self,
+        head: &SignedHead,
+        leaf: Hash,
+        index: LeafIndex,
+        has_certificate: bool,
+        now: UnixMillis,
+    ) -> Covering {
+        let is_good = |path: &[Hash]| verify_inclusion(&leaf, index, head.size(), path, &head.root()).is_ok();
+        if has_certificate {
+            let query = ProofQuery { hash: leaf, tree_size: Some(head.size()) };
+            let asked = format!("atl/v1/get-proof-by-hash?{}", query.to_query());
+            let answer = self.turn(now, &asked, self.client.proof_by_hash(query)).await;
+            let path = match answer.ok().map(|proof| proof.inclusion).filter(|path| is_good(path)) {
+                Some(path) => Some(path),
+                None => self.path_in_tiles(head, index, now).await.filter(|path| is_good(path)),
+            };
+            if let Some(path) = path {
+                return Covering::Proof(Proof { head: Box::new(head.clone()), index, path });
+            }
+        }
+        match self.leaves(head, now).await {
+            Some(leaves) if leaves.contains(&leaf) => Covering::Leaves(leaves),
+            _ => Covering::Unshown,
+        }
+    }
+
+    async fn path_in_tiles(&self, head: &SignedHead, index: LeafIndex, now: UnixMillis) -> Option<Vec<Hash>> {
+        let plan = InclusionPlan::new(index, head.size()).ok()?;
+        let mut tiles = Vec::new();
+        for id in plan.tiles() {
+            let path = TilePath::hashes(*id, id.width_at(head.size())?).to_string();
+            tiles.push(Tile::from_octets(&self.turn(now, &path, self.client.tile(&path)).await.ok()?).ok()?);
+        }
+        plan.prove(&tiles).ok()
     }
 
     /// The entry whose certificate has this hash.

@@ -6,7 +6,7 @@ use atl::log::sat::SignedAgentTimestamp;
 use atl::merkle::Hash;
 use atl::time::UnixMillis;
 
-use super::ask::{Entry, Failure, Inclusion, MAX_MMD_MS, Proof};
+use super::ask::{Covering, Entry, Failure, Inclusion, MAX_MMD_MS, Proof};
 use super::decide::{Again, Found, Outcome, SILENT_MS, SLACK_MS, Tries, covers, exhibit, signed_after, signed_before};
 use crate::evidence::Receipt;
 use crate::finding::{Class, EntryRef, Finding};
@@ -174,13 +174,24 @@ impl<'a> Promise<'a> {
     }
 
     /// What follows where the leaf is proven to be in the tree: the entry has to be dated as the timestamp is, and
-    /// between the heads around it. `around` are other heads of the log.
-    pub fn proven(&self, proof: &Proof, entry: Entry, around: &[SignedHead], tries: &Tries) -> Outcome {
+    /// between the heads around it. `around` are other heads of the log, and `covering` shows that the entry is under
+    /// the head that [`Self::misdated`] names.
+    pub fn proven(
+        &self,
+        proof: &Proof,
+        entry: Entry,
+        around: &[SignedHead],
+        covering: Covering,
+        tries: &Tries,
+    ) -> Outcome {
         let mut outcome = Outcome::settled();
         match entry {
             Entry::There(entry, receipt) => {
                 outcome.findings.extend(self.dated_otherwise(proof, &entry, receipt, tries.now));
-                outcome.findings.extend(self.out_of_bounds(proof, &entry, around, tries.now));
+                outcome.findings.extend(match self.misdated(proof, around) {
+                    Some(head) => Some(self.newer_than(head, &entry, covering, tries.now)),
+                    None => self.out_of_bounds(proof, &entry, around, tries.now),
+                });
             }
             Entry::Other(reason, receipt) => {
                 let summary = format!("{} answers with something else than an entry that it has", self.log.origin);
@@ -226,7 +237,29 @@ impl<'a> Promise<'a> {
         Some(Found { finding, exhibit: Some(Box::new(exhibit.0)) })
     }
 
-    /// A timestamp is not after a head that covers its leaf, nor before one that does not (protocol section 4).
+    /// A head that covers the leaf and was signed before the timestamp, which cannot be (protocol section 4).
+    pub fn misdated<'h>(&self, proof: &'h Proof, around: &'h [SignedHead]) -> Option<&'h SignedHead> {
+        let mut heads = std::iter::once(&*proof.head).chain(around);
+        heads.find(|head| covers(head, proof.index) && signed_before(head, self.sat.timestamp))
+    }
+
+    /// The date of an entry is no part of its leaf: only the timestamp says it, and only a proof that leads to the very
+    /// head which is older shows to others that the entry is under it.
+    fn newer_than(&self, head: &SignedHead, entry: &EntryResponse, covering: Covering, now: UnixMillis) -> Found {
+        let index = entry.leaf_index;
+        let summary =
+            format!("{} has given entry {index} a time after a head that covers it was signed", self.log.origin);
+        let finding = self.dated_against(Class::EntryNewerThanHead, summary, head, now);
+        let exhibit = exhibit(&finding, self.log, &[head]).sat(&self.sat);
+        let (finding, exhibit) = match covering {
+            Covering::Proof(proof) => (finding, exhibit.entry(self.log, entry, &proof)),
+            Covering::Leaves(leaves) => (finding, exhibit.leaves(leaves)),
+            Covering::Unshown => (finding.with("that the head covers it", "the log gives no proof of that"), exhibit),
+        };
+        Found { finding, exhibit: Some(Box::new(exhibit.0)) }
+    }
+
+    /// A timestamp is not before a head that does not have its leaf yet (protocol section 4).
     fn out_of_bounds(
         &self,
         proof: &Proof,
@@ -234,21 +267,17 @@ impl<'a> Promise<'a> {
         around: &[SignedHead],
         now: UnixMillis,
     ) -> Option<Found> {
-        let heads = || std::iter::once(&*proof.head).chain(around);
-        let at = self.sat.timestamp;
-        let (class, head, words) =
-            if let Some(head) = heads().find(|head| covers(head, proof.index) && signed_before(head, at)) {
-                (Class::EntryNewerThanHead, head, "after a head that covers it was signed")
-            } else {
-                let head = heads().find(|head| !covers(head, proof.index) && signed_after(head, at))?;
-                (Class::TimestampOutOfBounds, head, "before a head was signed that does not have it yet")
-            };
+        let head = around.iter().find(|head| !covers(head, proof.index) && signed_after(head, self.sat.timestamp))?;
+        let words = "before a head was signed that does not have it yet";
         let summary = format!("{} has given entry {} a time {words}", self.log.origin, proof.index);
-        let signed = head.timestamp().unwrap_or_default();
-        let finding = self
-            .finding(class, summary, now)
-            .with("that head", format_args!("{} leaves, signed {signed}", head.size()));
+        let finding = self.dated_against(Class::TimestampOutOfBounds, summary, head, now);
         let exhibit = exhibit(&finding, self.log, &[head]).sat(&self.sat).entry(self.log, entry, proof);
         Some(Found { finding, exhibit: Some(Box::new(exhibit.0)) })
+    }
+
+    fn dated_against(&self, class: Class, summary: String, head: &SignedHead, now: UnixMillis) -> Finding {
+        let signed = head.timestamp().unwrap_or_default();
+        let finding = self.finding(class, summary, now);
+        finding.with("that head", format_args!("{} leaves, signed {signed}", head.size()))
     }
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::Errand;
-use super::ask::{Failure, Inclusion, Proof, Respondent};
+use super::ask::{Covering, Entry, Failure, Inclusion, Proof, Respondent};
 use super::decide::{Again, Outcome, Proven, Tries, elsewhere};
 use super::gather::{Not, locate, walk};
 use super::line::judge;
@@ -419,7 +419,14 @@ pub(crate) async fn check(
             let entry = log.entry(promise.sat.cert_hash, tries.now).await;
             let mut around = log.around(proof.index);
             around.extend(heads.map(|heads| heads.around(&log.log, proof.index)).unwrap_or_default());
-            (promise.proven(&proof, entry, &around, tries), Some(proof))
+            let covering = match (&entry, promise.misdated(&proof, &around)) {
+                (Entry::There(entry, _), Some(head)) => {
+                    let (leaf, is_kept) = (promise.sat.cert_hash.leaf_hash(), entry.submission.is_some());
+                    log.covering(head, leaf, proof.index, is_kept, tries.now).await
+                }
+                _ => Covering::Unshown,
+            };
+            (promise.proven(&proof, entry, &around, covering, tries), Some(proof))
         }
         answer => {
             let mmd_ms = log.mmd_ms(tries.now).await;

@@ -44,6 +44,8 @@ pub struct Lies {
     pub leaves: bool,
     /// It has dropped all certificates.
     pub pruned: bool,
+    /// Gives no proofs in older trees than the newest.
+    pub old_proofs: bool,
     /// It answers nothing until the test lets it.
     pub gate: Option<Arc<tokio::sync::Semaphore>>,
 }
@@ -234,6 +236,9 @@ impl Tree {
 
     fn proof(&self, query: ProofQuery) -> Answer {
         let size = query.tree_size.unwrap_or(self.head.size);
+        if self.lies.old_proofs && size < self.head.size {
+            return refuse(Token::NotFound, None);
+        }
         let index = self.find(|row| row.cert_hash.leaf_hash() == query.hash)?;
         let leaves: Vec<Hash> = self.rows[..size.get() as usize].iter().map(|row| row.cert_hash.leaf_hash()).collect();
         let mut inclusion = way(index, &leaves);

@@ -13,10 +13,10 @@ use tokio::sync::Semaphore;
 
 use super::agents::NOW;
 use super::rig::{DAY, HOUR, Rig, SECOND, is_proven};
-use super::test_log::MMD;
+use super::test_log::{Lies, MMD};
 use crate::errand::decide::{Outcome, Tries};
 use crate::errand::{Errand, KnownHeads};
-use crate::evidence::Terms;
+use crate::evidence::{Case, Terms, Verdict, judge};
 use crate::finding::{Class, EntryRef, Finding};
 use crate::head::{RawHead, SignedHead};
 use crate::heads::book::{self, MAX_PROOFS};
@@ -230,6 +230,36 @@ struct Seen(SignedHead);
 impl KnownHeads for Seen {
     fn around(&self, _: &WatchedLog, _: LeafIndex) -> Vec<SignedHead> {
         vec![self.0.clone()]
+    }
+}
+
+/// The log has signed newer heads since, which say nothing of the kind; so the proof has to lead to the old one.
+#[tokio::test]
+async fn what_is_kept_of_a_misdated_entry_proves_it_or_says_that_it_does_not() {
+    let lies: [(fn(&mut Lies), Verdict, usize, usize); 4] = [
+        (|_| {}, Verdict::Proven, 1, 0),
+        (|lies| lies.old_proofs = true, Verdict::Proven, 1, 0),
+        (|lies| lies.pruned = true, Verdict::Proven, 0, 2),
+        (|lies| (lies.pruned, lies.leaves) = (true, true), Verdict::SuspicionOnly, 0, 0),
+    ];
+    for (n, (lie, verdict, certificates, leaves)) in lies.into_iter().enumerate() {
+        let rig = Rig::new().await;
+        rig.logs[0].lie(lie);
+        rig.logs[0].add(b"another", NOW.saturating_sub(HOUR), &[]);
+        rig.logs[0].add(b"in question", NOW, &[]);
+        rig.logs[0].sign(NOW.saturating_sub(1));
+        let old = SignedHead::open(RawHead::from(rig.logs[0].head()), &rig.watched(0)).unwrap();
+        rig.logs[0].add(b"a third", NOW, &[]);
+        rig.logs[0].sign(NOW.saturating_add(MMD));
+        rig.post(&included(&sat_of(11, NOW), None));
+        rig.runner().with_heads(Arc::new(Seen(old))).once().await.unwrap();
+        assert_eq!(rig.codes(), ["log.entry-newer-than-head"], "{n}");
+        let exhibit = rig.exhibits().remove(0);
+        assert_eq!((exhibit.certificates.len(), exhibit.leaves.len()), (certificates, leaves), "{n}");
+        let outcome = judge(&Case::of(&exhibit).unwrap());
+        assert_eq!(outcome.verdict(), verdict, "{n}: {outcome:?}");
+        let frozen = book::frozen(&rig.state, &rig.watched(0).origin).unwrap();
+        assert_eq!(frozen.is_some(), verdict == Verdict::Proven, "{n}");
     }
 }
 

@@ -160,6 +160,20 @@ fn a_head_is_not_older_than_what_it_covers() {
     says(&exhibit(1, hash), Verdict::Proven, "misdates");
     says(&exhibit(0, hash), Verdict::NotProven, "is not after");
     says(&exhibit(1, CertHash::new([0; 32])), Verdict::SuspicionOnly, "not in here");
+
+    // Where the log has dropped the certificate, all leaves of the head say that it covers the entry.
+    let mut tree = leaves(7, 9);
+    tree[2] = hash.leaf_hash();
+    let by_leaves = |at: u64, hash, leaves| Exhibit {
+        sats: vec![log.sat(hash, NOW.saturating_add(at)).into()],
+        leaves,
+        ..log.heads(Class::EntryNewerThanHead, [log.sth(&tree, NOW.get())])
+    };
+    says(&by_leaves(1, hash, tree.clone()), Verdict::Proven, "misdates: leaf 2 of");
+    says(&by_leaves(0, hash, tree.clone()), Verdict::NotProven, "is not after");
+    says(&by_leaves(1, hash, leaves(7, 9)), Verdict::NotProven, "not that of head 1");
+    says(&by_leaves(1, CertHash::new([0; 32]), tree.clone()), Verdict::SuspicionOnly, "not proven here");
+    says(&by_leaves(1, hash, Vec::new()), Verdict::SuspicionOnly, "not proven here");
 }
 
 proptest! {
