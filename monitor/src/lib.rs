@@ -12,7 +12,7 @@
 //! **[`watched`]** is a log that is followed: its name, key and place. **[`head`]** is what such a log has signed
 //! of its tree, as tree head or checkpoint, and is made only by verifying. **[`finding`]** is what is worth telling
 //! somebody: its class, how much it proves, and what to do. **[`text`]** is how what others wrote is shown.
-//! **[`pause`]** is how long whoever asks again and again waits.
+//! **[`quota`]** is how much of one kind is told, and **[`pause`]** how long whoever asks again and again waits.
 //!
 //! **[`rules`]** judges entries: who may have certificates in watched trust domains, what certificates must look
 //! like, delegations, bulk registrations, and [`rules::lookalike`]: names made to be taken for a watched one
@@ -55,6 +55,7 @@ pub mod heads;
 pub mod http;
 pub mod page;
 pub mod pause;
+pub mod quota;
 pub mod rules;
 mod signed;
 pub mod state;

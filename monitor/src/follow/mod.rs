@@ -6,7 +6,9 @@
 //! that the log signed, is anybody told of what was found ([`position`] says how that survives a crash).
 //!
 //! Memory does not depend on the length of the log: a few bundles are on their way at once, and what was found is
-//! written down every few thousand entries.
+//! written down every few thousand entries. Nor does it matter what size a log puts its name to: what waits to be told
+//! is bounded by a proof on the way that what was read begins the signed tree, and no round reads for long before the
+//! log is asked for its heads again ([`Pace`]).
 
 pub mod bounds;
 pub mod bundle;
@@ -19,6 +21,7 @@ mod pace;
 pub mod position;
 mod prove;
 mod round;
+mod trip;
 pub mod walk;
 
 #[cfg(test)]
@@ -36,6 +39,7 @@ use tokio::sync::watch;
 pub use self::bounds::Dated;
 pub use self::judge::{EntryJudge, HeadJudge, JudgeError, Observing};
 pub use self::pace::Pace;
+use self::pace::Stretch;
 use self::position::Ledger;
 use crate::board::Board;
 use crate::config::FollowedLog;
@@ -91,6 +95,8 @@ pub struct Round {
     pub frozen: Option<String>,
     /// What went wrong, if anything did.
     pub trouble: Option<Trouble>,
+    /// Whether it ended only because it took long: the next one reads on.
+    pub is_cut_short: bool,
 }
 
 impl Round {
@@ -117,6 +123,10 @@ pub struct Follower {
     noted: u64,
     /// Findings about the log as a whole that were raised last; it would be a write with each round.
     told: VecDeque<FindingId>,
+    /// Rounds in a row in which the log showed a head that was overtaken on the way to another.
+    overtaken: u32,
+    /// How long this round may read; `None` for one that reads to the end.
+    stretch: Option<Stretch>,
 }
 
 /// Downloads in a row whose root was not the signed one, and how long there is no other.
@@ -143,7 +153,16 @@ impl Follower {
             status.url.clone_from(&log.url);
             status.operator.clone_from(&log.operator);
         });
-        Self { parts, log, ledger, mismatches: Mismatches::default(), noted: 0, told: VecDeque::new() }
+        Self {
+            parts,
+            log,
+            ledger,
+            mismatches: Mismatches::default(),
+            noted: 0,
+            told: VecDeque::new(),
+            overtaken: 0,
+            stretch: None,
+        }
     }
 
     /// One round: up to the newest head, whatever there was before.
@@ -152,6 +171,8 @@ impl Follower {
     /// Where the database fails. What goes wrong with the log is in [`Round::trouble`].
     pub async fn once(&mut self) -> Result<Round, StateError> {
         self.mismatches = Mismatches::default();
+        // Nobody knows when the next round is.
+        (self.overtaken, self.stretch) = (self.parts.pace.overtaken, None);
         self.round().await
     }
 
@@ -162,6 +183,7 @@ impl Follower {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), StateError> {
         let mut failures = 0_u32;
         loop {
+            self.stretch = Some(Stretch::start(self.parts.pace.stretch));
             let round = tokio::select! {
                 biased;
                 () = stopped(&mut stop) => return Ok(()),
@@ -174,6 +196,9 @@ impl Follower {
                     return Err(error);
                 }
             };
+            if round.is_cut_short {
+                continue;
+            }
             let unreadable = round.trouble.as_ref().filter(|trouble| trouble.unreadable);
             failures = if unreadable.is_some() { failures.saturating_add(1) } else { 0 };
             let interval = Duration::from_secs(self.parts.followed.poll_seconds.into());

@@ -17,6 +17,14 @@ pub struct Pace {
     pub patience: Duration,
     /// For how long a batch of alerts waits for the proofs that go with them.
     pub proofs: Duration,
+    /// Findings and errands of one log that may wait for a head to be reached. With more of them the log has to prove
+    /// first that what was read begins the tree of that head.
+    pub pending: usize,
+    /// How long a round reads before the log is asked for its heads again.
+    pub stretch: Duration,
+    /// Rounds in a row in which the log shows a head that was overtaken on the way to a larger one, until that is
+    /// reached first.
+    pub overtaken: u32,
     /// How often it is told how far a long download is.
     pub progress: Duration,
 }
@@ -29,8 +37,27 @@ impl Default for Pace {
             chunk: 32,
             patience: Duration::from_millis(500),
             proofs: Duration::from_secs(20),
+            pending: 16_384,
+            stretch: Duration::from_secs(60),
+            overtaken: 3,
             progress: Duration::from_secs(5),
         }
+    }
+}
+
+/// How long a round reads.
+pub(super) struct Stretch {
+    watch: Stopwatch,
+    most: Duration,
+}
+
+impl Stretch {
+    pub(super) fn start(most: Duration) -> Self {
+        Self { watch: Stopwatch::start(), most }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.watch.elapsed() >= self.most
     }
 }
 

@@ -19,6 +19,7 @@ use crate::alert;
 use crate::errand::{self, Errand};
 use crate::finding::{Class, Finding};
 use crate::head::{RawHead, SignedHead};
+use crate::quota;
 use crate::rules::Memory;
 use crate::state::{State, StateError, Table, Write, key};
 use crate::watched::WatchedLog;
@@ -186,6 +187,12 @@ impl Ledger {
         })
     }
 
+    /// How many rows are pending, up to `limit`.
+    pub fn pending(&self, limit: usize) -> Result<usize, StateError> {
+        let prefix = key(self.log.origin.as_str(), &[]);
+        Ok(self.state.read(|read| read.first(&PENDING, &prefix, limit))?.len())
+    }
+
     /// The first rows, at most `limit`, that are pending before `verified`: due to be raised and posted.
     pub fn due(&self, verified: TreeSize, limit: usize) -> Result<Vec<Due>, StateError> {
         let prefix = key(self.log.origin.as_str(), &[]);
@@ -227,8 +234,9 @@ impl Ledger {
 }
 
 fn raise(write: &mut Write, finding: &Finding, raised: &mut Vec<Class>) -> Result<(), StateError> {
-    if alert::raise(write, finding)? {
-        raised.push(finding.class);
+    let Some(told) = quota::admit(write, finding.clone(), quota::MOST_PER_HOUR)? else { return Ok(()) };
+    if alert::raise(write, &told)? {
+        raised.push(told.class);
     }
     Ok(())
 }

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use atl::api::ConsistencyQuery;
 use atl::client::ClientError;
-use atl::merkle::{Hash, LeafIndex, TreeSize};
+use atl::merkle::{Hash, LeafIndex, TreeSize, verify_consistency};
 use tokio::task::spawn_blocking;
 
-use super::bounds::{Bounds, Dated};
-use super::bundle::{Bundle, Shape, WIDTH};
+use super::bounds::Dated;
+use super::bundle::{Shape, WIDTH};
 use super::fetch::{FetchError, Fetcher, Stream};
 use super::judge::JudgeError;
-use super::pace::Progress;
-use super::position::{Ledger, Pending, Position, Verified};
-use super::walk::Walk;
+use super::pace::{Progress, Stretch};
+use super::position::{Ledger, Verified};
+use super::trip::Trip;
 use super::{Follower, Mismatches, Round, Trouble, fault, history, outage, prove};
 use crate::finding::{Class, Finding};
 use crate::head::{RawHead, SignedHead};
@@ -29,10 +30,12 @@ const MOST_TOLD: usize = 8;
 pub(super) enum Halt {
     State(StateError),
     Trouble(Trouble),
+    /// It has taken its time, and there is more to read.
+    Later,
 }
 
 impl Halt {
-    fn unreadable(reason: impl ToString) -> Self {
+    pub(super) fn unreadable(reason: impl ToString) -> Self {
         Self::Trouble(Trouble { reason: reason.to_string(), retry_after: None, unreadable: true })
     }
 
@@ -63,6 +66,7 @@ impl Follower {
             Ok(()) => {}
             Err(Halt::State(error)) => return Err(error),
             Err(Halt::Trouble(trouble)) => round.trouble = round.trouble.take().or(Some(trouble)),
+            Err(Halt::Later) => round.is_cut_short = true,
         }
         round.downloaded = self.ledger.downloaded()?.size();
         round.verified = self.ledger.verified()?.position.size();
@@ -103,8 +107,28 @@ impl Follower {
         if round.frozen.is_some() {
             return Ok(());
         }
+        self.turn_back(&heads).await?;
         for head in &heads {
             self.reach(head, round).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes back to what is verified where more was read, on the way to another head, than a head that the log shows by
+    /// now has. A copy of the log that is behind shows such heads for a moment; but where it goes on, it may be that the
+    /// other head is never reached.
+    async fn turn_back(&mut self, heads: &[SignedHead]) -> Result<(), StateError> {
+        let (verified, downloaded) = (self.ledger.verified()?.position.size(), self.ledger.downloaded()?.size());
+        if !heads.iter().any(|head| head.size() > verified && head.size() < downloaded) {
+            self.overtaken = 0;
+            return Ok(());
+        }
+        self.overtaken = self.overtaken.saturating_add(1);
+        if self.overtaken >= self.parts.pace.overtaken {
+            self.overtaken = 0;
+            let log = self.log.origin.as_str();
+            tracing::warn!(log, %verified, %downloaded, "more was read than newer heads have: reading on from what is verified");
+            self.write(|ledger| ledger.rewind(&[], false)).await?;
         }
         Ok(())
     }
@@ -176,13 +200,13 @@ impl Follower {
         if self.mismatches.hold_up(self.parts.clock.now()) {
             return Err(Halt::wrong("the entries served do not have the signed root; waiting to read them once more"));
         }
-        let first = self.download(head).await?;
+        let first = self.download(head, round).await?;
         if first == head.root() {
             return self.verify(head, round).await;
         }
         tracing::warn!(log = self.log.origin.as_str(), size = head.size().get(), "another root than signed: once more");
         self.write(|ledger| ledger.rewind(&[], false)).await?;
-        let second = self.download(head).await?;
+        let second = self.download(head, round).await?;
         if second == head.root() {
             return self.verify(head, round).await;
         }
@@ -218,16 +242,21 @@ impl Follower {
 
     /// Raises and posts all that is pending below the verified position.
     async fn settle(&self, round: &mut Round) -> Result<(), Halt> {
-        let verified = self.ledger.verified()?;
-        let Some(head) = verified.head else { return Ok(()) };
+        match self.ledger.verified()?.head {
+            Some(head) => self.settle_below(head.size(), &head, round).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Raises and posts all that is pending below `size`, which is proven to be in the tree of `head`.
+    async fn settle_below(&self, size: TreeSize, head: &SignedHead, round: &mut Round) -> Result<(), Halt> {
         loop {
-            let due = self.ledger.due(head.size(), BATCH)?;
+            let due = self.ledger.due(size, BATCH)?;
             if due.is_empty() {
                 return Ok(());
             }
             let (log, now) = (&self.log.origin, self.parts.clock.now());
-            let asking =
-                prove::Asking { client: &self.parts.client, log, head: &head, patience: self.parts.pace.proofs };
+            let asking = prove::Asking { client: &self.parts.client, log, head, patience: self.parts.pace.proofs };
             let due = asking.attach(due, now).await;
             round.raised(self.write(move |ledger| ledger.settle(&due)).await?);
         }
@@ -265,8 +294,23 @@ impl Follower {
         Err(Halt::wrong(format!("the {size} entries served do not have the root that was signed for them")))
     }
 
-    /// Downloads up to a head, writing down the position now and then; the root over it all.
-    async fn download(&mut self, head: &SignedHead) -> Result<Hash, Halt> {
+    /// Whether the log proves that what was read begins the tree of `head`. A head may be of any size, and its log may
+    /// serve entries without end: so when too much is pending it is told on the strength of that proof, long before
+    /// the head itself is reached.
+    async fn begins(&self, read: (TreeSize, Hash), head: &SignedHead, round: &mut Round) -> Result<bool, Halt> {
+        let (size, root) = read;
+        let query = ConsistencyQuery { first: size, second: Some(head.size()) };
+        let answer = self.parts.client.consistency(query).await?;
+        if verify_consistency(size, head.size(), &root, &head.root(), &answer.consistency).is_err() {
+            return Ok(false);
+        }
+        self.settle_below(size, head, round).await?;
+        Ok(true)
+    }
+
+    /// Downloads up to a head, writing down the position now and then; the root over it all, or over as much of it as is
+    /// not the beginning of the head's tree.
+    async fn download(&mut self, head: &SignedHead, round: &mut Round) -> Result<Hash, Halt> {
         let size = head.size();
         let position = self.ledger.downloaded()?;
         let from = position.size().get();
@@ -276,7 +320,15 @@ impl Follower {
         let shapes = shapes.filter(move |shape| shape.entries().end > from);
         let fetcher = Fetcher { client: self.parts.client.clone(), patience: self.parts.pace.patience };
         let mut stream = Stream::new(fetcher, shapes, &self.parts.pace);
-        while let Some(fetched) = stream.next().await {
+        loop {
+            if trip.pending() >= self.parts.pace.pending && trip.size() < size {
+                trip.commit(self).await?;
+                if !self.begins((trip.size(), trip.root()), head, round).await? {
+                    return Ok(trip.root());
+                }
+                trip.settled();
+            }
+            let Some(fetched) = stream.next().await else { break };
             let bundle = match fetched {
                 Ok(bundle) => bundle,
                 Err(error) => {
@@ -286,10 +338,14 @@ impl Follower {
                 }
             };
             trip.take(self, bundle).await?;
-            if trip.bundles >= self.parts.pace.chunk || trip.found.len() >= BATCH {
+            if trip.is_long(self.parts.pace.chunk, BATCH) {
                 trip.commit(self).await?;
             }
             progress.tell(self.log.origin.as_str(), trip.size().get(), size.get());
+            if trip.size() < size && self.stretch.as_ref().is_some_and(Stretch::is_over) {
+                trip.commit(self).await?;
+                return Err(Halt::Later);
+            }
         }
         trip.commit(self).await?;
         Ok(trip.root())
@@ -342,61 +398,4 @@ impl Follower {
 
 fn trouble(reason: String) -> Trouble {
     Trouble { reason, retry_after: None, unreadable: false }
-}
-
-/// A walk on its way to a head.
-struct Trip {
-    /// `None` after a step broke off.
-    walk: Option<Walk>,
-    found: Vec<(LeafIndex, Pending)>,
-    bundles: usize,
-    /// Heads whose time bounds entries, by size.
-    known: Vec<Dated>,
-}
-
-impl Trip {
-    fn new(follower: &Follower, position: Position, head: &SignedHead) -> Result<Self, StateError> {
-        let verified = follower.ledger.verified()?.head;
-        let mut known = follower.parts.heads.dated(&follower.log.origin)?;
-        known.extend(verified.iter().chain([head]).filter_map(Dated::of));
-        known.sort_unstable_by_key(|head| (head.size, head.timestamp));
-        let walk = Walk::resume(Arc::clone(&follower.log), Arc::clone(&follower.parts.rules), position);
-        Ok(Self { walk: Some(walk), found: Vec::new(), bundles: 0, known })
-    }
-
-    fn size(&self) -> TreeSize {
-        self.walk.as_ref().map(Walk::size).unwrap_or_default()
-    }
-
-    fn root(&self) -> Hash {
-        self.walk.as_ref().map_or_else(atl::merkle::empty_root, Walk::root)
-    }
-
-    /// Walks over one bundle, away from the threads that wait for the network.
-    async fn take(&mut self, follower: &Follower, bundle: Bundle) -> Result<(), Halt> {
-        let broken = || Halt::unreadable("walking over a bundle broke off");
-        let mut walk = self.walk.take().ok_or_else(broken)?;
-        let bounds = Bounds::of(bundle.shape.entries(), &self.known);
-        let now = follower.parts.clock.now();
-        let step = spawn_blocking(move || {
-            let found = walk.take(&bundle, &bounds, now);
-            (walk, found)
-        });
-        let (walk, found) = step.await.map_err(|_| broken())?;
-        self.found.extend(found.map_err(Halt::unreadable)?);
-        self.walk = Some(walk);
-        self.bundles += 1;
-        Ok(())
-    }
-
-    /// Writes down how far it came and what was found.
-    async fn commit(&mut self, follower: &Follower) -> Result<(), StateError> {
-        let Some(walk) = self.walk.as_ref().filter(|_| self.bundles > 0) else { return Ok(()) };
-        let (position, found) = (walk.position(), std::mem::take(&mut self.found));
-        let size = position.size();
-        follower.write(move |ledger| ledger.commit(&position, &found)).await?;
-        self.bundles = 0;
-        follower.parts.board.log(follower.log.origin.as_str(), |status| status.downloaded = size.get());
-        Ok(())
-    }
 }

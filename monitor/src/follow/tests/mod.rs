@@ -1,6 +1,7 @@
 //! A follower against a log in memory behind a real socket, honest and not.
 
 mod crash;
+mod endless;
 #[path = "../../../tests/common/log_server.rs"]
 mod server;
 mod world;
