@@ -11,6 +11,7 @@
 pub mod ask;
 pub mod decide;
 mod gather;
+mod keep;
 pub mod line;
 pub mod promise;
 mod queue;

@@ -14,18 +14,20 @@ use tracing::{debug, warn};
 
 use super::Errand;
 use super::ask::{Covering, Entry, Failure, Inclusion, Proof, Respondent};
-use super::decide::{Again, Outcome, Proven, Tries, elsewhere};
+use super::decide::{Found, Outcome, Proven, Tries, elsewhere};
 use super::gather::{Not, locate, walk};
+use super::keep::Ahead;
 use super::line::judge;
 use super::promise::{NoPromise, Promise};
 use super::queue::{self, Kept};
 use super::show;
-use crate::alert::{self, ALERTS};
+use crate::alert;
 use crate::board::Board;
-use crate::evidence::{Case, Exhibit, Keeper, Terms, Verdict, judge as judge_case};
+use crate::evidence::{Keeper, Terms};
 use crate::finding::{EntryRef, Finding};
 use crate::head::SignedHead;
 use crate::heads::book;
+use crate::quota::{self, MOST_PER_HOUR};
 use crate::state::{State, StateError};
 use crate::watched::WatchedLog;
 
@@ -35,10 +37,6 @@ const BATCH: usize = 256;
 const BATCH_TIME: Duration = Duration::from_secs(60);
 /// The longest time between two looks for errands that are due.
 const LOOK: Duration = Duration::from_secs(1);
-/// For how long a finding waits for its evidence before it is told without, in milliseconds.
-const EVIDENCE_MS: u64 = 3_600_000;
-/// When to try again to keep evidence, in milliseconds.
-const KEEP_AGAIN_MS: u64 = 30_000;
 
 /// Heads of logs that others than the runner have seen.
 pub trait KnownHeads: Send + Sync {
@@ -52,13 +50,14 @@ pub type Owner = dyn Fn(&[CertHash], &Finding, UnixMillis, UnixMillis) -> Outcom
 /// Runs errands.
 #[derive(Clone)]
 pub struct Runner {
-    state: Arc<State>,
+    pub(super) state: Arc<State>,
     logs: Vec<Arc<Respondent>>,
-    keeper: Arc<dyn Keeper>,
+    pub(super) keeper: Arc<dyn Keeper>,
     board: Arc<Board>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     heads: Option<Arc<dyn KnownHeads>>,
     owner: Option<(Arc<Owner>, Terms)>,
+    pub(super) most_per_hour: u64,
 }
 
 impl Runner {
@@ -71,7 +70,7 @@ impl Runner {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let logs = logs.into_iter().map(|(log, client)| Arc::new(Respondent::new(log, client))).collect();
-        Self { state, logs, keeper, board, clock, heads: None, owner: None }
+        Self { state, logs, keeper, board, clock, heads: None, owner: None, most_per_hour: MOST_PER_HOUR }
     }
 
     /// The same with heads that others have seen, to hold timestamps against.
@@ -84,6 +83,12 @@ impl Runner {
     #[must_use]
     pub fn with_owner(self, owner: Arc<Owner>, terms: Terms) -> Self {
         Self { owner: Some((owner, terms)), ..self }
+    }
+
+    /// The same with another number of findings of one class about a log that are told in an hour.
+    #[must_use]
+    pub fn with_most_per_hour(self, most_per_hour: u64) -> Self {
+        Self { most_per_hour, ..self }
     }
 
     /// Runs errands until `stop` is true.
@@ -132,16 +137,24 @@ impl Runner {
         let now = self.clock.now();
         let batch = self.state.read(|read| queue::due(read, now, BATCH))?;
         let mut settled = Vec::with_capacity(batch.len());
+        let mut ahead = Ahead::new();
         for (kept, outcome) in self.answers(batch).await {
-            settled.push((self.keep(&kept, outcome).await?, kept));
+            settled.push((self.keep(&kept, outcome, &mut ahead).await?, kept));
         }
         let handled = settled.len();
         if handled > 0 {
             let now = self.clock.now();
             self.state.write(|write| -> Result<(), StateError> {
                 for (outcome, kept) in &settled {
-                    for found in &outcome.findings {
-                        alert::raise(write, &found.finding)?;
+                    for Found { finding, .. } in &outcome.findings {
+                        // What is proven is not held back: it freezes the log, and is bounded by that.
+                        let is_proven =
+                            outcome.proven.iter().any(|proven| Some(&proven.evidence) == finding.evidence.as_ref());
+                        let told = match is_proven {
+                            true => Some(finding.clone()),
+                            false => quota::admit(write, finding.clone(), self.most_per_hour)?,
+                        };
+                        told.map_or(Ok(false), |told| alert::raise(write, &told))?;
                     }
                     for errand in &outcome.errands {
                         queue::post(write, errand)?;
@@ -238,11 +251,11 @@ impl Runner {
         }
     }
 
-    fn log(&self, origin: &str) -> Option<&Arc<Respondent>> {
+    pub(super) fn log(&self, origin: &str) -> Option<&Arc<Respondent>> {
         self.logs.iter().find(|log| log.log.origin.as_str() == origin)
     }
 
-    fn tries(&self, kept: &Kept) -> Tries {
+    pub(super) fn tries(&self, kept: &Kept) -> Tries {
         let lot = queue::lot(&kept.what);
         Tries { now: self.clock.now(), first_asked: kept.first_asked, attempts: kept.attempts, lot }
     }
@@ -347,63 +360,6 @@ impl Runner {
         }
         let answer = log.inclusion(entry.cert_hash.leaf_hash(), tries.now).await;
         elsewhere(entry, &log.log, due, answer, tries)
-    }
-
-    /// Keeps the evidence of what was found, unless it was told before. Where that fails the errand is asked again,
-    /// and after an hour told without.
-    async fn keep(&self, kept: &Kept, mut outcome: Outcome) -> Result<Outcome, StateError> {
-        let mut told = Vec::with_capacity(outcome.findings.len());
-        for mut found in std::mem::take(&mut outcome.findings) {
-            let known = self.state.get(&ALERTS, found.finding.id().to_string().as_bytes())?.is_some();
-            if known || self.is_condemned(&found.finding)? {
-                continue;
-            }
-            if let Some(exhibit) = found.exhibit.take() {
-                match self.keep_one(*exhibit).await {
-                    Ok((name, proves)) => {
-                        if proves {
-                            outcome.proven.extend(self.proven(&found.finding, &name));
-                        }
-                        found.finding.evidence = Some(name);
-                    }
-                    Err(why) if self.tries(kept).age() >= EVIDENCE_MS => {
-                        found.finding = found.finding.with("no evidence is kept of it", why);
-                    }
-                    Err(why) => {
-                        warn!(class = found.finding.class.code(), why, "evidence cannot be kept; trying again");
-                        let at = self.clock.now().saturating_add(KEEP_AGAIN_MS);
-                        outcome.again = Some(Again { at, asked: true, why });
-                        continue;
-                    }
-                }
-            }
-            told.push(found);
-        }
-        outcome.findings = told;
-        Ok(outcome)
-    }
-
-    /// Keeps it; its name, and whether it proves what it is about.
-    async fn keep_one(&self, exhibit: Exhibit) -> Result<(String, bool), String> {
-        let (keeper, now) = (Arc::clone(&self.keeper), self.clock.now());
-        let kept = tokio::task::spawn_blocking(move || {
-            let proves = Case::of(&exhibit).is_ok_and(|case| judge_case(&case).verdict() == Verdict::Proven);
-            keeper.keep(&exhibit, now).map(|name| (name, proves)).map_err(|error| error.to_string())
-        });
-        kept.await.unwrap_or_else(|error| Err(error.to_string()))
-    }
-
-    /// Whether so much is proven against the log that the finding accuses that more of it says nothing new: a log that
-    /// is dishonest all the same could have us fill our disk with what it has signed.
-    fn is_condemned(&self, finding: &Finding) -> Result<bool, StateError> {
-        let Some(log) = self.log(&finding.log).filter(|_| finding.class.accuses_log()) else { return Ok(false) };
-        Ok(book::proofs(&self.state, &log.log.origin)?.len() >= book::MAX_PROOFS)
-    }
-
-    /// The log that evidence of this finding is proven against, if it is about a log.
-    fn proven(&self, finding: &Finding, evidence: &str) -> Option<Proven> {
-        let log = self.log(&finding.log).filter(|_| finding.class.accuses_log())?;
-        Some(Proven { log: log.log.origin.clone(), evidence: evidence.to_owned(), class: finding.class })
     }
 }
 

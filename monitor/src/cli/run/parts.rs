@@ -99,7 +99,7 @@ impl Monitor {
         let followers = followers.collect();
         let logs = shared.logs.iter().cloned().zip(clients.values_in(&shared));
         let runner = Runner::new(Arc::clone(state), logs, archive, Arc::clone(board), Arc::clone(clock));
-        let runner = runner.with_heads(bridge.clone());
+        let runner = runner.with_heads(bridge.clone()).with_most_per_hour(config.rules.most_per_hour);
         let runner = match newest {
             Some(newest) => runner.with_owner(owner(newest), terms(&config.owner)),
             None => runner,

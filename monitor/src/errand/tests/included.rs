@@ -205,6 +205,49 @@ async fn a_log_that_is_silent_gets_a_week() {
     assert_eq!(rig.exhibits()[0].receipts[0].status, 0);
 }
 
+/// Whether a log breaks its promises by the hundred or a stranger brings its timestamps: so many are told, then that
+/// there are more, and as much evidence is kept.
+#[tokio::test]
+async fn a_log_that_breaks_every_promise_does_not_bury_everything_else() {
+    let (rig, sat) = rig(false).await;
+    // Its leaves cannot be had, as those of a long log, so that no more than its own word is known.
+    rig.logs[0].lie(|lies| lies.leaves = true);
+    let key = Ed25519Signer::from_seed(&[11; 32]).unwrap();
+    let promise = |n: u64| {
+        let cert_hash = CertHash::of_certificate(&n.to_be_bytes());
+        let sat = SignedAgentTimestamp::sign(&key, sat.timestamp, cert_hash).unwrap();
+        Errand::Included { entry: None, sat: B64(sat.to_der()), cert_hash, due: sat.timestamp }
+    };
+    (0..40).for_each(|n| rig.post(&promise(n)));
+    let once = async || rig.runner().with_most_per_hour(4).once().await.unwrap();
+    assert_eq!(once().await, 41);
+    assert_eq!((rig.codes(), rig.exhibits().len(), rig.waiting().len()), (vec!["log.not-included"; 5], 4, 0));
+    let told = rig.told();
+    let more: Vec<_> = told.iter().filter(|finding| finding.summary.contains("more than 4 times")).collect();
+    assert_eq!((more.len(), more[0].evidence.as_ref()), (1, None));
+    assert!(told.iter().filter(|finding| finding.evidence.is_some()).count() == 4);
+    // In the next batch of this hour nothing is new, and in the next hour it goes on.
+    (40..50).for_each(|n| rig.post(&promise(n)));
+    once().await;
+    assert_eq!((rig.codes().len(), rig.exhibits().len()), (5, 4));
+    rig.pass(HOUR);
+    (50..60).for_each(|n| rig.post(&promise(n)));
+    once().await;
+    assert_eq!((rig.codes().len(), rig.exhibits().len()), (10, 8));
+}
+
+/// What is proven is told however much was found before.
+#[tokio::test]
+async fn a_promise_that_is_proven_to_be_broken_is_told_beyond_all_bounds() {
+    let (rig, _) = rig(false).await;
+    rig.logs[0].sign(NOW.saturating_add(2 * HOUR));
+    rig.pass(2 * HOUR);
+    let runner = rig.runner().with_most_per_hour(0);
+    runner.once().await.unwrap();
+    assert!(rig.told().iter().any(|finding| finding.summary.contains("which all of its leaves prove")));
+    assert!(book::frozen(&rig.state, &rig.watched(0).origin).unwrap().is_some());
+}
+
 #[tokio::test]
 async fn an_entry_is_dated_as_its_timestamp_is() {
     let (rig, sat) = rig(true).await;
