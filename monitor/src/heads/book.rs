@@ -88,6 +88,27 @@ pub struct Known {
     pub standing: Standing,
     /// Evidence that names it.
     pub evidence: Vec<String>,
+    /// That the log refuses to prove it, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
+}
+
+/// That a log refuses a proof: it may be one of its nodes that is behind the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Since when.
+    pub since: UnixMillis,
+    /// How often.
+    pub times: u32,
+}
+
+impl Refused {
+    /// The same, refused once more at `now`. What began in the future began under a clock that has been set back since.
+    pub(super) fn again(before: Option<Self>, now: UnixMillis) -> Self {
+        let before = before.filter(|before| before.since <= now);
+        let Self { since, times } = before.unwrap_or(Self { since: now, times: 0 });
+        Self { since, times: times.saturating_add(1) }
+    }
 }
 
 impl Known {
@@ -100,6 +121,7 @@ impl Known {
             first_seen_at: now,
             standing: Standing::Waiting { tries: 0, not_before: now },
             evidence: Vec::new(),
+            refused: None,
         }
     }
 
@@ -420,6 +442,7 @@ mod tests {
             first_seen_at: UnixMillis::new(60_000 * seen),
             standing: Standing::Fits,
             evidence: Vec::new(),
+            refused: None,
         }
     }
 

@@ -4,7 +4,7 @@
 use atl::client::LogClient;
 use atl::time::UnixMillis;
 
-use super::book::{self, Book, Known, MAX_PROOFS, MAX_WAIT_MILLIS, Standing};
+use super::book::{self, Book, Known, MAX_PROOFS, MAX_WAIT_MILLIS, Refused, Standing};
 use super::compare::{Contradiction, HeadId, compare};
 use super::prove::{Answer, ask};
 use super::{Heads, HeadsError, Inner};
@@ -16,6 +16,12 @@ use crate::watched::WatchedLog;
 
 /// How often a log may be silent about a head before that is a refusal.
 const PATIENCE: u32 = 5;
+
+/// How often a log must have refused a proof before somebody is told.
+const LEAST_REFUSALS: u32 = 3;
+
+/// The least and the most time between two questions that a log refuses, before somebody is told, in milliseconds.
+const REFUSED_MILLIS: (u64, u64) = (5_000, 60_000);
 
 /// The least and the most time between two questions about a head, in milliseconds.
 const RETRY_MILLIS: (u64, u64) = (30_000, MAX_WAIT_MILLIS);
@@ -30,6 +36,7 @@ pub(super) struct Question {
     smaller: Known,
     larger: Known,
     tries: u32,
+    refused: Option<Refused>,
 }
 
 /// A case that is proven or claimed, before it is kept.
@@ -102,7 +109,13 @@ impl Inner {
             _ => 0,
         };
         let (smaller, larger) = if id.size < tip.id.size { (head, tip) } else { (tip, head) };
-        Ok(Some(Question { about: *id, smaller: smaller.clone(), larger: larger.clone(), tries }))
+        Ok(Some(Question {
+            about: *id,
+            smaller: smaller.clone(),
+            larger: larger.clone(),
+            tries,
+            refused: head.refused,
+        }))
     }
 
     /// Keeps a case that a head shows at once.
@@ -130,7 +143,7 @@ impl Inner {
 
     /// Takes down what the log's answer makes of a head.
     fn conclude(&self, log: &WatchedLog, question: &Question, answer: Answer) -> Result<(), HeadsError> {
-        let Question { about, smaller, larger, tries } = question;
+        let Question { about, smaller, larger, tries, .. } = question;
         match answer {
             Answer::Consistent => self.stand(log, about, Standing::Fits),
             Answer::Diverges(divergence, receipts) => {
@@ -143,7 +156,13 @@ impl Inner {
                 self.keep(log, Case { divergence: Some(divergence), receipts, ..case })?;
                 self.stand(log, about, Standing::Contradicts)
             }
-            Answer::Challenge { class, reason, receipts, fits } => {
+            Answer::Challenge { reason, patience: Some(patience), .. }
+                if self.may_be_behind(log, question, patience)? =>
+            {
+                tracing::warn!(log = %log.origin, %reason, "the log refuses a proof; it is asked again before that is told");
+                Ok(())
+            }
+            Answer::Challenge { class, reason, receipts, fits, .. } => {
                 let summary =
                     format!("{} does not prove that {} continues {}: {reason}", log.origin, larger.id, smaller.id);
                 let subject = self.subject(question, fits);
@@ -158,6 +177,26 @@ impl Inner {
                 self.postpone(log, about, *tries)
             }
         }
+    }
+
+    /// Whether a log that refuses a proof may only be behind with some of its nodes: it has not refused often, or not for
+    /// long. It is asked again then, also where its tiles show what it does not prove.
+    fn may_be_behind(&self, log: &WatchedLog, question: &Question, patience: u64) -> Result<bool, HeadsError> {
+        let now = self.clock.now();
+        let refused = Refused::again(question.refused, now);
+        let insists = refused.times >= LEAST_REFUSALS && now.since(refused.since) >= patience;
+        let (least, most) = REFUSED_MILLIS;
+        let pause = least.saturating_mul(1 << refused.times.saturating_sub(1).min(16)).min(most);
+        let standing = Standing::Waiting { tries: question.tries, not_before: now.saturating_add(pause) };
+        self.state.write(|write| {
+            book::settle(write, &log.origin, &question.about, |known| {
+                known.refused = Some(refused);
+                if !insists {
+                    known.standing = standing;
+                }
+            })
+        })?;
+        Ok(!insists)
     }
 
     /// What a challenge is known by: where tiles have shown what the log did not prove, the day, and else the smaller

@@ -107,15 +107,20 @@ impl Heads {
         let id = HeadId::from(&head);
         let (watched, by) = (log.clone(), source.to_owned());
         let received = self.blocking(move |inner| inner.receive(&watched, &head, &by)).await?;
-        let waits = matches!(received, Received::New | Received::Waiting);
-        if waits {
+        let (waits, by_log) = (matches!(received, Received::New | Received::Waiting), source == BY_LOG);
+        if waits || by_log {
             let turn = self.turn(log);
             let mut budget = turn.lock().await;
             let now = self.inner.clock.now();
-            let (watched, by_log) = (log.clone(), source == BY_LOG);
+            let watched = log.clone();
             let due = self.blocking(move |inner| inner.due(&watched)).await?;
-            if due.contains(&id) {
+            if waits && due.contains(&id) {
                 self.examine(log, client, id, || by_log || budget.take(now)).await?;
+            }
+            // What the log has shown and refused to prove is asked for again as its newer heads come.
+            let watched = log.clone();
+            if by_log && let Some(refused) = self.blocking(move |inner| inner.refused(&watched, &id)).await? {
+                self.examine(log, client, refused, || true).await?;
             }
         }
         match (self.frozen(&log.origin)?, received) {
@@ -217,6 +222,18 @@ impl Inner {
         }
         let now = self.clock.now();
         Ok(self.state.write(|write| receive(write, log, head, by, now))?)
+    }
+
+    /// The oldest head but `other` that the log has shown to us and refused to prove, where its time has come.
+    fn refused(&self, log: &WatchedLog, other: &HeadId) -> Result<Option<HeadId>, HeadsError> {
+        let now = self.clock.now();
+        if !book::is_due(&self.state, &log.origin, now)? {
+            return Ok(None);
+        }
+        let book = self.state.read(|read| Book::load(read, &log.origin))?;
+        let is_refused = |known: &&Known| known.to_us && known.refused.is_some() && known.id != *other;
+        let refused = book.inbox.iter().filter(is_refused).filter(|known| book::due(known, now));
+        Ok(refused.min_by_key(|known| known.first_seen_at).map(|known| known.id))
     }
 
     /// The heads of a log's inbox whose time has come, the largest first: into it the others can be proven.

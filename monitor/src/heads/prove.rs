@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atl::api::{B64, ConsistencyQuery, ConsistencyResponse};
+use atl::api::{B64, ConsistencyQuery, ConsistencyResponse, Token};
 use atl::client::{ClientError, LogClient};
 use atl::merkle::{Tile, TileId, TilePath, Width, verify_consistency};
 use tokio::time::timeout;
@@ -15,6 +15,13 @@ use crate::finding::Class;
 
 /// How long the tiles of one divergence may take.
 const TILES_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a log may refuse a proof whose heads it says that it does not know, in milliseconds: whoever answers may be
+/// a node behind the one that has signed them.
+pub(super) const BEHIND_MILLIS: u64 = 300_000;
+
+/// How long it may refuse one otherwise, in milliseconds.
+pub(super) const REFUSED_MILLIS: u64 = 15_000;
 
 /// Octets of an answer that are kept; an honest proof has some 4 KiB.
 const MAX_RECEIPT_OCTETS: usize = 64 * 1024;
@@ -36,6 +43,9 @@ pub(super) enum Answer {
         receipts: Vec<Receipt>,
         /// Whether the tiles show that the larger tree begins with the smaller one all the same.
         fits: bool,
+        /// For how many milliseconds the log is asked again before somebody is told; `None` where there is nothing to
+        /// wait for.
+        patience: Option<u64>,
     },
     /// No answer that says anything; it may be the network.
     Silent(String),
@@ -48,26 +58,26 @@ pub(super) async fn ask(client: &LogClient, smaller: &HeadId, larger: &HeadId, i
     let path = format!("atl/v1/get-sth-consistency?{}", query.to_query());
     let mut receipt = Receipt { asked: format!("GET {}/{path}", client.base_url()), status: 200, body: B64::default() };
     // The octets and not the parsed answer: what the log says is kept word for word.
-    let (class, reason) = match client.tile(&path).await {
+    let (class, reason, patience) = match client.tile(&path).await {
         Ok(octets) => {
             let checked = check(&octets, smaller, larger);
             receipt.body = B64(octets.into_iter().take(MAX_RECEIPT_OCTETS).collect());
             match checked {
                 Ok(()) => return Answer::Consistent,
-                Err(reason) => (Class::ProofGarbage, reason),
+                Err(reason) => (Class::ProofGarbage, reason, None),
             }
         }
         Err(error) if refuses(&error) || impatient => {
             receipt.status = error.status().unwrap_or(0);
             receipt.body = B64(body_of(&error));
-            (Class::ProofRefused, error.to_string())
+            (Class::ProofRefused, error.to_string(), refuses(&error).then(|| patience(&error)))
         }
         Err(error) => return Answer::Silent(error.to_string()),
     };
     let receipts = vec![receipt];
     match timeout(TILES_TIMEOUT, derive(client, smaller, larger)).await.ok().flatten() {
         Some(Derived::Diverges(divergence)) => Answer::Diverges(divergence, receipts),
-        derived => Answer::Challenge { class, reason, receipts, fits: derived.is_some() },
+        derived => Answer::Challenge { class, reason, receipts, fits: derived.is_some(), patience },
     }
 }
 
@@ -80,6 +90,13 @@ fn check(octets: &[u8], smaller: &HeadId, larger: &HeadId) -> Result<(), String>
 /// Whether the log has said no, rather than nothing.
 fn refuses(error: &ClientError) -> bool {
     error.status().is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 425 | 429))
+}
+
+fn patience(error: &ClientError) -> u64 {
+    match error.token() {
+        Some(Token::FirstUnknown | Token::SecondUnknown | Token::TreeSizeUnknown) => BEHIND_MILLIS,
+        _ => REFUSED_MILLIS,
+    }
 }
 
 fn body_of(error: &ClientError) -> Vec<u8> {

@@ -68,8 +68,10 @@ pub enum Proofs {
     Garbled,
     /// No JSON at all.
     Nonsense,
-    /// No, with this status.
+    /// No, with this status, as a log that does not want to.
     Status(u16),
+    /// No, as a node that does not know the larger head yet.
+    Behind,
 }
 
 /// What a log shows to one client.
@@ -177,10 +179,14 @@ fn prove(view: &View, query: &str) -> Response {
     if let Proofs::Status(status) = view.proofs {
         return refusal(status);
     }
+    if view.proofs == Proofs::Behind {
+        return refusal_of(Token::SecondUnknown, 400);
+    }
     if view.proofs == Proofs::Nonsense {
         return Response::new(b"<html>".to_vec());
     }
-    let Some(mut answer) = view.tree.consistency(ConsistencyQuery::parse(query).unwrap()) else { return refusal(400) };
+    let answer = view.tree.consistency(ConsistencyQuery::parse(query).unwrap());
+    let Some(mut answer) = answer else { return refusal_of(Token::SecondUnknown, 400) };
     if view.proofs == Proofs::Garbled {
         answer.consistency.iter_mut().for_each(|hash| *hash = Hash::of(hash.as_bytes()));
     }
@@ -188,7 +194,11 @@ fn prove(view: &View, query: &str) -> Response {
 }
 
 fn refusal(status: u16) -> Response {
-    let problem = Problem::new(Token::SecondUnknown, "on purpose");
+    refusal_of(Token::Malformed, status)
+}
+
+fn refusal_of(token: Token, status: u16) -> Response {
+    let problem = Problem::new(token, "on purpose");
     let mut response = Response::new(serde_json::to_vec(&problem).unwrap());
     *response.status_mut() = status.try_into().unwrap();
     response

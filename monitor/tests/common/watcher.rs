@@ -107,6 +107,13 @@ impl Watcher {
         Self::with(dir, state, &name, &logs.iter().collect::<Vec<_>>(), Vec::new())
     }
 
+    /// The same at this moment.
+    pub fn restarted_at(self, at: u64) -> Self {
+        let watcher = self.restarted();
+        watcher.clock.0.store(at, Ordering::SeqCst);
+        watcher
+    }
+
     /// The findings of all alerts raised.
     pub fn findings(&self) -> Vec<Finding> {
         let rows = self.shared.state.read(|read| read.first(&ALERTS, b"", usize::MAX));

@@ -226,7 +226,15 @@ async fn a_refused_proof_is_a_challenge_until_it_is_given() {
     observe(&log, &watcher, log.sth(&tree, 300, 1)).await;
     log.show("a", View { tree: tree.clone(), proofs: Proofs::Status(400), tiles: false });
     let (one, two) = (log.sth(&tree, 700, 2), log.sth(&tree, 800, 3));
+    // Some seconds and three questions; newer heads that are shown meanwhile make it no longer.
     observe(&log, &watcher, one.clone()).await;
+    watcher.clock.advance(5_000);
+    observe(&log, &watcher, two.clone()).await;
+    watcher.clock.advance(9_999);
+    observe(&log, &watcher, two.clone()).await;
+    assert_eq!((watcher.findings(), log.asked()), (Vec::new(), 4));
+    // Also across a restart.
+    let watcher = watcher.restarted_at(START + 15_000);
     observe(&log, &watcher, two.clone()).await;
     told(&log, &watcher, Class::ProofRefused);
     let (_, exhibit) = watcher.case();
@@ -244,6 +252,45 @@ async fn a_refused_proof_is_a_challenge_until_it_is_given() {
         assert_eq!(standing(&log, &watcher, &head), Some(Standing::Fits));
     }
     told(&log, &watcher, Class::ProofRefused);
+}
+
+#[tokio::test]
+async fn a_node_that_is_behind_is_given_some_minutes() {
+    // With tiles that show what the node does not prove, and without.
+    for tiles in [false, true] {
+        let (log, tree, watcher) = scene().await;
+        observe(&log, &watcher, log.sth(&tree, 300, 1)).await;
+        let behind = || View { tree: tree.clone(), proofs: Proofs::Behind, tiles };
+        // Its front is a minute ahead of it all the time.
+        for n in 0..20 {
+            log.show("a", behind());
+            let (before, head) = (log.sth(&tree, 399 + n, 1 + n), log.sth(&tree, 400 + n, 2 + n));
+            observe(&log, &watcher, head.clone()).await;
+            assert!(matches!(standing(&log, &watcher, &head), Some(Standing::Waiting { .. })));
+            watcher.clock.advance(60_000);
+            log.show("a", View::of(tree.clone()));
+            watcher.heads.settle(&log.watched, &log.client("a")).await.unwrap();
+            assert_eq!(standing(&log, &watcher, &head), Some(Standing::Fits));
+            assert!(n == 0 || standing(&log, &watcher, &before) == Some(Standing::Fits));
+        }
+        assert!(watcher.findings().is_empty());
+        // One that says so for ever is told, whoever starts the monitor again meanwhile.
+        log.show("a", behind());
+        let head = log.sth(&tree, 900, 100);
+        let (mut watcher, mut at, mut asked) = (watcher, START + 20 * 60_000, log.asked());
+        let began = at;
+        while watcher.findings().is_empty() {
+            assert!(at < began + 400_000, "nobody is told");
+            observe(&log, &watcher, head.clone()).await;
+            at += 1_000;
+            watcher = watcher.restarted_at(at);
+        }
+        assert!(at > began + 300_000 && log.asked() - asked < 12, "{} {}", at - began, log.asked() - asked);
+        asked = log.asked();
+        assert_eq!(watcher.classes(), [Class::ProofRefused]);
+        let fits = standing(&log, &watcher, &head) == Some(Standing::Fits);
+        assert_eq!((fits, frozen(&log, &watcher), log.asked()), (tiles, None, asked));
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,14 @@ impl Monitor {
         self.gossip.settle(&log.watched.origin).await.unwrap();
     }
 
+    /// Asks again until no node can be behind any more.
+    async fn insist(&self, log: &DishonestLog) {
+        for _ in 0..6 {
+            self.watcher.clock.advance(60_000);
+            self.settle(log).await;
+        }
+    }
+
     fn frozen(&self, log: &DishonestLog) -> Option<String> {
         self.watcher.heads.frozen(&log.watched.origin).unwrap()
     }
@@ -121,7 +129,9 @@ async fn a_split_view_of_two_sizes_is_proven_to_who_sees_the_larger_tree() {
     exchange(&a).await;
     a.settle(&log).await;
     b.settle(&log).await;
-    // The log gives `a` nothing of the other tree: to it, that is a refusal.
+    // The log gives `a` nothing of the other tree: to it, that is a refusal, once it cannot be a node that is behind.
+    assert_eq!(a.watcher.classes(), []);
+    a.insist(&log).await;
     assert_eq!(a.watcher.classes(), [Class::ProofRefused]);
     assert_eq!((a.frozen(&log), a.agreement("b.example")), (None, Some((800, None))));
     assert_eq!(b.watcher.classes(), [Class::SplitView]);
@@ -380,6 +390,7 @@ async fn a_log_that_refuses_everybody_is_challenged_by_both() {
     a.settle(&log).await;
     b.settle(&log).await;
     for monitor in [&a, &b] {
+        monitor.insist(&log).await;
         assert_eq!((monitor.watcher.classes(), monitor.frozen(&log)), (vec![Class::ProofRefused], None));
     }
 }
