@@ -110,6 +110,11 @@ impl Board {
         self.update(|standing| change(standing.logs.entry(origin.to_owned()).or_default()));
     }
 
+    /// When the newest head of all logs was signed, as far as `now` is not before that; `None` where none was seen yet.
+    pub fn newest_head(&self, now: UnixMillis) -> Option<UnixMillis> {
+        self.0.read().logs.values().filter_map(|log| log.head_timestamp).filter(|signed| *signed <= now).max()
+    }
+
     /// Changes the lines of one peer.
     pub fn peer(&self, name: &str, change: impl FnOnce(&mut PeerStatus)) {
         self.update(|standing| change(standing.peers.entry(name.to_owned()).or_default()));

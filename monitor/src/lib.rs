@@ -12,7 +12,7 @@
 //! **[`watched`]** is a log that is followed: its name, key and place. **[`head`]** is what such a log has signed
 //! of its tree, as tree head or checkpoint, and is made only by verifying. **[`finding`]** is what is worth telling
 //! somebody: its class, how much it proves, and what to do. **[`text`]** is how what others wrote is shown.
-//! **[`quota`]** is how much of one kind is told, and **[`pause`]** how long whoever asks again and again waits.
+//! **[`clock`]** is whether ours can be right, **[`quota`]** how much of one kind is told, and **[`pause`]** how long whoever asks again and again waits.
 //!
 //! **[`rules`]** judges entries: who may have certificates in watched trust domains, what certificates must look
 //! like, delegations, bulk registrations, and [`rules::lookalike`]: names made to be taken for a watched one
@@ -43,6 +43,7 @@ extern crate self as atl_monitor;
 pub mod alert;
 pub mod board;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod errand;
 pub mod evidence;

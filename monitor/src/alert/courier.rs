@@ -24,7 +24,9 @@ use super::message::Letterhead;
 use super::routing::Routing;
 use super::sink::{OpenError, Sink, SinkError};
 use crate::board::Board;
+use crate::clock;
 use crate::config::AlertsConfig;
+use crate::heads::book::newest_signed;
 use crate::pause::random;
 use crate::state::{State, StateError, Write};
 use crate::text::excerpt;
@@ -161,7 +163,8 @@ impl Courier {
         while !*stop.borrow() {
             let planned = self.plan().await?;
             let now = self.clock.now();
-            if now >= prune_at {
+            // Further away than that, it was said under a clock that has been set back since.
+            if now >= prune_at || prune_at.since(now) > PRUNE_EVERY {
                 self.prune(now).await?;
                 prune_at = now.saturating_add(PRUNE_EVERY);
             }
@@ -227,7 +230,19 @@ impl Courier {
         Ok(())
     }
 
-    async fn prune(&self, now: UnixMillis) -> Result<(), StateError> {
+    /// Removes what is old, unless the clock that says so may be wrong: it would be gone for good.
+    pub(super) async fn prune(&self, now: UnixMillis) -> Result<(), StateError> {
+        let newest = match self.board.newest_head(now) {
+            Some(newest) => Some(newest),
+            None => newest_signed(&self.state, now)?,
+        };
+        if let Some(ahead) = clock::ahead(newest, now) {
+            warn!(
+                seconds = ahead / 1_000,
+                "the clock is ahead of all that logs have signed; nothing old is removed until it is not"
+            );
+            return Ok(());
+        }
         let (cutoff, mut next) = (now.saturating_sub(self.keep), Some(0));
         while let Some(start) = next {
             next = self.write(move |write| book::prune(write, cutoff, start, AT_ONCE)).await?;
@@ -289,11 +304,20 @@ impl Courier {
             }
             let repeat_at = if desk.sink.repeats().is_some() { mood.repeat_at } else { UnixMillis::new(u64::MAX) };
             match self.state.read(|read| book::next_job(read, &desk.name))? {
-                Some(job) if is_due(&job, now) && !*stop.borrow() => self.attempt(desk, job, now).await?,
+                Some(job) if is_due(&job, self.longest_wait(&desk.name, &job), now) && !*stop.borrow() => {
+                    self.attempt(desk, job, now).await?
+                }
                 Some(job) => return Ok(job.due.min(repeat_at)),
                 None => return Ok(repeat_at),
             }
         }
+    }
+
+    /// The longest that a message waits for its time, in milliseconds.
+    fn longest_wait(&self, sink: &str, job: &Job) -> u64 {
+        let route = self.routing.routes.iter().find(|route| route.sink == sink);
+        let gathered = route.and_then(|route| route.digest).filter(|_| job.digest().is_some());
+        LONGEST.saturating_add(gathered.unwrap_or(0))
     }
 
     /// Sends one message, and then writes down what became of it.
@@ -384,10 +408,10 @@ impl Desk {
     }
 }
 
-/// Whether the time of a message has come. A digest may be planned for long from now; an alert by itself that waits
-/// longer than after any failure was put off under a clock that has been set back since.
-fn is_due(job: &Job, now: UnixMillis) -> bool {
-    job.due <= now || (job.digest().is_none() && job.due.since(now) > LONGEST)
+/// Whether the time of a message has come. One that waits for more than `longest` was planned or put off under a clock
+/// that has been set back since.
+fn is_due(job: &Job, longest: u64, now: UnixMillis) -> bool {
+    job.due <= now || job.due.since(now) > longest
 }
 
 /// A task's end, passed on.

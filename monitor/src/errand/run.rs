@@ -23,6 +23,7 @@ use super::queue::{self, Kept};
 use super::show;
 use crate::alert;
 use crate::board::Board;
+use crate::clock;
 use crate::evidence::{Keeper, Terms};
 use crate::finding::{EntryRef, Finding};
 use crate::head::SignedHead;
@@ -256,8 +257,10 @@ impl Runner {
     }
 
     pub(super) fn tries(&self, kept: &Kept) -> Tries {
-        let lot = queue::lot(&kept.what);
-        Tries { now: self.clock.now(), first_asked: kept.first_asked, attempts: kept.attempts, lot }
+        let (lot, now) = (queue::lot(&kept.what), self.clock.now());
+        // Under a clock that may be ahead nothing has waited for long.
+        let is_ahead = clock::ahead(self.board.newest_head(now), now).is_some();
+        Tries { now, first_asked: kept.first_asked.filter(|_| !is_ahead), attempts: kept.attempts, lot }
     }
 
     async fn answer(&self, kept: &Kept) -> Outcome {

@@ -40,11 +40,28 @@ pub(super) fn note(
     }
 }
 
-/// The finding that the newest head of a log, signed at `signed`, is older than `most` milliseconds.
-pub(super) fn stale(log: &Origin, signed: UnixMillis, most: u64, now: UnixMillis) -> Option<Finding> {
+/// The finding that the newest head of a log, signed at `signed`, is older than `most` milliseconds. `newest` is when the
+/// newest head of all logs was signed: where that is as long ago, our own clock may be ahead.
+pub(super) fn stale(
+    log: &Origin,
+    signed: UnixMillis,
+    newest: Option<UnixMillis>,
+    most: u64,
+    now: UnixMillis,
+) -> Option<Finding> {
     let age = now.since(signed);
-    let summary = || format!("the newest head of {log} was signed at {signed}, {} seconds ago", age / 1000);
-    (age > most).then(|| Finding::new(Class::StaleHead, Some(log), &signed.get().to_string(), summary(), now))
+    if age <= most {
+        return None;
+    }
+    let summary = format!("the newest head of {log} was signed at {signed}, {} seconds ago", age / 1000);
+    let finding = Finding::new(Class::StaleHead, Some(log), &signed.get().to_string(), summary, now);
+    Some(match newest {
+        Some(newest) if now.since(newest) <= most => finding,
+        _ => finding.with(
+            "this monitor's clock",
+            format!("it is {now} here, and no log that is followed has signed anything newer: is the clock ahead?"),
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -54,8 +71,19 @@ mod tests {
     #[test]
     fn a_head_is_stale_past_its_age_and_named_by_its_time() {
         let origin: Origin = "log.example/1".parse().unwrap();
-        let at = |now| stale(&origin, UnixMillis::new(1000), 300, UnixMillis::new(now));
+        let at = |now| stale(&origin, UnixMillis::new(1000), None, 300, UnixMillis::new(now));
         assert_eq!((at(900), at(1300)), (None, None));
         assert_eq!(at(1301).unwrap().id(), at(9999).unwrap().id());
+    }
+
+    #[test]
+    fn where_all_logs_are_stale_the_clock_may_be_wrong() {
+        let origin: Origin = "log.example/1".parse().unwrap();
+        let doubts = |newest| {
+            let finding =
+                stale(&origin, UnixMillis::new(1000), Some(UnixMillis::new(newest)), 300, UnixMillis::new(2000));
+            finding.unwrap().details.iter().any(|(_, value)| value.contains("is the clock ahead?"))
+        };
+        assert!(doubts(1000) && doubts(1699) && !doubts(1700) && !doubts(2000));
     }
 }

@@ -15,6 +15,7 @@ use super::pace::{Progress, Stretch};
 use super::position::{Ledger, Verified};
 use super::trip::Trip;
 use super::{Follower, Mismatches, Round, Trouble, fault, history, outage, prove};
+use crate::clock;
 use crate::finding::{Class, Finding};
 use crate::head::{RawHead, SignedHead};
 use crate::pause::{pause, random};
@@ -171,7 +172,9 @@ impl Follower {
     async fn stale(&mut self, heads: &[SignedHead], round: &mut Round) -> Result<(), Halt> {
         let most = u64::from(self.parts.followed.max_head_age_seconds) * 1000;
         let signed = heads.iter().filter_map(SignedHead::timestamp).max();
-        let finding = signed.and_then(|at| outage::stale(&self.log.origin, at, most, self.parts.clock.now()));
+        let now = self.parts.clock.now();
+        let newest = self.parts.board.newest_head(now);
+        let finding = signed.and_then(|at| outage::stale(&self.log.origin, at, newest, most, now));
         Ok(self.tell(finding, round).await?)
     }
 
@@ -378,7 +381,9 @@ impl Follower {
     async fn note_size(&mut self, round: &Round) -> Result<(), StateError> {
         let now = self.parts.clock.now();
         let minute = history::minute(now);
-        let Some(size) = round.head.filter(|_| minute != self.noted) else { return Ok(()) };
+        // Under a clock that is ahead all that was noted would be old, and thinned out for good.
+        let is_ahead = clock::ahead(self.parts.board.newest_head(now), now).is_some();
+        let Some(size) = round.head.filter(|_| minute != self.noted && !is_ahead) else { return Ok(()) };
         self.noted = minute;
         let log = Arc::clone(&self.log);
         self.write(move |ledger| ledger.state().write(|write| history::note(write, &log.origin, now, size.get()))).await

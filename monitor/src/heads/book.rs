@@ -182,6 +182,12 @@ pub fn of_size(state: &State, origin: &Origin, size: TreeSize) -> Result<Vec<Kno
     Ok(rows.into_iter().map(|(_, known)| known).collect())
 }
 
+/// When the newest head of all logs that is known was signed, as far as `now` is not before that.
+pub fn newest_signed(state: &State, now: UnixMillis) -> Result<Option<UnixMillis>, StateError> {
+    let rows = state.read(|read| read.first(&HEADS, b"", usize::MAX))?;
+    Ok(rows.into_iter().filter_map(|(_, known)| known.id.timestamp).filter(|signed| *signed <= now).max())
+}
+
 /// The octets that stand for a head in keys.
 fn octets_of(id: &HeadId) -> Vec<u8> {
     let timestamp = id.timestamp.map_or([0; 9], |timestamp| {

@@ -36,6 +36,8 @@ pub use self::routes::routes;
 use self::consistency::{Inconsistent, Known};
 use self::mark::{MarkError, Marks};
 use self::submission::{BadSubmission, Submission};
+use crate::board::Board;
+use crate::clock;
 use crate::http::Shared;
 use crate::state::{State, StateError, Table};
 use crate::watched::WatchedLog;
@@ -106,6 +108,12 @@ pub enum Refusal {
     /// The clock stands before what was signed last, and a cosignature of now would contradict it.
     #[error("this witness's clock is {0} s behind its last cosignature; its operator has to look at it")]
     Clock(u64),
+    /// The clock stands so far ahead of all that logs have signed that a cosignature of now might be of the future, after
+    /// which there could be no other for as long.
+    #[error(
+        "this witness's clock is {0} s ahead of all that the logs it follows have signed; its operator has to look at it"
+    )]
+    Ahead(u64),
     /// Nothing can be kept, so nothing is said.
     #[error(transparent)]
     State(#[from] StateError),
@@ -161,6 +169,7 @@ pub struct Witness {
     logs: Vec<WatchedLog>,
     state: Arc<State>,
     marks: Marks,
+    board: Arc<Board>,
     clock: Arc<dyn Clock>,
     heads: Arc<dyn Heads>,
 }
@@ -188,6 +197,7 @@ impl Witness {
             logs: shared.logs.clone(),
             state: Arc::clone(&shared.state),
             marks: Marks::open(dir)?,
+            board: Arc::clone(&shared.board),
             clock: Arc::clone(&shared.clock),
             heads,
         };
@@ -329,7 +339,11 @@ impl Witness {
     /// The moment to sign now. It is never before `last`, when a smaller tree was the largest; and never 0, which
     /// would be no time.
     fn moment(&self, last: u64) -> Result<CosignatureTime, Refusal> {
-        let now = CosignatureTime::from(self.clock.now()).get();
+        let now = self.clock.now();
+        if let Some(ahead) = clock::ahead(self.board.newest_head(now), now) {
+            return Err(Refusal::Ahead(ahead / 1000));
+        }
+        let now = CosignatureTime::from(now).get();
         let behind = last.max(1).saturating_sub(now);
         if behind > MAX_AHEAD_MS / 1000 {
             return Err(Refusal::Clock(behind));

@@ -50,7 +50,7 @@ fn refused(refusal: &Refusal) -> Response {
         Refusal::Inconsistent(Inconsistent::EmptyRoot | Inconsistent::OtherRoot | Inconsistent::Proof(_)) => {
             blank(StatusCode::UNPROCESSABLE_ENTITY)
         }
-        Refusal::Clock(_) | Refusal::State(_) | Refusal::Mark(_) | Refusal::Sign(_) => {
+        Refusal::Clock(_) | Refusal::Ahead(_) | Refusal::State(_) | Refusal::Mark(_) | Refusal::Sign(_) => {
             tracing::error!(error = %refusal, "a checkpoint was not cosigned");
             let problem = reply::status(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_SECONDS);
             reply::problem(&problem)

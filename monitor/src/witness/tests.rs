@@ -431,6 +431,26 @@ async fn a_clock_that_goes_back_makes_no_cosignature_of_the_past() {
     assert_eq!(served.verified(&note, &answer), NOW + 5);
 }
 
+#[tokio::test]
+async fn a_clock_that_is_far_ahead_makes_no_cosignature_of_the_future() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shared, clock) = shared(dir.path());
+    let witness = Witness::new(&shared, &dir.path().join("cosigned"), Arc::new(Told::default())).unwrap().unwrap();
+    let set = |millis: u64| clock.0.store(millis, Ordering::SeqCst);
+    shared.board.log("log.example/2", |log| log.head_timestamp = Some(UnixMillis::new(NOW * 1000)));
+    set((NOW + 400 * 86_400) * 1000);
+    let Err(refusal) = add(&witness, &Tree::new(3, 0, 0), 0) else { panic!() };
+    assert!(refusal.to_string().starts_with("this witness's clock is 34560000 s ahead"), "{refusal}");
+    // Set right, it goes on.
+    set((NOW + 60) * 1000);
+    add(&witness, &Tree::new(3, 0, 0), 0).unwrap();
+    // A log that signs again after a day without any says that the clock is right.
+    set((NOW + 100_000) * 1000);
+    assert!(add(&witness, &Tree::new(5, 0, 0), 3).is_err());
+    shared.board.log("log.example/1", |log| log.head_timestamp = Some(UnixMillis::new((NOW + 99_999) * 1000)));
+    add(&witness, &Tree::new(5, 0, 0), 3).unwrap();
+}
+
 /// Two histories of one log, shown by 32 clients at once, each of which follows what it is told is known: whatever is
 /// cosigned is of one history alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -56,6 +56,49 @@ async fn a_clock_that_is_set_back_holds_up_no_alert() {
 }
 
 #[tokio::test]
+async fn a_digest_that_was_planned_under_a_clock_that_was_far_ahead_goes_out() {
+    let office = Office::new();
+    let receiver = Receiver::start(Mode::Status(200)).await;
+    let mut config = office.webhook("ops", &receiver);
+    config.route.digest = Some(24 * HOUR);
+    office.pass(9_000 * HOUR);
+    office.raise(Class::LookalikeDigest, "a");
+    office.courier(&[config.clone()]).round().await.unwrap();
+    assert_eq!(receiver.sent().len(), 0);
+    // What is found once the clock is right again does not wait for a year either.
+    office.clock.0.store(START, Ordering::SeqCst);
+    office.raise(Class::LookalikeDigest, "b");
+    office.courier(&[config.clone()]).round().await.unwrap();
+    let [sent] = &receiver.sent()[..] else { panic!() };
+    assert!(["About a.", "About b."].iter().all(|text| String::from_utf8_lossy(&sent.body).contains(text)));
+    // And the next one waits for its day.
+    office.raise(Class::LookalikeDigest, "c");
+    let courier = office.courier(&[config]);
+    for (hours, messages) in [(0, 1), (23, 1), (1, 2)] {
+        office.pass(hours * HOUR);
+        courier.round().await.unwrap();
+        assert_eq!(receiver.sent().len(), messages);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_forgotten_by_a_clock_that_is_far_ahead_of_all_logs() {
+    let office = Office::new();
+    let id = office.raise(Class::StaleHead, "a");
+    let courier = office.courier(&[]);
+    courier.round().await.unwrap();
+    let is_kept = || office.read(|read| find(read, id)).is_some();
+    office.board.log("log.example/1", |log| log.head_timestamp = Some(office.clock.now()));
+    office.pass(400 * 24 * HOUR);
+    courier.prune(office.clock.now()).await.unwrap();
+    assert!(is_kept());
+    // A log has signed something of that time.
+    office.board.log("log.example/2", |log| log.head_timestamp = Some(office.clock.now()));
+    courier.prune(office.clock.now()).await.unwrap();
+    assert!(!is_kept());
+}
+
+#[tokio::test]
 async fn alerts_go_out_in_the_order_in_which_they_were_raised() {
     let office = Office::new();
     let receiver = Receiver::start(Mode::Status(200)).await;

@@ -249,6 +249,26 @@ async fn a_promise_that_is_proven_to_be_broken_is_told_beyond_all_bounds() {
 }
 
 #[tokio::test]
+async fn under_a_clock_that_is_far_ahead_no_question_is_given_up() {
+    let rig = Rig::new().await;
+    let refuses = |rig: &Rig| rig.logs[0].lie(|lies| lies.refuses = Some((Token::Internal, 1)));
+    refuses(&rig);
+    rig.post(&included(&sat_of(11, NOW), None));
+    rig.once().await;
+    rig.board.log("one.example/1", |log| log.head_timestamp = Some(NOW));
+    for _ in 0..2 {
+        rig.pass(300 * DAY);
+        rig.once().await;
+        assert_eq!((rig.codes(), rig.waiting().len()), (vec![], 1));
+    }
+    // The same where the log has signed something of that time.
+    rig.board.log("one.example/1", |log| log.head_timestamp = Some(rig.now()));
+    rig.pass(HOUR);
+    rig.once().await;
+    assert_eq!((rig.codes(), rig.waiting().len()), (vec!["log.proof-refused"], 0));
+}
+
+#[tokio::test]
 async fn an_entry_is_dated_as_its_timestamp_is() {
     let (rig, sat) = rig(true).await;
     rig.logs[0].lie(|lies| _ = lies.dated.insert(hash(), sat.timestamp.saturating_add(1)));

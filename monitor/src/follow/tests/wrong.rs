@@ -258,6 +258,27 @@ async fn a_stalled_log_is_told_once_for_each_stall() {
 }
 
 #[tokio::test]
+async fn under_a_clock_that_is_far_ahead_nothing_that_was_noted_is_thinned_out() {
+    let world = world().await;
+    let mut follower = world.follower();
+    let noted = || super::super::history::read(&world.state, &world.log.watched.origin).unwrap().len();
+    for minute in 10..14 {
+        world.clock.set(minute * 60_000);
+        assert!(follower.once().await.unwrap().is_complete());
+    }
+    assert_eq!(noted(), 4);
+    world.clock.set(100 * 86_400_000);
+    assert!(follower.once().await.unwrap().is_complete());
+    assert_eq!(noted(), 4);
+    let stale = world.alerts_of(Class::StaleHead).pop().unwrap();
+    assert!(stale.details.iter().any(|(name, _)| name == "this monitor's clock"), "{stale:?}");
+    // A log that signs something of that time says that it is right.
+    world.log.sign(100 * 86_400_000 - 1);
+    assert!(follower.once().await.unwrap().is_complete());
+    assert!(noted() < 4);
+}
+
+#[tokio::test]
 async fn a_frozen_log_is_not_read() {
     let world = world().await;
     *world.heads.frozen.lock() = Some("ab".repeat(32));
