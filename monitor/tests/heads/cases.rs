@@ -282,7 +282,7 @@ async fn a_node_that_is_behind_is_given_some_minutes() {
         while watcher.findings().is_empty() {
             assert!(at < began + 400_000, "nobody is told");
             observe(&log, &watcher, head.clone()).await;
-            at += 1_000;
+            at += 10_000;
             watcher = watcher.restarted_at(at);
         }
         assert!(at > began + 300_000 && log.asked() - asked < 12, "{} {}", at - began, log.asked() - asked);

@@ -181,10 +181,15 @@ pub fn owner(newest: Newest) -> Arc<Owner> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
+
+    use atl::log::checkpoint::sign_checkpoint;
+    use atl::log::sth::{SignedTreeHead, TreeHead};
+    use atl::merkle::{Hash, TreeSize};
 
     use super::*;
     use crate::finding::Class;
-    use crate::http::testing::{log, signer};
+    use crate::http::testing::{log, shared, signer};
 
     #[test]
     fn the_board_says_for_how_long_evidence_cannot_be_kept() {
@@ -202,20 +207,20 @@ mod tests {
         assert_eq!(unkept(), None);
     }
 
-    #[tokio::test]
-    async fn the_witness_is_told_of_another_tree_of_one_size() {
-        use atl::log::sth::{SignedTreeHead, TreeHead};
-        use atl::merkle::{Hash, TreeSize};
-
-        let dir = tempfile::tempdir().unwrap();
-        let (shared, _) = crate::http::testing::shared(dir.path());
-        let shared = Arc::new(shared);
+    fn bridge(dir: &Path) -> HeadsBridge {
+        let shared = Arc::new(shared(dir).0);
         let archive = Archive::open(&shared.evidence_dir, Arc::clone(&shared.signer), shared.name.clone()).unwrap();
         let (state, board) = (Arc::clone(&shared.state), Arc::clone(&shared.board));
         let archive = Arc::new(Archived { archive, board: Arc::clone(&board) });
         let heads = Heads::open(state, Arc::clone(&board), archive, Arc::clone(&shared.clock)).unwrap();
         let cosigned = Cosigned { board, witnesses: Vec::new() };
-        let bridge = HeadsBridge { heads, shared, cosigned, witness: OnceLock::new() };
+        HeadsBridge { heads, shared, cosigned, witness: OnceLock::new() }
+    }
+
+    #[tokio::test]
+    async fn the_witness_is_told_of_another_tree_of_one_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let bridge = bridge(dir.path());
         let head = TreeHead { size: TreeSize::new(5), root: Hash::new([1; 32]), timestamp: UnixMillis::new(9) };
         let raw = RawHead::from(SignedTreeHead::sign(&signer(1), head).unwrap());
         bridge.heads.receive(&log(1), &SignedHead::open(raw, &log(1)).unwrap(), BY_LOG).unwrap();
@@ -223,5 +228,27 @@ mod tests {
             let checkpoint = Checkpoint::new(log(seed).origin, TreeSize::new(size), Hash::new([root; 32]));
             assert_eq!(bridge.contradicts(&log(seed), &checkpoint).unwrap(), other, "{seed} {size} {root}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_witness_is_shown_what_the_log_serves() {
+        let dir = tempfile::tempdir().unwrap();
+        let bridge = Arc::new(bridge(dir.path()));
+        let head = TreeHead { size: TreeSize::new(5), root: Hash::new([1; 32]), timestamp: UnixMillis::new(0) };
+        let note = sign_checkpoint(&signer(1), &log(1).origin, &head).unwrap();
+        let cosigner =
+            |dir: &Path| Witness::new(&shared(dir).0, &dir.join("cosigned"), bridge.clone()).unwrap().unwrap();
+        // The same witness, before all that it had was lost.
+        let before = tempfile::tempdir().unwrap();
+        let line = cosigner(before.path()).add_checkpoint(format!("old 0\n\n{note}").as_bytes()).unwrap();
+        let after = tempfile::tempdir().unwrap();
+        let witness = bridge.witness.get_or_init(|| Arc::new(cosigner(after.path())));
+        let hash = hex::encode(Hash::of(log(1).origin.as_str().as_bytes()).as_bytes());
+        assert_eq!(witness.latest(&hash).unwrap(), None);
+        let served = format!("{note}{line}\n");
+        let (log, client) = (log(1), LogClient::new("http://127.0.0.1:1").unwrap());
+        let head = SignedHead::open(RawHead::Checkpoint(served.clone()), &log).unwrap();
+        assert!(bridge.observe(&log, &client, head).await.is_ok());
+        assert_eq!(witness.latest(&hash).unwrap(), Some(served));
     }
 }

@@ -299,7 +299,8 @@ impl KnownHeads for Seen {
 /// The log has signed newer heads since, which say nothing of the kind; so the proof has to lead to the old one.
 #[tokio::test]
 async fn what_is_kept_of_a_misdated_entry_proves_it_or_says_that_it_does_not() {
-    let lies: [(fn(&mut Lies), Verdict, usize, usize); 4] = [
+    type Lie = (fn(&mut Lies), Verdict, usize, usize);
+    let lies: [Lie; 4] = [
         (|_| {}, Verdict::Proven, 1, 0),
         (|lies| lies.old_proofs = true, Verdict::Proven, 1, 0),
         (|lies| lies.pruned = true, Verdict::Proven, 0, 2),
