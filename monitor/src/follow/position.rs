@@ -260,6 +260,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_log_does_wrong_in_every_bundle_is_not_told_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = Arc::new(State::open(&dir.path().join("state.redb")).unwrap());
+        let log = Arc::new(crate::http::testing::log(1));
+        let ledger = Ledger::new(Arc::clone(&state), Arc::clone(&log));
+        let most = quota::MOST_PER_HOUR;
+        let finding = |n: u64| {
+            let at = UnixMillis::new(1);
+            Finding::new(Class::BadTile, Some(&log.origin), &format!("tile 0/{n} missing"), "missing".into(), at)
+        };
+        let position = Position::default();
+        let pending: Vec<_> =
+            (0..2 * most).map(|n| (LeafIndex::new(n), Pending::Finding(Box::new(finding(n))))).collect();
+        ledger.commit(&position, &pending).unwrap();
+        let due = ledger.due(TreeSize::new(u64::MAX), usize::MAX).unwrap();
+        assert_eq!(ledger.settle(&due).unwrap().len() as u64, most + 1);
+        assert_eq!((ledger.pending(usize::MAX).unwrap(), ledger.raise(&[finding(2 * most)]).unwrap().len()), (0, 0));
+    }
+
+    #[test]
     fn a_position_without_its_tiles_does_not_read() {
         let leaf = CertHash::of_certificate(b"x").leaf_hash();
         let edge = integrate(&Edge::empty(), &[leaf, leaf]).unwrap().edge;
