@@ -22,19 +22,31 @@ pub(super) struct RawServer {
     max_requests: usize,
     posts_per_second: u32,
     post_burst: u32,
+    gets_per_second: u32,
+    get_burst: u32,
     max_verified_age_seconds: u32,
 }
 
 impl Default for RawServer {
     fn default() -> Self {
-        let Limits { connections, connections_per_source, requests, posts_per_second, post_burst, .. } =
-            Limits::default();
+        let Limits {
+            connections,
+            connections_per_source,
+            requests,
+            posts_per_second,
+            post_burst,
+            gets_per_second,
+            get_burst,
+            ..
+        } = Limits::default();
         Self {
             max_connections: connections,
             max_connections_per_source: connections_per_source,
             max_requests: requests,
             posts_per_second,
             post_burst,
+            gets_per_second,
+            get_burst,
             max_verified_age_seconds: 600,
         }
     }
@@ -51,6 +63,8 @@ impl RawServer {
         within("max_requests", self.max_requests as u64, 256)?;
         within("posts_per_second", self.posts_per_second.into(), 10_000)?;
         within("post_burst", self.post_burst.into(), 10_000)?;
+        within("gets_per_second", self.gets_per_second.into(), 10_000)?;
+        within("get_burst", self.get_burst.into(), 100_000)?;
         within("max_verified_age_seconds", self.max_verified_age_seconds.into(), 7 * 86_400)?;
         let limits = Limits {
             connections: self.max_connections,
@@ -58,6 +72,8 @@ impl RawServer {
             requests: self.max_requests,
             posts_per_second: self.posts_per_second,
             post_burst: self.post_burst,
+            gets_per_second: self.gets_per_second,
+            get_burst: self.get_burst,
             ..Limits::default()
         };
         Ok(ServerConfig { limits, max_verified_age_seconds: self.max_verified_age_seconds })
@@ -89,7 +105,7 @@ mod tests {
     #[test]
     fn what_does_not_pass_is_named() {
         let keys = ["max_connections", "max_connections_per_source", "max_requests", "posts_per_second", "post_burst"];
-        for key in keys.into_iter().chain(["max_verified_age_seconds"]) {
+        for key in keys.into_iter().chain(["gets_per_second", "get_burst", "max_verified_age_seconds"]) {
             for bad in [0, 1_000_000] {
                 let error = parse(&format!("[server]\n{key} = {bad}")).unwrap_err().to_string();
                 assert!(error.starts_with(&format!("monitor.toml: `server.{key}`: 1 to ")), "{error}");

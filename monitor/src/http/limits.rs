@@ -33,11 +33,15 @@ pub struct Limits {
     pub posts_per_second: u32,
     /// POST requests of one source address at once.
     pub post_burst: u32,
+    /// GET requests per second of one source address in the long run, besides those that cost nothing.
+    pub gets_per_second: u32,
+    /// GET requests of one source address at once.
+    pub get_burst: u32,
     /// How long a client may take for the head of a request, and be idle before it.
     pub head: Duration,
     /// How long a client may take for the body of a request.
     pub body: Duration,
-    /// How long a client may take nothing of an answer.
+    /// How long a client may take for 512 KiB of an answer, or what is left of it.
     pub stall: Duration,
     /// How long requests under way have at the end.
     pub drain: Duration,
@@ -54,6 +58,8 @@ impl Default for Limits {
             queue: Duration::from_secs(2),
             posts_per_second: 10,
             post_burst: 40,
+            gets_per_second: 50,
+            get_burst: 500,
             head: Duration::from_secs(15),
             body: Duration::from_secs(15),
             stall: Duration::from_secs(30),

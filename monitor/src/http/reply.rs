@@ -1,8 +1,8 @@
 //! Answers as they are usually made.
 
 use atl::api::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
-use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
 use serde::Serialize;
 
 use super::Response;
@@ -19,6 +19,12 @@ const USUAL: [(HeaderName, &str); 4] = [
     (hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (hyper::header::REFERRER_POLICY, "no-referrer"),
 ];
+
+/// Whether a person asks, by a browser.
+pub fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
+    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    *method != Method::POST && accepts.contains("text/html")
+}
 
 /// An answer of this media type.
 pub fn of(media_type: &'static str, body: impl Into<Vec<u8>>) -> Response {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use atl::api::{Problem, Token};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use hyper::{Method, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -51,6 +51,7 @@ struct App {
     large: Arc<Semaphore>,
     large_shares: Shares<IpAddr>,
     posts: Mutex<Buckets<IpAddr>>,
+    gets: Mutex<Buckets<IpAddr>>,
     start: Instant,
 }
 
@@ -80,6 +81,7 @@ impl Server {
             large: Arc::new(Semaphore::new(limits.large)),
             large_shares: Shares::new(limits.large_per_source),
             posts: Mutex::new(Buckets::new(limits.posts_per_second, limits.post_burst)),
+            gets: Mutex::new(Buckets::new(limits.gets_per_second, limits.get_burst)),
             start: Instant::now(),
         });
         let graceful = GracefulShutdown::new();
@@ -143,7 +145,7 @@ async fn connection(app: Arc<App>, stream: TcpStream, peer: SocketAddr, watcher:
 impl App {
     async fn answer(&self, peer: SocketAddr, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let head_only = request.method() == Method::HEAD;
-        let page = wants_page(request.method(), request.headers());
+        let page = reply::wants_page(request.method(), request.headers());
         let (response, place) = match self.routed(peer, request).await {
             Ok(answered) => answered,
             Err(problem) if page => (reply::problem_page(&problem), None),
@@ -175,16 +177,23 @@ impl App {
             Found::OtherMethods(allow) => return Ok((other_methods(&allow), None)),
             Found::Nothing => return Err(Problem::new(Token::NotFound, "there is nothing under this path")),
         };
-        if request.method() == Method::POST {
-            let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-            let taken = self.posts.lock().take(source(peer.ip()), now);
-            taken.map_err(|seconds| {
-                Problem::new(Token::RateLimited, "too many requests from this address").retry_after(seconds)
-            })?;
-        }
+        self.count(peer, request.method() == Method::POST, endpoint.quick)?;
         let request = self.read(peer, request, endpoint.max_body, captured).await?;
         let place = if endpoint.large { Some(self.place(peer)?) } else { None };
         Ok((self.ask(endpoint, request).await?, place))
+    }
+
+    /// Counts a request among those of its source; one that costs nothing is not counted.
+    fn count(&self, peer: SocketAddr, is_post: bool, quick: bool) -> Result<(), Problem> {
+        let buckets = match (is_post, quick) {
+            (true, _) => &self.posts,
+            (false, false) => &self.gets,
+            (false, true) => return Ok(()),
+        };
+        let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        buckets.lock().take(source(peer.ip()), now).map_err(|seconds| {
+            Problem::new(Token::RateLimited, "too many requests from this address").retry_after(seconds)
+        })
     }
 
     /// A place for a large answer, where there is one.
@@ -252,10 +261,4 @@ fn other_methods(allow: &str) -> Response {
         Ok(allow) => reply::with(reply::problem(&problem), ALLOW, allow),
         Err(_) => reply::problem(&problem),
     }
-}
-
-/// Whether a person asks, by a browser.
-fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
-    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    *method != Method::POST && accepts.contains("text/html")
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::stall::Impatient;
+use super::stall::{Impatient, STALL_OCTETS};
 use super::testing::{LONG, answer, ask, get, post, rest, send, shared, start};
 use super::{Limits, Router, captured, ops, reply};
 
@@ -19,7 +19,7 @@ const SHORT: Duration = Duration::from_millis(150);
 
 /// Everything has its time, unless the test is about that.
 fn limits() -> Limits {
-    Limits { posts_per_second: 1000, post_burst: 1000, ..Limits::default() }
+    Limits { posts_per_second: 1000, post_burst: 1000, gets_per_second: 10_000, get_burst: 10_000, ..Limits::default() }
 }
 
 fn echo() -> Router {
@@ -143,6 +143,27 @@ async fn whoever_takes_nothing_is_left() {
     let reader = tokio::spawn(async move { peer.read_exact(&mut [0; 64]).await.map(|_| peer) });
     Impatient::new(stream, LONG).write_all(&[0; 64]).await.unwrap();
     reader.await.unwrap().unwrap();
+    // An octet now and then is next to nothing.
+    let (mut peer, stream) = tokio::io::duplex(16);
+    let dripping = tokio::spawn(async move {
+        while peer.read_exact(&mut [0]).await.is_ok() {
+            tokio::time::sleep(SHORT / 30).await;
+        }
+    });
+    let slow = timeout(LONG, Impatient::new(stream, SHORT).write_all(&[0; 64 << 10])).await.unwrap();
+    assert_eq!(slow.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    dripping.await.unwrap();
+    // Enough in each span of time will do, however long it takes as a whole.
+    let (mut peer, stream) = tokio::io::duplex(STALL_OCTETS);
+    let taking = tokio::spawn(async move {
+        let mut left = 6 * STALL_OCTETS;
+        while left > 0 {
+            tokio::time::sleep(SHORT / 3).await;
+            left -= peer.read(&mut vec![0; STALL_OCTETS]).await.unwrap();
+        }
+    });
+    Impatient::new(stream, SHORT).write_all(&vec![0; 6 * STALL_OCTETS]).await.unwrap();
+    taking.await.unwrap();
 
     // With one place for all, the next has it only when whoever takes nothing has lost it. No kernel buffers so much.
     let router = echo().get("/large", |_| reply::text(vec![b'x'; 32 << 20]));
@@ -196,6 +217,13 @@ async fn one_source_has_its_share_of_connections_and_of_posts() {
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
     assert_eq!(token(&refused.body), Some(Token::RateLimited));
     assert_eq!(get(server.address, "/hello/x").await.status, 200);
+
+    let router = echo().quick("/quick", |_| reply::text("quick"));
+    let server = start(router, Limits { gets_per_second: 1, get_burst: 2, ..limits() }).await;
+    let asked = async { while get(server.address, "/hello/x").await.status != 429 {} };
+    timeout(LONG, asked).await.unwrap();
+    assert_eq!(get(server.address, "/quick").await.status, 200);
+    assert_eq!(post(server.address, "/echo", "x").await.status, 200);
 }
 
 /// A function that says that it was asked, and answers when it is told to.
