@@ -22,7 +22,9 @@ pub use self::log::{
     ProofResponse, SthResponse,
 };
 pub use self::problem::{ACME_PREFIX, PROBLEM_MEDIA_TYPE, Problem, ProblemType, Subproblem, Token, URN_PREFIX};
-pub use self::query::{CertHashQuery, ConsistencyQuery, EntriesQuery, MAX_ENTRIES_PER_ANSWER, ProofQuery};
+pub use self::query::{
+    CertHashQuery, ConsistencyQuery, EntriesQuery, MAX_ENTRIES_PER_ANSWER, ProofQuery, number, parameters,
+};
 pub use self::submit::{
     MAX_BATCH_ENTRIES, MAX_CHAIN_READ, SubmitEntriesRequest, SubmitEntriesResponse, SubmitEntryRequest,
     SubmitEntryResponse, SubmitResult,

@@ -135,11 +135,11 @@ impl CertHashQuery {
     }
 }
 
-/// The decoded values of the parameters `names`, in that order.
-pub(super) fn parameters<'a, const N: usize>(
-    raw: &'a str,
-    names: [&str; N],
-) -> Result<[Option<Cow<'a, str>>; N], Problem> {
+/// The decoded values of the parameters `names`, in that order, from the part of a URL behind `?`.
+///
+/// # Errors
+/// [`Token::Malformed`] where one is given twice or is not percent-encoded UTF-8.
+pub fn parameters<'a, const N: usize>(raw: &'a str, names: [&str; N]) -> Result<[Option<Cow<'a, str>>; N], Problem> {
     let mut values = [const { None }; N];
     for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -168,8 +168,11 @@ fn required<'a>(name: &str, value: Option<Cow<'a, str>>) -> Result<Cow<'a, str>,
     value.ok_or_else(|| Problem::malformed(format!("the parameter `{name}` is missing")))
 }
 
-/// A decimal integer in its one spelling.
-pub(super) fn number(name: &str, text: &str) -> Result<u64, Problem> {
+/// A decimal integer in its one spelling, which is the value of the parameter `name`.
+///
+/// # Errors
+/// [`Token::Malformed`].
+pub fn number(name: &str, text: &str) -> Result<u64, Problem> {
     let canonical = text.bytes().all(|c| c.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let value = if canonical { text.parse().ok() } else { None };
     value.ok_or_else(|| {

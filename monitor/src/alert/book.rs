@@ -8,7 +8,7 @@ mod upkeep;
 use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-pub use self::lookup::{find, newest, newest_seq, next_job, undelivered, unplanned, worst_since};
+pub use self::lookup::{before, find, newest, newest_seq, next_job, undelivered, unplanned, worst_since};
 pub use self::upkeep::{acknowledge, forget, hasten, held, prune, release, resend};
 use super::routing::{Routing, When};
 use super::{ALERTS, Alert, Delivery};

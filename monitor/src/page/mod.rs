@@ -72,6 +72,8 @@ pub struct View {
     pub growth: BTreeMap<String, Vec<(UnixMillis, u64)>>,
     /// The newest alerts, the newest first.
     pub alerts: Vec<ShownAlert>,
+    /// Whether there may be more of them.
+    pub has_older: bool,
     /// The newest evidence, the newest first.
     pub evidence: Vec<ShownEvidence>,
 }
@@ -80,6 +82,11 @@ impl View {
     /// The page that opens: all logs, peers and witnesses, the newest alerts and evidence.
     pub fn overview(&self) -> String {
         page(&self.name, Some(REFRESH_SECONDS), &overview::overview(self))
+    }
+
+    /// A page of alerts; the next older ones are behind the one with the place `before`, where there are any.
+    pub fn listing(&self, before: Option<u64>) -> String {
+        page(&format!("Alerts - {}", self.name), None, &overview::listing(self, before))
     }
 
     /// The page of one alert.

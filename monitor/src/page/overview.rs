@@ -131,6 +131,21 @@ fn alerts(view: &View) -> Markup {
             ol class="alerts" {
                 @for alert in &view.alerts { (alert_line(view, alert)) }
             }
+            @if view.has_older { p { a href="/alerts" { "All alerts" } } }
+        }
+    }
+}
+
+/// One page of all alerts.
+pub fn listing(view: &View, before: Option<u64>) -> Markup {
+    html! {
+        header { h1 { "Alerts" } p { a href="/" { "Back to the overview" } } }
+        @if view.alerts.is_empty() { p { "There are none here." } }
+        ol class="alerts" {
+            @for alert in &view.alerts { (alert_line(view, alert)) }
+        }
+        @if let Some(seq) = before {
+            p { a rel="next" href=(format!("/alerts?before={seq}")) { "Older alerts" } }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! position in a log with the findings on the way to it, goes through one [`Write`].
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::path::Path;
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableError};
@@ -84,21 +85,8 @@ impl<T: DeserializeOwned> Table<T> {
         table: &impl ReadableTable<&'static [u8], &'static [u8]>,
         prefix: &[u8],
         limit: usize,
-        backwards: bool,
     ) -> Result<Vec<Row<T>>, StateError> {
         let mut rows = Vec::new();
-        if backwards {
-            // Keys are not longer than this many octets behind a prefix in use.
-            let end = [prefix, &[0xff; 64]].concat();
-            let mut range = table.range::<&[u8]>(prefix..end.as_slice())?;
-            while rows.len() < limit
-                && let Some(row) = range.next_back()
-            {
-                let (key, value) = row?;
-                rows.push((key.value().to_vec(), self.parse(value.value())?));
-            }
-            return Ok(rows);
-        }
         let mut range = table.range::<&[u8]>(prefix..)?;
         while rows.len() < limit
             && let Some(row) = range.next()
@@ -107,6 +95,20 @@ impl<T: DeserializeOwned> Table<T> {
             if !key.value().starts_with(prefix) {
                 break;
             }
+            rows.push((key.value().to_vec(), self.parse(value.value())?));
+        }
+        Ok(rows)
+    }
+
+    fn backwards(
+        &self,
+        table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+        keys: Range<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        let mut rows = Vec::new();
+        for row in table.range::<&[u8]>(keys)?.rev().take(limit) {
+            let (key, value) = row?;
             rows.push((key.value().to_vec(), self.parse(value.value())?));
         }
         Ok(rows)
@@ -286,7 +288,7 @@ macro_rules! lookups {
             prefix: &[u8],
             limit: usize,
         ) -> Result<Vec<Row<T>>, StateError> {
-            self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit, false))
+            self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit))
         }
 
         /// The same from the last row backwards.
@@ -296,7 +298,19 @@ macro_rules! lookups {
             prefix: &[u8],
             limit: usize,
         ) -> Result<Vec<Row<T>>, StateError> {
-            self.open(table)?.map_or(Ok(Vec::new()), |open| table.rows(&open, prefix, limit, true))
+            // Keys are not longer than this many octets behind a prefix in use.
+            let end = [prefix, &[0xff; 64]].concat();
+            self.open(table)?.map_or(Ok(Vec::new()), |open| table.backwards(&open, prefix..&end, limit))
+        }
+
+        /// At most `limit` rows whose keys are less than `end`, from there backwards.
+        pub fn before<T: DeserializeOwned>(
+            &self,
+            table: &Table<T>,
+            end: &[u8],
+            limit: usize,
+        ) -> Result<Vec<Row<T>>, StateError> {
+            self.open(table)?.map_or(Ok(Vec::new()), |open| table.backwards(&open, &[]..end, limit))
         }
 
         /// At most `limit` rows from the key `start` on, in the order of their keys.

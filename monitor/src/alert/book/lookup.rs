@@ -22,6 +22,14 @@ pub fn newest(read: &Read, limit: usize) -> Result<Vec<Alert>, StateError> {
     alerts(read, read.last(&ORDER, &[], limit)?)
 }
 
+/// At most `limit` alerts that were raised before the one with the place `seq`, the newest first.
+///
+/// # Errors
+/// Where the database fails.
+pub fn before(read: &Read, seq: u64, limit: usize) -> Result<Vec<Alert>, StateError> {
+    alerts(read, read.before(&ORDER, &seq.to_be_bytes(), limit)?)
+}
+
 /// The place of the newest alert, or 0 where there was none ever.
 ///
 /// # Errors

@@ -73,6 +73,8 @@ fn what_is_raised_twice_is_one_alert_in_the_order_of_raising() {
         [(3, ids[2]), (2, ids[1])]
     );
     assert_eq!(book.read(newest_seq), 3);
+    let older = |seq, limit| book.read(|read| before(read, seq, limit)).iter().map(|a| a.seq).collect::<Vec<_>>();
+    assert_eq!([older(3, 9), older(3, 1), older(1, 9), older(9, 2)], [vec![2, 1], vec![2], vec![], vec![3, 2]]);
     book.raise(Class::SplitView, "x", 6);
     book.raise(Class::Test, "x", 6);
     let worst = |seq| book.read(|read| worst_since(read, seq));

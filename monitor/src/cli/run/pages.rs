@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atl::api::{Problem, Token, number, parameters};
 use atl::time::UnixMillis;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
+use hyper::header::{CONTENT_DISPOSITION, HeaderValue, LINK};
 use parking_lot::Mutex;
 
 use crate::alert::{self, Alert, Delivery};
@@ -18,6 +19,9 @@ use crate::state::StateError;
 
 /// Alerts and evidence that the overview lists.
 const LISTED: usize = 100;
+
+/// Alerts that may be asked for at once.
+const MOST_LISTED: u64 = 1000;
 
 /// For how long a list of evidence is good, in milliseconds.
 const LISTED_FOR_MS: u64 = 5_000;
@@ -38,7 +42,7 @@ pub fn pages(router: Router, shared: &Arc<Shared>, watching: Vec<String>) -> Rou
         .get("/", move |_| overview.overview())
         .quick(STYLE_PATH, |_| reply::cached(reply::of("text/css; charset=utf-8", STYLE), 300))
         .quick(ICON_PATH, |_| reply::cached(reply::of("image/svg+xml", ICON), 86_400))
-        .get("/alerts", move |_| alerts.alerts())
+        .get("/alerts", move |request| alerts.alerts(request))
         .get("/alerts/{id}", move |request| one.alert(captured(request, 0)))
         .large("/evidence/{id}", move |request: &Request| evidence.evidence(captured(request, 0)))
 }
@@ -52,11 +56,29 @@ impl Pages {
         }
     }
 
-    /// The newest alerts, for machines.
-    fn alerts(&self) -> Response {
-        match self.shared.state.read(|read| alert::newest(read, LISTED)) {
-            Ok(alerts) => reply::json(&alerts),
-            Err(error) => self.broken(&error),
+    /// `?before=SEQ&limit=N`: the alerts that were raised before the one with this place, the newest first, as JSON or
+    /// for a browser. The header `Link` has where the next older ones are (RFC 8288).
+    fn alerts(&self, request: &Request) -> Response {
+        let (before, limit) = match span(request.uri().query().unwrap_or_default()) {
+            Ok(span) => span,
+            Err(problem) => return reply::problem(&problem),
+        };
+        let alerts = match self.shared.state.read(|read| alert::before(read, before, limit)) {
+            Ok(alerts) => alerts,
+            Err(error) => return self.broken(&error),
+        };
+        let next = alerts.last().map(|last| last.seq).filter(|seq| alerts.len() == limit && *seq > 1);
+        let response = match reply::wants_page(request.method(), request.headers()) {
+            true => {
+                let alerts = alerts.into_iter().map(shown).collect();
+                html(StatusCode::OK, View { alerts, ..self.bare() }.listing(next))
+            }
+            false => reply::json(&alerts),
+        };
+        let link = next.map(|seq| HeaderValue::try_from(format!("</alerts?before={seq}&limit={limit}>; rel=\"next\"")));
+        match link {
+            Some(Ok(link)) => reply::with(response, LINK, link),
+            _ => response,
         }
     }
 
@@ -105,6 +127,7 @@ impl Pages {
             standing: shared.board.standing(),
             watching: self.watching.clone(),
             growth,
+            has_older: alerts.as_ref().is_ok_and(|alerts| alerts.len() == LISTED),
             alerts: alerts?.into_iter().map(shown).collect(),
             evidence,
             ..self.bare()
@@ -135,6 +158,16 @@ impl Pages {
     fn broken(&self, error: &StateError) -> Response {
         tracing::error!(%error, "a page cannot be made");
         html(StatusCode::INTERNAL_SERVER_ERROR, self.bare().missing("The monitor's database cannot be read."))
+    }
+}
+
+/// Before which place, and how many.
+fn span(query: &str) -> Result<(u64, usize), Problem> {
+    let [before, limit] = parameters(query, ["before", "limit"])?;
+    let before = before.map_or(Ok(u64::MAX), |text| number("before", &text))?;
+    match limit.map_or(Ok(LISTED as u64), |text| number("limit", &text))? {
+        limit @ 1..=MOST_LISTED => Ok((before, limit as usize)),
+        _ => Err(Problem::new(Token::Malformed, format!("`limit` is from 1 to {MOST_LISTED}"))),
     }
 }
 
