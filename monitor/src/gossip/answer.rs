@@ -4,7 +4,7 @@ use atl::api::{Problem, Token};
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
 
-use super::seal::{SEAL, check, seal};
+use super::seal::{SEAL, Said, check, seal};
 use super::wire::{MAX_BODY_OCTETS, MAX_HEADS, Message, Offered, Refused, open, outcome, told};
 use crate::config::Peer;
 use crate::heads::book::{Book, receive};
@@ -19,17 +19,18 @@ use crate::watched::WatchedLog;
 /// Nothing is asked of a log before this returns, and nothing is stored that its log has not signed or that is not
 /// from a peer.
 pub fn answer(shared: &Shared, request: &Request) -> Response {
-    match respond(shared, request).and_then(|(peer, message)| sealed(shared, peer, &message)) {
+    match respond(shared, request).and_then(|(peer, message)| sealed(shared, peer, &message, request.body())) {
         Ok(answer) => answer,
         Err(problem) => refusal(&problem),
     }
 }
 
 /// The answer to a peer, with our name under it.
-fn sealed(shared: &Shared, peer: &Peer, message: &Message) -> Result<Response, Problem> {
+fn sealed(shared: &Shared, peer: &Peer, message: &Message, asked: &[u8]) -> Result<Response, Problem> {
     let unwritten = |_| Problem::new(Token::Internal, "the answer cannot be written");
     let body = serde_json::to_vec(message).map_err(unwritten)?;
-    let sealed = seal(&*shared.signer, &shared.name, &peer.name, &body, shared.clock.now());
+    let sealed =
+        seal(&*shared.signer, &shared.name, &peer.name, Said { body: &body, answers: Some(asked) }, shared.clock.now());
     let unsigned = || Problem::new(Token::Internal, "the answer cannot be signed");
     let header = sealed.ok().and_then(|seal| HeaderValue::try_from(seal).ok()).ok_or_else(unsigned)?;
     Ok(reply::with(reply::of("application/json", body), SEAL, header))
@@ -52,7 +53,7 @@ fn respond<'a>(shared: &'a Shared, request: &Request) -> Result<(&'a Peer, Messa
         return Err(Problem::new(Token::Forbidden, detail));
     };
     let seal = request.headers().get(SEAL).and_then(|seal| seal.to_str().ok());
-    check(seal, &peer.key, &shared.name, request.body(), shared.clock.now())
+    check(seal, &peer.key, &shared.name, Said { body: request.body(), answers: None }, shared.clock.now())
         .map_err(|error| Problem::new(Token::Forbidden, error.to_string()))?;
     let spoken_of: Vec<String> = message.heads.iter().map(|offered| offered.origin.clone()).collect();
     let answer = exchange(shared, message, &spoken_of).map_err(|error| {

@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::seal::{SEAL, check, seal};
+use super::seal::{SEAL, Said, check, seal};
 use super::wire::{MAX_BODY_OCTETS, MAX_HEADS, Message, PATH, open};
 use crate::config::{GossipConfig, Peer};
 use crate::heads::compare::HeadId;
@@ -218,9 +218,10 @@ impl Gossip {
         let failed = |reason: String| GossipError::Answer { url: url.clone(), reason };
         let sent = serde_json::to_vec(message).map_err(|e| failed(e.to_string()))?;
         let now = self.shared.clock.now();
-        let sealed = seal(&*self.shared.signer, &self.shared.name, &peer.name, &sent, now);
+        let sealed =
+            seal(&*self.shared.signer, &self.shared.name, &peer.name, Said { body: &sent, answers: None }, now);
         let request = self.http.post(&url).header(SEAL, sealed.map_err(|e| failed(e.to_string()))?);
-        let request = request.header(CONTENT_TYPE, "application/json").body(sent);
+        let request = request.header(CONTENT_TYPE, "application/json").body(sent.clone());
         let mut response = request.send().await.map_err(broken)?;
         let seal = response.headers().get(SEAL).and_then(|seal| seal.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
@@ -235,8 +236,14 @@ impl Gossip {
             let body = String::from_utf8_lossy(&body).chars().take(300).collect();
             return Err(GossipError::Refused { url, status, body });
         }
-        check(seal.as_deref(), &peer.key, &self.shared.name, &body, self.shared.clock.now())
-            .map_err(|e| failed(e.to_string()))?;
+        check(
+            seal.as_deref(),
+            &peer.key,
+            &self.shared.name,
+            Said { body: &body, answers: Some(&sent) },
+            self.shared.clock.now(),
+        )
+        .map_err(|e| failed(e.to_string()))?;
         let answer: Message = match serde_json::from_slice(&body) {
             Ok(answer) => answer,
             Err(e) => return Err(GossipError::Answer { url, reason: e.to_string() }),

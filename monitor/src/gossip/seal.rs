@@ -13,7 +13,8 @@
 //! body 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=
 //! ```
 //!
-//! with the sender's name, the receiver's, milliseconds since the Unix epoch, and the SHA-256 of the body. A message
+//! with the sender's name, the receiver's, milliseconds since the Unix epoch, and the SHA-256 of the body. An answer has
+//! one more line, `answers` and the SHA-256 of the body that it answers, so that none stands for another. A message
 //! is taken within two minutes of its time; said again within them, it says nothing new. No such text is another that
 //! the key may sign: it starts with a letter, and where a checkpoint has its size and an audit statement its origin,
 //! the second line has the word `from` and a space.
@@ -60,28 +61,38 @@ pub enum SealError {
     Time(u64),
 }
 
-fn text(from: &KeyName, to: &KeyName, at: UnixMillis, body: &[u8]) -> String {
-    let hash = STANDARD.encode(Hash::of(body).as_bytes());
-    format!("atl-gossip/v1\nfrom {from}\nto {to}\ntime {}\nbody {hash}\n", at.get())
+/// What is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    /// The body of the message.
+    pub body: &'a [u8],
+    /// The body of the message that it answers, where it is an answer.
+    pub answers: Option<&'a [u8]>,
 }
 
-/// The header of a message with this body, by the monitor `from`. Fails where `signer` is not an Ed25519 key.
+fn text(from: &KeyName, to: &KeyName, at: UnixMillis, said: Said<'_>) -> String {
+    let hash = |octets| STANDARD.encode(Hash::of(octets).as_bytes());
+    let answers = said.answers.map(|asked| format!("answers {}\n", hash(asked))).unwrap_or_default();
+    format!("atl-gossip/v1\nfrom {from}\nto {to}\ntime {}\nbody {}\n{answers}", at.get(), hash(said.body))
+}
+
+/// The header of this message by the monitor `from`. Fails where `signer` is not an Ed25519 key.
 pub fn seal(
     signer: &dyn Signer,
     from: &KeyName,
     to: &KeyName,
-    body: &[u8],
+    said: Said<'_>,
     now: UnixMillis,
 ) -> Result<String, SignError> {
-    Ok(STANDARD.encode(note(&text(from, to, now, body), from, signer)?))
+    Ok(STANDARD.encode(note(&text(from, to, now, said), from, signer)?))
 }
 
-/// Checks that the monitor with the key `peer` has sent this body to `to`, about now.
+/// Checks that the monitor with the key `peer` has said this to `to`, about now.
 pub fn check(
     header: Option<&str>,
     peer: &VerifierKey,
     to: &KeyName,
-    body: &[u8],
+    said: Said<'_>,
     now: UnixMillis,
 ) -> Result<(), SealError> {
     let header = header.filter(|header| header.len() <= MAX_OCTETS).ok_or(SealError::Missing)?;
@@ -92,7 +103,7 @@ pub fn check(
     let at = note.text().lines().find_map(|line| line.strip_prefix("time ")?.parse().ok()).ok_or_else(other)?;
     let at = UnixMillis::new(at);
     // One text says this, and no other spelling of it.
-    if note.text() != text(peer.name(), to, at, body) {
+    if note.text() != text(peer.name(), to, at, said) {
         return Err(other());
     }
     match now.since(at).max(at.since(now)) {
@@ -122,12 +133,16 @@ mod tests {
         VerifierKey::new(name(of), signer(seed).public_key().clone()).unwrap()
     }
 
+    fn said(body: &[u8]) -> Said<'_> {
+        Said { body, answers: None }
+    }
+
     fn sealed() -> String {
-        seal(&signer(1), &name("a"), &name("b"), b"body", NOW).unwrap()
+        seal(&signer(1), &name("a"), &name("b"), said(b"body"), NOW).unwrap()
     }
 
     fn checked(header: Option<&str>, to: &str, body: &[u8], now: UnixMillis) -> Result<(), SealError> {
-        check(header, &key(1, "a"), &name(to), body, now)
+        check(header, &key(1, "a"), &name(to), said(body), now)
     }
 
     #[test]
@@ -137,13 +152,24 @@ mod tests {
         let other = SealError::Other { from: name("a"), to: name("b") };
         assert_eq!(checked(Some(&header), "b", b"other", NOW), Err(other));
         assert!(matches!(checked(Some(&header), "c", b"body", NOW), Err(SealError::Other { .. })), "to somebody else");
-        assert_eq!(check(Some(&header), &key(2, "a"), &name("b"), b"body", NOW), Err(NoteError::Unsigned.into()));
-        assert_eq!(check(Some(&header), &key(1, "z"), &name("b"), b"body", NOW), Err(NoteError::Unsigned.into()));
+        assert_eq!(check(Some(&header), &key(2, "a"), &name("b"), said(b"body"), NOW), Err(NoteError::Unsigned.into()));
+        assert_eq!(check(Some(&header), &key(1, "z"), &name("b"), said(b"body"), NOW), Err(NoteError::Unsigned.into()));
         for (apart, good) in [(MAX_APART_MS, true), (MAX_APART_MS + 1, false)] {
             for now in [NOW.saturating_add(apart), NOW.saturating_sub(apart)] {
                 let expected = if good { Ok(()) } else { Err(SealError::Time(apart)) };
                 assert_eq!(checked(Some(&header), "b", b"body", now), expected);
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_answers_one_message() {
+        let answer = |asked| Said { body: b"body", answers: asked };
+        let header = seal(&signer(1), &name("a"), &name("b"), answer(Some(b"asked")), NOW).unwrap();
+        let checked = |header: &str, asked| check(Some(header), &key(1, "a"), &name("b"), answer(asked), NOW);
+        assert_eq!(checked(&header, Some(b"asked")), Ok(()));
+        for (header, asked) in [(&header, Some(&b"another"[..])), (&header, None), (&sealed(), Some(b"asked"))] {
+            assert!(matches!(checked(header, asked), Err(SealError::Other { .. })), "{asked:?}");
         }
     }
 
@@ -155,7 +181,7 @@ mod tests {
         let long = STANDARD.encode(vec![b'a'; MAX_OCTETS]);
         assert_eq!(checked(Some(&long), "b", b"body", NOW), Err(SealError::Missing));
         // Signed by the peer, and another text.
-        let good = text(&name("a"), &name("b"), NOW, b"body");
+        let good = text(&name("a"), &name("b"), NOW, said(b"body"));
         for text in [
             good.replace("v1", "v2"),
             good.replace("from a\n", ""),

@@ -12,7 +12,7 @@ use atl::time::UnixMillis;
 use atl_monitor::config::{GossipConfig, Peer};
 use atl_monitor::evidence::divergence::roots;
 use atl_monitor::finding::Class;
-use atl_monitor::gossip::seal::{SEAL, seal};
+use atl_monitor::gossip::seal::{SEAL, Said, seal};
 use atl_monitor::gossip::{Gossip, GossipError, MAX_BODY_OCTETS, MAX_HEADS, Message, Offered, PATH, answer};
 use atl_monitor::head::{RawHead, SignedHead};
 use atl_monitor::heads::{BY_LOG, Standing};
@@ -199,7 +199,10 @@ fn message(from: &str, heads: Vec<Offered>) -> Message {
 /// What a message is sealed with that says to be from `from`.
 fn sealed(from: &str, to: &Monitor, body: &[u8]) -> HeaderValue {
     let Shared { name, clock, .. } = &*to.watcher.shared;
-    HeaderValue::try_from(seal(&signer_of(from), &from.parse().unwrap(), name, body, clock.now()).unwrap()).unwrap()
+    HeaderValue::try_from(
+        seal(&signer_of(from), &from.parse().unwrap(), name, Said { body, answers: None }, clock.now()).unwrap(),
+    )
+    .unwrap()
 }
 
 fn post(monitor: &Monitor, body: Vec<u8>) -> Response {
@@ -287,7 +290,8 @@ async fn nobody_speaks_in_the_name_of_a_peer() {
     let old = sealed("a.example", &b, &body);
     let of_another = HeaderValue::try_from({
         let (from, to) = ("a.example".parse().unwrap(), "b.example".parse().unwrap());
-        seal(&signer_of("c.example"), &from, &to, &body, b.watcher.shared.clock.now()).unwrap()
+        seal(&signer_of("c.example"), &from, &to, Said { body: &body, answers: None }, b.watcher.shared.clock.now())
+            .unwrap()
     });
     for seal in [None, Some(of_another.unwrap()), Some(sealed("a.example", &b, b"another body"))] {
         assert_eq!(post_with(&b, body.clone(), seal).status(), 403);
@@ -301,10 +305,19 @@ async fn nobody_speaks_in_the_name_of_a_peer() {
 #[tokio::test]
 async fn a_peer_that_does_not_keep_to_it_is_on_the_board() {
     let (log, _a, b) = pair().await;
-    let lies = |body: Vec<u8>, status: u16, signer: &'static str| {
-        move |_: Request| {
+    // What it answers to: what it was asked, unless it says again what it has said to another.
+    let lies = |body: Vec<u8>, status: u16, signer: &'static str, replayed: bool| {
+        move |request: Request| {
             let (from, to) = ("b.example".parse().unwrap(), "a.example".parse().unwrap());
-            let seal = seal(&signer_of(signer), &from, &to, &body, UnixMillis::new(START)).unwrap();
+            let answers: &[u8] = if replayed { b"asked before" } else { request.body() };
+            let seal = seal(
+                &signer_of(signer),
+                &from,
+                &to,
+                Said { body: &body, answers: Some(answers) },
+                UnixMillis::new(START),
+            )
+            .unwrap();
             let mut response = Response::new(body.clone());
             response.headers_mut().insert(SEAL, HeaderValue::try_from(seal).unwrap());
             *response.status_mut() = status.try_into().unwrap();
@@ -320,10 +333,11 @@ async fn a_peer_that_does_not_keep_to_it_is_on_the_board() {
         (many, 200, "b.example", "more than 64 heads"),
         (vec![b' '; MAX_BODY_OCTETS + 1], 200, "b.example", "longer than"),
         (b"<html>".to_vec(), 200, "b.example", "no message of gossip"),
-        (good, 200, "c.example", "not signed by the expected key"),
+        (good.clone(), 200, "c.example", "not signed by the expected key"),
+        (good, 200, "b.example", "not about this message"),
         (b"go away".to_vec(), 403, "b.example", "status 403: go away"),
     ] {
-        let server = Server::start(lies(body, status, signer)).await;
+        let server = Server::start(lies(body, status, signer, says.contains("not about"))).await;
         let a = Monitor::start("a.example", "a", &log, vec![peer("b.example", &server.url)]).await;
         let error = a.gossip.exchange(&a.watcher.shared.peers[0].clone()).await.unwrap_err();
         assert!(!matches!(error, GossipError::Heads(_)));
