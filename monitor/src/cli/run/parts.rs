@@ -31,7 +31,7 @@ use crate::heads::Heads;
 use crate::http::{Router, Shared, ops};
 use crate::rules::Rulebook;
 use crate::rules::settings::Owner;
-use crate::state::State;
+use crate::state::{State, StateError};
 use crate::witness::audit::Auditor;
 use crate::witness::{self, Witness};
 
@@ -150,7 +150,7 @@ fn clients(config: &MonitorConfig) -> Result<Clients, CliError> {
 fn shared(config: &MonitorConfig) -> Result<Shared, CliError> {
     make_dir(&config.data_dir)?;
     let file = config.state_file();
-    let state = State::open(&file).map_err(|e| CliError::new(format!("{}: {e}", file.display())))?;
+    let state = State::open(&file).map_err(|e| unopened(&file, &e))?;
     let witness = match &config.witness {
         Some(witness) => Some(Arc::new(read_key(&witness.key_file)?) as Arc<dyn Signer>),
         None => None,
@@ -175,6 +175,18 @@ fn terms(owner: &Owner) -> Terms {
         organizations: owner.organizations.clone(),
         max_score: owner.max_score.map(Score::get),
     }
+}
+
+/// That the database cannot be opened. Two monitors on one directory would tell everything twice.
+fn unopened(file: &Path, error: &StateError) -> CliError {
+    let file = file.display();
+    CliError::new(match error {
+        StateError::Database(redb::Error::DatabaseAlreadyOpen) => format!(
+            "{file}: another process of the monitor has it open, and one at a time can; stop that one, or give this \
+             one a `data_dir` of its own"
+        ),
+        error => format!("{file}: {error}"),
+    })
 }
 
 fn make_dir(dir: &Path) -> Result<(), CliError> {
