@@ -17,6 +17,10 @@ const VERSION: u64 = 1;
 
 const META: Table<u64> = Table::new("meta");
 
+/// Octets of the file that are kept in memory, where the library would keep a GiB. Rows are small and most are read
+/// once; what is read often fits.
+const CACHE: usize = 16 << 20;
+
 /// Why the database cannot be used. Nothing that was to be written is, and whoever called must stop: what is not
 /// kept must not be told.
 #[derive(Debug, Error)]
@@ -140,7 +144,7 @@ impl State {
     /// Opens the file at `path`, or makes it. One process at a time.
     pub fn open(path: &Path) -> Result<Self, StateError> {
         let state = Self {
-            database: Database::create(path)?,
+            database: Database::builder().set_cache_size(CACHE).create(path)?,
             #[cfg(test)]
             crash: crash::Crash::default(),
         };
