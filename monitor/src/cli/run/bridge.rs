@@ -147,8 +147,12 @@ pub fn opinions(shared: &Arc<Shared>, heads: &Heads) -> Opinions {
         let verified = verified(&shared, log);
         match heads.frozen(&log.origin).ok()? {
             None => verified.map(Opinion::Consistent),
-            // Where the evidence is of something else than heads, it is about what was verified.
-            Some(evidence) => condemned(&heads, log, &evidence).or(verified).map(Opinion::Inconsistent),
+            // Where the evidence is of something else than heads, it is about what was verified; a log that was frozen
+            // before this process began is not verified any more, and it is about what it has signed.
+            Some(evidence) => {
+                let condemned = condemned(&heads, log, &evidence).or(verified).or_else(|| largest(&heads, log));
+                condemned.map(Opinion::Inconsistent)
+            }
         }
     })
 }
@@ -165,8 +169,17 @@ fn verified(shared: &Shared, log: &WatchedLog) -> Option<Verified> {
 fn condemned(heads: &Heads, log: &WatchedLog, evidence: &str) -> Option<Verified> {
     let book = heads.book(&log.origin).ok()?;
     let named = book.history().chain(&book.inbox).filter(|known| known.evidence.iter().any(|name| name == evidence));
-    let head = named.max_by_key(|known| known.id.size)?;
-    Some(Verified { size: head.id.size, root: head.id.root, at: head.first_seen_at })
+    named.max_by_key(|known| known.id.size).map(first_seen)
+}
+
+/// The largest head of the history, or else of those that wait for one.
+fn largest(heads: &Heads, log: &WatchedLog) -> Option<Verified> {
+    let book = heads.book(&log.origin).ok()?;
+    book.tip().or_else(|| book.inbox.iter().max_by_key(|known| known.id)).map(first_seen)
+}
+
+fn first_seen(known: &Known) -> Verified {
+    Verified { size: known.id.size, root: known.id.root, at: known.first_seen_at }
 }
 
 /// What the owner's feed says of certificates that are asked about.
