@@ -116,10 +116,15 @@ impl TestLog {
 
     /// Logs certificates at one time whose chain, the issuer first, is this.
     pub fn append_below(&self, chain: &[Vec<u8>], certificates: impl IntoIterator<Item = Vec<u8>>, at: u64) {
+        self.append_dated(chain, certificates.into_iter().map(|der| (der, at)));
+    }
+
+    /// Logs certificates, each at its own time, whose chain, the issuer first, is this.
+    pub fn append_dated(&self, chain: &[Vec<u8>], certificates: impl IntoIterator<Item = (Vec<u8>, u64)>) {
         let fingerprints: Vec<Hash> = chain.iter().map(|der| Hash::of(der)).collect();
         let mut inner = self.inner.lock();
         let mut leaves = Vec::new();
-        for der in certificates {
+        for (der, at) in certificates {
             let hash = CertHash::of_certificate(&der);
             leaves.push(hash.leaf_hash());
             let place = inner.hashes.len() as u64;

@@ -138,6 +138,12 @@ impl MonitorDir {
         monitor
     }
 
+    /// Ends the one that runs, and starts the next one.
+    pub fn start_again(&self, running: Monitor) -> Monitor {
+        running.stop();
+        self.start()
+    }
+
     /// The names of the directories of evidence.
     pub fn evidence(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.path("data/evidence")) else { return Vec::new() };

@@ -1,162 +1,126 @@
-//! Heads and entries of one log that do not go together.
+//! Heads that cannot all be honest, and heads of another time.
 
-use std::sync::Arc;
+use atl::merkle::TreeSize;
 
-use atl::log::audit::Verdict;
-use atl::log::entry::CertHash;
-use atl::log::sat::SignedAgentTimestamp;
-use atl::time::UnixMillis;
-
-use crate::log_server::{Answer, TestLog};
+use crate::log_server::TestLog;
 use crate::process::eventually;
-use crate::rig::{Scene, alerts, at, entries, now, other_root};
+use crate::scene::{
+    FIRST, NO_RULES, ORIGIN, Scene, alerts, audited, classes, dated, now, other_root, plain, runtime, text_of, watcher,
+};
 
 #[test]
 fn an_honest_log_is_told_nothing_of() {
-    let scene = Scene::new("");
-    let monitor = scene.verified();
+    let scene = Scene::start();
+    let mut size = FIRST;
     for _ in 0..3 {
-        scene.log.append(entries(&format!("more at {}", now()), 300), now());
-        let size = scene.log.sign(now()).size.get();
-        eventually("what is new is verified", || {
-            (monitor.metric("atl_monitor_verified_entries{log=\"log.example/1\"} ") == Some(size as f64)).then_some(())
-        });
+        scene.log.append(plain("entry", size..size + 300), now());
+        size = scene.log.sign(now()).size.get();
+        audited(&scene.monitor, &scene.dir, &scene.log, size);
     }
-    assert_eq!(alerts(&monitor).len(), 0, "{:?}", alerts(&monitor));
-    assert_eq!(monitor.get("/healthz").0, 200);
-    assert_eq!(scene.verdict(&monitor), Verdict::Consistent);
-    monitor.stop();
-    assert_eq!(scene.once(), 0);
+    assert_eq!((size, alerts(&scene.monitor).len(), scene.monitor.get("/healthz").0), (FIRST + 900, 0, 200));
+    let verified = format!("atl_monitor_verified_entries{{log=\"{ORIGIN}\"}}");
+    eventually("the metrics say so", || (scene.monitor.metric(&verified) == Some(size as f64)).then_some(()));
+    assert!(scene.dir.evidence().is_empty());
+    scene.monitor.stop();
+    let once = scene.dir.output(&["once"]);
+    assert_eq!(once.status.code(), Some(0), "{}", text_of(&once));
 }
 
 #[test]
-fn two_roots_of_one_size() {
-    let scene = Scene::new("");
-    let head = scene.log.sign(now() - 20_000);
-    let monitor = scene.verified();
-    let other = other_root(at(head, now()));
-    scene.log.show(other, other);
-    scene.is_proven(monitor, "log.same-size-other-root");
+fn one_size_and_two_roots() {
+    let scene = Scene::start();
+    scene.become_other(scene.fork(FIRST - 1, FIRST));
+    scene.proven(&["log.same-size-other-root"]);
+}
+
+#[test]
+fn a_larger_head_that_does_not_continue_ours() {
+    let scene = Scene::start();
+    scene.become_other(scene.fork(100, 600));
+    let found = scene.told(&["log.inconsistent-heads"]);
+    let name = found[0]["finding"]["evidence"].as_str().unwrap();
+    let manifest = std::fs::read(scene.dir.path(&format!("data/evidence/{name}/manifest.json"))).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert!(manifest.to_string().contains("\"divergence\":{\"first\":[\""), "{manifest:#}");
+    scene.proven(&["log.inconsistent-heads"]);
 }
 
 #[test]
 fn a_later_head_of_a_smaller_tree() {
-    let scene = Scene::new("");
-    let small = scene.log.sign(now() - 25_000);
-    scene.log.append(entries("more", 5), now() - 20_000);
-    scene.log.sign(now() - 15_000);
-    let monitor = scene.verified();
-    let back = at(small, now());
-    scene.log.show(back, back);
-    scene.is_proven(monitor, "log.rollback");
+    let scene = Scene::start();
+    let small = scene.fork(200, 200).next_head(now());
+    scene.log.show(small, small);
+    scene.proven(&["log.rollback"]);
 }
 
 #[test]
-fn two_heads_of_one_moment() {
-    let scene = Scene::new("");
-    let head = scene.log.sign(now() - 20_000);
-    let monitor = scene.verified();
-    scene.log.append(entries("more", 5), now() - 25_000);
-    scene.log.sign(head.timestamp.get());
-    scene.is_proven(monitor, "log.same-timestamp");
+fn two_heads_with_one_timestamp() {
+    let scene = Scene::start();
+    let at = scene.log.sign(now() - 10_000).timestamp.get();
+    // The second look begins when the first one is over.
+    scene.log.asked();
+    let mut looks = 0;
+    eventually("the head is seen", || {
+        looks += scene.log.asked().iter().filter(|path| *path == "/atl/v1/get-sth").count();
+        (looks >= 2).then_some(())
+    });
+    scene.log.append(plain("later", FIRST..FIRST + 5), at - 1000);
+    scene.log.sign(at);
+    let found = scene.told(&["log.same-timestamp"]);
+    scene.proves(&found[0]);
+    // The one that looks now and then was not there to see the first of the two.
+    scene.frozen();
 }
 
 #[test]
 fn tree_head_against_checkpoint() {
-    let scene = Scene::new("");
-    let monitor = scene.verified();
-    scene.log.append(entries("more", 5), now());
+    let scene = Scene::start();
     // Both come out at once, or the monitor sees an honest pair between the two.
-    let head = scene.log.next_head(now());
+    let head = scene.grow(10);
     scene.log.show(head, other_root(head));
-    scene.is_proven(monitor, "log.checkpoint-differs");
+    scene.proven(&["log.checkpoint-differs"]);
 }
 
 #[test]
-fn a_rewritten_past() {
-    let scene = Scene::new("");
-    let monitor = scene.verified();
-    // The same log with other entries from the third on, and more of them.
-    let other = scene.runtime.block_on(TestLog::start("log.example/1"));
-    other.append(entries("entry", 3), now() - 60_000);
-    other.append(entries("another", 20), now() - 50_000);
-    other.sign(now());
-    let other = Arc::clone(&other);
-    scene.log.lie(move |path| Some(other.honest(path)));
-    scene.is_proven(monitor, "log.inconsistent-heads");
-}
-
-#[test]
-fn a_head_of_the_future() {
-    let scene = Scene::new("");
-    let head = scene.log.sign(now() - 20_000);
-    let monitor = scene.verified();
-    let ahead = at(head, now() + 600_000);
+fn a_head_from_the_future() {
+    let scene = Scene::start();
+    let ahead = dated(scene.grow(10), now() + 600_000);
+    assert_eq!(ahead.size, TreeSize::new(FIRST + 10));
     scene.log.show(ahead, ahead);
-    scene.is_told(monitor, "log.future-head");
+    let found = scene.suspected(&["log.future-head"]);
+    scene.challenges(&found);
+    // The tree is read all the same.
+    audited(&scene.monitor, &scene.dir, &scene.log, FIRST + 10);
+    scene.passer_finds(&["log.future-head"], false);
 }
 
 #[test]
-fn a_log_that_signs_no_more() {
-    let scene = Scene::new("");
-    // The configuration's limit is five minutes.
-    let head = scene.log.sign(now() - 20_000);
-    let old = at(head, now() - 600_000);
-    scene.log.show(old, old);
-    let monitor = scene.dir.start();
-    scene.is_told(monitor, "log.stale-head");
+fn a_log_that_signs_nothing_new() {
+    let mut scene = Scene::start();
+    scene.reconfigure("poll_seconds = 1\n", "poll_seconds = 1\nmax_head_age_seconds = 5\n");
+    scene.monitor = scene.dir.start_again(scene.monitor);
+    audited(&scene.monitor, &scene.dir, &scene.log, FIRST);
+    let found = scene.suspected(&["log.stale-head"]);
+    // There is nothing to keep: that nothing was signed cannot be shown.
+    assert!(found[0]["finding"]["evidence"].is_null() && scene.dir.evidence().is_empty());
+    scene.passer_finds(&["log.stale-head"], false);
 }
 
 #[test]
-fn proofs_that_are_refused_or_garbage() {
-    for (code, answer) in [
-        ("log.proof-refused", Answer::status(400)),
-        ("log.proof-garbage", Answer::ok(br#"{"first":10,"second":15,"consistency":[]}"#.to_vec())),
-    ] {
-        let scene = Scene::new("");
-        let monitor = scene.verified();
-        scene.log.lie(move |path| path.contains("get-sth-consistency").then(|| answer.clone()));
-        scene.log.append(entries("more", 5), now());
-        scene.log.sign(now());
-        let alert = scene.is_told(monitor, code);
-        assert_eq!(scene.weighs(&alert), 3, "a challenge proves nothing: {alert}");
-    }
-}
-
-#[test]
-fn entries_that_do_not_have_the_signed_root() {
-    let scene = Scene::new("");
-    let monitor = scene.verified();
-    let other = scene.runtime.block_on(TestLog::start("log.example/1"));
-    other.append(entries("entry", 10), now() - 60_000);
-    other.append(entries("shown instead", 5), now());
-    other.sign(now());
-    scene.log.append(entries("signed", 5), now());
-    scene.log.sign(now());
-    scene.log.lie(move |path| path.starts_with("/tile/").then(|| other.honest(path)));
-    scene.is_told(monitor, "log.root-mismatch");
-}
-
-#[test]
-fn an_entry_that_is_newer_than_its_head() {
-    let scene = Scene::new("");
-    let monitor = scene.verified();
-    scene.log.append(entries("more", 5), now() + 40_000);
-    scene.log.sign(now());
-    scene.is_told(monitor, "log.entry-newer-than-head");
-}
-
-#[test]
-fn a_promise_that_was_not_kept() {
-    let scene = Scene::new("");
-    let monitor = scene.verified();
-    let promised = CertHash::of_certificate(b"promised, and not logged");
-    let sat = SignedAgentTimestamp::sign(&scene.log.signer, UnixMillis::new(now() - 7_200_000), promised).unwrap();
-    let b64 = |octets: &[u8]| serde_json::to_value(atl::api::B64(octets.to_vec())).unwrap();
-    let asked = serde_json::json!({ "sat": b64(&sat.to_der()), "cert_hash": b64(promised.as_bytes()) });
-    let (status, answer) = monitor.post("/v1/sats", &asked.to_string());
-    assert_eq!(status, 202, "{answer}");
-    scene.log.sign(now());
-    // All leaves are in the evidence, and a head an hour after the promise.
-    scene.is_proven(monitor, "log.not-included");
+fn a_log_that_has_long_signed_nothing_new() {
+    let runtime = runtime();
+    let log = runtime.block_on(TestLog::start(ORIGIN));
+    log.append(plain("entry", 0..FIRST), now() - 700_000);
+    // Unless the configuration says otherwise, five minutes are too long.
+    log.sign(now() - 600_000);
+    let dir = watcher("watcher.example", &log, NO_RULES);
+    let monitor = dir.start();
+    let found = eventually("it is told", || Some(alerts(&monitor)).filter(|found| !found.is_empty()));
+    assert_eq!(classes(&found), ["log.stale-head"]);
+    audited(&monitor, &dir, &log, FIRST);
+    assert_eq!(monitor.get("/healthz").0, 200);
+    // It is one alert, as long as it stays the same head.
+    let monitor = dir.start_again(monitor);
+    audited(&monitor, &dir, &log, FIRST);
+    assert_eq!(alerts(&monitor).len(), 1);
 }
