@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use atl::keys::{Ed25519Signer, Signer};
 use atl::log::note::{KeyName, VerifierKey};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -121,7 +122,18 @@ impl MonitorDir {
 
     /// The same, run to its end.
     pub fn output(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
+        let child = self.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || ended.send(child.wait_with_output()));
+        end.recv_timeout(PATIENCE).map_or_else(
+            |_| {
+                let _ = kill_process(pid, Signal::ABORT);
+                let said = end.recv().map(|output| format!("{output:?}"));
+                panic!("it did not end in {PATIENCE:?}: {words:?} {said:?}")
+            },
+            Result::unwrap,
+        )
     }
 
     /// Starts the monitor and waits until it serves.
@@ -186,9 +198,15 @@ impl Monitor {
 
     /// Ends it as an operator does; it must end well.
     pub fn stop(mut self) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM)
-            .unwrap();
-        let ended = self.child.wait().unwrap();
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let ended = loop {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                break ended;
+            }
+            assert!(Instant::now() < deadline, "it does not stop:\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(10));
+        };
         assert!(ended.success(), "{ended}:\n{}", self.said());
     }
 
