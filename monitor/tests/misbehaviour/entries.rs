@@ -89,10 +89,11 @@ fn a_timestamp_that_was_kept() {
 
 #[test]
 fn an_entry_newer_than_the_head_that_covers_it() {
-    let scene = Scene::start();
     let at = now() - 15_000;
-    scene.log.append([b"late".to_vec()], at);
-    scene.log.sign(at - 5000);
+    let scene = Scene::start().meanwhile(|log, _| {
+        log.append([b"late".to_vec()], at);
+        log.sign(at - 5000);
+    });
     let found = scene.suspected(&["log.entry-newer-than-head"]);
     // What time a log says an entry has is not signed by it.
     assert!(found[0]["finding"]["evidence"].is_null(), "{found:#?}");
