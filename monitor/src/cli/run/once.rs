@@ -2,9 +2,12 @@
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use atl::log::checkpoint::Origin;
 use clap::Args;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::parts::Monitor;
 use super::runtime;
@@ -16,6 +19,8 @@ use crate::follow::Round;
 
 /// Rounds of deliveries before what is left is left to the next run.
 const DELIVERIES: usize = 5;
+/// How long a run goes on asking for a proof that a log refuses; one that is refused for so long is told.
+const ASKS_FOR: Duration = Duration::from_secs(20);
 /// Batches of errands in one run.
 const BATCHES: usize = 10_000;
 
@@ -105,8 +110,8 @@ async fn look(config: &MonitorConfig) -> Result<Report, CliError> {
             tracing::warn!(peer = %peer.name, %error, "heads were not exchanged");
         }
     }
-    for log in &monitor.shared.logs {
-        monitor.gossip.settle(&log.origin).await.map_err(|e| CliError::new(e.to_string()))?;
+    for (line, log) in logs.iter_mut().zip(&monitor.shared.logs) {
+        settle(&monitor, line, &log.origin).await?;
     }
     monitor.runner.mend().map_err(failed)?;
     for _ in 0..BATCHES {
@@ -130,6 +135,26 @@ async fn look(config: &MonitorConfig) -> Result<Report, CliError> {
     let alerts = newest.into_iter().filter(|alert| alert.seq > before).collect();
     let in_order = logs.iter().all(|log| log.in_order) && worst.is_none_or(|worst| worst < Severity::Warning);
     Ok(Report { in_order, logs, alerts })
+}
+
+/// Asks for the proofs that are due of a log, and for those that it refuses until that is told. Where it is not told
+/// in this run, since some node of the log may only be behind, the log is not in order either.
+async fn settle(monitor: &Monitor, line: &mut LogLine, origin: &Origin) -> Result<(), CliError> {
+    let failed = |e: String| CliError::new(e);
+    let deadline = Instant::now() + ASKS_FOR;
+    loop {
+        monitor.gossip.settle(origin).await.map_err(|e| failed(e.to_string()))?;
+        let book = monitor.bridge.heads.book(origin).map_err(|e| failed(e.to_string()))?;
+        let untold = book.inbox.iter().find(|known| known.refused.is_some() && known.evidence.is_empty());
+        let Some(known) = untold else { return Ok(()) };
+        if Instant::now() >= deadline {
+            let said = format!("the log refuses a proof of its {}; perhaps it is behind: look again soon", known.id);
+            line.trouble.get_or_insert(said);
+            line.in_order = false;
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 fn words(report: &Report) -> String {
