@@ -204,3 +204,69 @@ fn state(delivery: &Delivery) -> String {
         (None, None) => "not told".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::ACCEPT;
+
+    use super::*;
+    use crate::finding::{Class, Finding};
+    use crate::http::testing::{TestClock, shared};
+
+    /// A monitor's pages with this many alerts.
+    fn pages_of(alerts: usize) -> (tempfile::TempDir, Arc<TestClock>, Pages) {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, clock) = shared(dir.path());
+        let raised: Result<_, StateError> = shared.state.write(|write| {
+            for n in 1..=alerts {
+                let about = format!("head {n}");
+                alert::raise(write, &Finding::new(Class::StaleHead, None, &about, about.clone(), UnixMillis::new(5)))?;
+            }
+            Ok(())
+        });
+        raised.unwrap();
+        (dir, clock, Pages { shared: Arc::new(shared), watching: Vec::new(), listed: Mutex::default() })
+    }
+
+    fn ask(pages: &Pages, query: &str, accept: &str) -> (u16, Option<String>, String) {
+        let mut request = Request::new(Vec::new());
+        *request.uri_mut() = format!("/alerts{query}").parse().unwrap();
+        request.headers_mut().insert(ACCEPT, HeaderValue::try_from(accept).unwrap());
+        let response = pages.alerts(&request);
+        let link = response.headers().get(LINK).map(|link| link.to_str().unwrap().to_owned());
+        (response.status().as_u16(), link, String::from_utf8(response.into_body()).unwrap())
+    }
+
+    #[test]
+    fn all_alerts_are_found_page_by_page() {
+        let (_dir, _clock, pages) = pages_of(7);
+        let (mut query, mut found, mut asked) = (String::from("?limit=3"), Vec::new(), 0);
+        loop {
+            let (status, link, body) = ask(&pages, &query, "*/*");
+            assert_eq!(status, 200, "{body}");
+            let alerts: Vec<Alert> = serde_json::from_str(&body).unwrap();
+            found.extend(alerts.iter().map(|alert| alert.seq));
+            asked += 1;
+            let Some(link) = link else { break };
+            query = link.strip_prefix("</alerts").unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+        }
+        assert_eq!((found, asked), (vec![7, 6, 5, 4, 3, 2, 1], 3));
+        // A page that ends with the first one of all leads nowhere.
+        assert_eq!(ask(&pages, "?limit=7", "*/*").1, None);
+        let (status, _, page) = ask(&pages, "?before=6&limit=2", "text/html");
+        assert!(
+            status == 200 && page.contains("head 5") && page.contains("head 4") && !page.contains("head 3"),
+            "{page}"
+        );
+        assert!(page.contains("href=\"/alerts?before=4\""), "{page}");
+    }
+
+    #[test]
+    fn a_span_that_is_none_is_refused() {
+        let (_dir, _clock, pages) = pages_of(1);
+        for query in ["?limit=0", "?limit=1001", "?limit=x", "?before=-1", "?before=1&before=2", "?before=%ff"] {
+            let (status, _, body) = ask(&pages, query, "*/*");
+            assert_eq!(status, 400, "{query}: {body}");
+        }
+    }
+}
