@@ -26,8 +26,9 @@ pub enum WitnessAnswer {
     Lines(Vec<u8>),
     /// 409: it remembers a tree of this size, and not the one that the request names.
     Remembers(TreeSize),
-    /// 409 without a size: it remembers another tree of the very same size.
-    OtherRoot,
+    /// 422, or 409 without a size: it holds that the checkpoint does not continue the tree that it remembers, which may
+    /// be another one of the very same size.
+    Inconsistent,
 }
 
 impl WitnessClient {
@@ -48,7 +49,7 @@ impl WitnessClient {
     /// `POST add-checkpoint`.
     ///
     /// # Errors
-    /// Where there is no answer, or none of 200 and 409.
+    /// Where there is no answer, or none of 200, 409 and 422.
     pub async fn add_checkpoint(&self, request: &AddCheckpoint<'_>) -> Result<WitnessAnswer, ClientError> {
         let url = self.site.url("add-checkpoint");
         let call = self.site.http.request(Method::POST, &url).header(CONTENT_TYPE, "text/plain; charset=utf-8");
@@ -58,7 +59,8 @@ impl WitnessClient {
         };
         match response.status().as_u16() {
             200 => Ok(WitnessAnswer::Lines(bounded(&mut response, &url, MAX_ANSWER_OCTETS).await?)),
-            409 if !is_size(response.headers()) => Ok(WitnessAnswer::OtherRoot),
+            422 => Ok(WitnessAnswer::Inconsistent),
+            409 if !is_size(response.headers()) => Ok(WitnessAnswer::Inconsistent),
             409 => {
                 let body = bounded(&mut response, &url, MAX_SIZE_OCTETS).await?;
                 let reason = || "a size is a decimal number and a newline".to_owned();

@@ -158,7 +158,7 @@ impl Inner {
         let plain = "text/plain";
         match self.manner {
             Manner::Undecided => (409, "text/x.tlog.size", "0\n".into()),
-            Manner::OtherTree => (409, plain, "another root\n".into()),
+            Manner::OtherTree => (422, plain, "another root\n".into()),
             Manner::Refuses => (503, plain, "out of order\n".into()),
             Manner::Garbage | Manner::Honest | Manner::Hangs => {
                 self.add_checkpoint(body).unwrap_or((400, plain, "no request\n".into()))

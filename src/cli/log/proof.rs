@@ -32,8 +32,8 @@ use crate::time::{Clock, SystemClock};
 /// from showing you another tree than everybody else. The cosignatures go into the file of --out, as far as the log
 /// has collected them.
 ///
-/// Of a final certificate, with SATs inside, the precertificate is looked up where the certificate
-/// itself was not logged.
+/// Of a final certificate, with SATs inside, it is the precertificate that is proven, as the SATs promise and as
+/// atl verify --proof wants it; the certificate itself where only that was logged (--cert-hash asks for it).
 ///
 /// Example:
 ///   atl log proof --url https://log.example.com/2026h2 --wait --out agent.tlog-proof agent.pem
@@ -158,12 +158,12 @@ fn wanted(args: &ProofArgs) -> Result<Vec<Wanted>, CliError> {
     let Some(file) = &args.certificate else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     if let Some(certificate) = certificate_file(file)?.first() {
-        let leaf = CertHash::of_certificate(certificate.der()).leaf_hash();
-        found.push(Wanted { leaf, what: "the certificate as it is in the file" });
         if let Ok(Some(recovered)) = recover(certificate) {
             let leaf = CertHash::of_certificate(&recovered.precertificate_der).leaf_hash();
             found.push(Wanted { leaf, what: "the precertificate of the certificate in the file" });
         }
+        let leaf = CertHash::of_certificate(certificate.der()).leaf_hash();
+        found.push(Wanted { leaf, what: "the certificate as it is in the file" });
     }
     Ok(found)
 }
@@ -311,4 +311,33 @@ fn tlog_proof(shown: &Shown) -> Result<String, CliError> {
     let ProofResponse { leaf_index, tree_size, inclusion } = shown.proof.clone();
     let proof = TlogProof::new(leaf_index, tree_size, inclusion, shown.checkpoint.as_bytes());
     Ok(proof.context("the proof")?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ProofArgs,
+    }
+
+    #[test]
+    fn of_a_certificate_with_sats_its_precertificate_is_what_they_promise() {
+        let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/certs/p256/");
+        let asked = |file: &str| {
+            let line = ["proof", "--url", "http://127.0.0.1:1", &format!("{vectors}{file}")];
+            let wanted = wanted(&Line::try_parse_from(line).unwrap().args);
+            wanted.unwrap_or_else(|_| panic!("{file}")).into_iter().map(|wanted| wanted.leaf).collect::<Vec<_>>()
+        };
+        let leaf = |file: &str| {
+            let octets = std::fs::read(format!("{vectors}{file}")).unwrap();
+            CertHash::of_certificate(&octets).leaf_hash()
+        };
+        assert_eq!(asked("2sat/final.der"), [leaf("2sat/precert.der"), leaf("2sat/final.der")]);
+        assert_eq!(asked("2sat/precert.der"), [leaf("2sat/precert.der")]);
+    }
 }

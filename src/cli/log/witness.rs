@@ -87,8 +87,11 @@ enum Failure {
              another log running under this key?"
     )]
     Larger { remembers: TreeSize, ours: TreeSize },
-    #[error("it remembers another tree of {0} entries than ours: has another log run under this key?")]
-    OtherRoot(TreeSize),
+    #[error(
+        "it holds that our tree of {size} entries does not continue the one of {old} that it remembers: is the database \
+             an older copy that has grown since, or is another log running under this key?"
+    )]
+    Inconsistent { old: TreeSize, size: TreeSize },
     #[error("it says each time that it remembers another tree, {0} entries now")]
     Undecided(TreeSize),
     #[error("the consistency proof from {old} entries: {why}")]
@@ -182,7 +185,7 @@ impl Collector {
                 Ok(Answer::Cosigned(Cosignature::read(&body, &checkpoint, &asked.key, self.clock.now())?))
             }
             WitnessAnswer::Remembers(remembered) => Ok(Answer::Remembers(remembered)),
-            WitnessAnswer::OtherRoot => Err(Failure::OtherRoot(size)),
+            WitnessAnswer::Inconsistent => Err(Failure::Inconsistent { old, size }),
         }
     }
 
