@@ -8,18 +8,18 @@ use super::{Response, reply};
 use crate::board::{LogStatus, PeerStatus, Standing};
 
 /// The answer to `/metrics`.
-pub fn answer(standing: &Standing, now: UnixMillis) -> Response {
-    match render(standing, now) {
+pub fn answer(standing: &Standing, disk_free: Option<u64>, now: UnixMillis) -> Response {
+    match render(standing, disk_free, now) {
         Ok(text) => reply::of("text/plain; version=0.0.4; charset=utf-8", text),
         Err(error) => reply::problem(&Problem::new(Token::Internal, error.to_string())),
     }
 }
 
-/// The board in Prometheus' text format. A level that is not known has no line, rather than one that says 0.
+/// The board in Prometheus' text format, and the octets that are free for evidence. A level that is not known has no line, rather than one that says 0.
 ///
 /// # Errors
 /// Where a name is none that Prometheus takes, which is a fault of ours.
-pub fn render(standing: &Standing, now: UnixMillis) -> Result<Vec<u8>, prometheus::Error> {
+pub fn render(standing: &Standing, disk_free: Option<u64>, now: UnixMillis) -> Result<Vec<u8>, prometheus::Error> {
     let gauges = Gauges(Registry::new_custom(Some("atl_monitor".into()), None)?);
     gauges.one("build_info", "1, and the version that runs", &["version"])?(&[env!("CARGO_PKG_VERSION")], Some(1.0));
     gauges.one("undelivered_alerts", "Alerts not yet brought to each sink", &[])?(&[], level(standing.undelivered));
@@ -29,6 +29,7 @@ pub fn render(standing: &Standing, now: UnixMillis) -> Result<Vec<u8>, prometheu
     gauges.one("broken", "1 where the monitor does not do its work", &[])?(&[], flag(standing.broken.is_some()));
     let unkept = "1 where evidence could not be kept the last time";
     gauges.one("evidence_failing", unkept, &[])?(&[], flag(standing.unkept.is_some()));
+    gauges.one("disk_free_bytes", "Octets free on the disk of the evidence", &[])?(&[], disk_free.and_then(level));
     logs(&gauges, standing, now)?;
     peers(&gauges, standing)?;
     witnesses(&gauges, standing)?;
@@ -205,12 +206,13 @@ mod tests {
         standing.peers.insert("peer".into(), PeerStatus { heads, error: Some("x".into()), ..PeerStatus::default() });
         let cosigned = CosignedBy { witness: "w".into(), size: 5, at: UnixMillis::new(2000) };
         standing.witnesses.insert("log.example/1".into(), vec![cosigned]);
-        let text = String::from_utf8(render(&standing, UnixMillis::new(12_500)).unwrap()).unwrap();
+        let text = String::from_utf8(render(&standing, Some(7), UnixMillis::new(12_500)).unwrap()).unwrap();
         let samples = parse(&text);
         let expected = [
             (format!("build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), Some(1.0)),
             ("undelivered_alerts".into(), Some(3.0)),
             ("broken".into(), Some(0.0)),
+            ("disk_free_bytes".into(), Some(7.0)),
             ("head_age_seconds{log=\"log.example/1\"}".into(), Some(2.5)),
             ("head_size{log=\"log.example/1\"}".into(), Some(100.0)),
             ("downloaded_entries{log=\"log.example/1\"}".into(), Some(90.0)),
@@ -234,6 +236,6 @@ mod tests {
         for (sample, value) in expected {
             assert_eq!(samples.get(&format!("atl_monitor_{sample}")).copied(), value, "{sample}\n{text}");
         }
-        parse(&String::from_utf8(render(&Standing::default(), UnixMillis::new(0)).unwrap()).unwrap());
+        parse(&String::from_utf8(render(&Standing::default(), Some(7), UnixMillis::new(0)).unwrap()).unwrap());
     }
 }

@@ -15,6 +15,9 @@ use serde::Serialize;
 use super::{Response, Router, Shared, metrics, reply};
 use crate::board::{LogStatus, Standing};
 
+/// Octets that must be free on the disk: one piece of evidence may have so many, and somebody must come in time.
+const LEAST_FREE: u64 = 128 << 20;
+
 /// One thing that must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
@@ -33,7 +36,7 @@ pub fn routes(router: Router, shared: &Arc<Shared>, max_verified_age_seconds: u3
     let (health, ready, metered) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
     router
         .quick("/healthz", move |_| healthz(&faults(&health.board.standing())))
-        .quick("/metrics", move |_| metrics::answer(&metered.board.standing(), metered.clock.now()))
+        .quick("/metrics", move |_| metrics::answer(&metered.board.standing(), free(&metered), metered.clock.now()))
         .get("/readyz", move |_| readyz(&readiness(&ready, max_verified_age_seconds)))
 }
 
@@ -77,12 +80,27 @@ fn readiness(shared: &Shared, max_age_seconds: u32) -> Vec<Check> {
         (Ok(()), Some(why)) => Err(why.clone()),
         (Ok(()), None) => Ok("answers".to_owned()),
     };
+    let dir = shared.evidence_dir.display();
     let evidence = match (rustix::fs::access(&shared.evidence_dir, Access::WRITE_OK), standing.unkept) {
-        (Err(error), _) => Err(format!("{}: {error}", shared.evidence_dir.display())),
+        (Err(error), _) => Err(format!("{dir}: {error}")),
         (Ok(()), Some(why)) => Err(why),
-        (Ok(()), None) => Ok("can be kept".to_owned()),
+        (Ok(()), None) => room(free(shared)).map_err(|why| format!("{dir}: {why}")),
     };
     std::iter::once(check("database", database)).chain(fresh).chain([check("evidence", evidence)]).collect()
+}
+
+/// Octets that are free on the disk of the evidence, where the system says so.
+fn free(shared: &Shared) -> Option<u64> {
+    let found = rustix::fs::statvfs(&shared.evidence_dir).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Whether there is room for more evidence, with so many octets free.
+fn room(free: Option<u64>) -> Result<String, String> {
+    match free {
+        Some(octets @ ..LEAST_FREE) => Err(format!("only {} MiB are free on its disk", octets >> 20)),
+        _ => Ok("can be kept".to_owned()),
+    }
 }
 
 fn check(name: &str, found: Result<String, String>) -> Check {
@@ -125,6 +143,12 @@ mod tests {
         (standing.broken, standing.unkept) = (None, Some("read-only".into()));
         let unkept = "what was found is not told, since its evidence cannot be kept: read-only";
         assert_eq!(faults(&standing), [unkept, frozen]);
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_told_before_it_is() {
+        assert_eq!(room(Some(LEAST_FREE - 1)), Err("only 127 MiB are free on its disk".into()));
+        assert_eq!([room(Some(LEAST_FREE)), room(None)], [Ok("can be kept".into()), Ok("can be kept".into())]);
     }
 
     #[test]
