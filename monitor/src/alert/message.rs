@@ -31,7 +31,7 @@ use atl::time::UnixMillis;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::finding::{Class, EntryRef, Finding, Severity, Weight};
+use crate::finding::{Class, EntryRef, Finding, INCLUSION_PROOF, Severity, Weight};
 use crate::text::{clean, excerpt, wrap};
 
 /// The version of the JSON form.
@@ -40,9 +40,12 @@ pub const VERSION: u32 = 1;
 /// Columns of the text form.
 const WIDTH: usize = 76;
 
-/// Lines of details in the text form of one finding, and characters of each.
-const MOST_DETAILS: usize = 10;
+/// Lines of details in the text form of one finding, and characters of each: a certificate in words has a dozen.
+const MOST_DETAILS: usize = 24;
 const MOST_OF_DETAIL: usize = 200;
+
+/// Characters of an inclusion proof: the longest has 63 hashes.
+const MOST_OF_PROOF: usize = 5_000;
 
 /// Findings that the text form of a digest tells one by one.
 const MOST_TOLD: usize = 50;
@@ -217,7 +220,7 @@ impl Message {
         }
     }
 
-    /// The text form: one screen for one finding, what matters first.
+    /// The text form: what matters first, and last the proof that an entry is in the log.
     pub fn text(&self) -> String {
         match self {
             Self::Alert(notice) => notice.text(),
@@ -246,10 +249,12 @@ impl Notice {
         if let Some(entry) = &self.entry {
             line(&mut out, "entry", &format!("{} of {}", entry.index, entry.log));
         }
-        for detail in self.details.iter().take(MOST_DETAILS) {
+        let (proofs, details): (Vec<_>, Vec<_>) =
+            self.details.iter().partition(|detail| detail.name == INCLUSION_PROOF);
+        for detail in details.iter().take(MOST_DETAILS) {
             line(&mut out, &detail.name, &detail.value);
         }
-        if let Some(more) = self.details.len().checked_sub(MOST_DETAILS).filter(|more| *more > 0) {
+        if let Some(more) = details.len().checked_sub(MOST_DETAILS).filter(|more| *more > 0) {
             let _ = writeln!(out, "             and {more} more");
         }
         line(&mut out, "proves", says(self.weight, self.evidence.is_some()));
@@ -260,6 +265,10 @@ impl Notice {
         line(&mut out, "class", self.class.code());
         line(&mut out, "alert", self.links.alert.as_ref().unwrap_or(&self.id));
         line(&mut out, "monitor", &self.monitor);
+        // Long, and for a machine: what a person reads is above.
+        if let Some(proof) = proofs.first() {
+            let _ = writeln!(out, "\n{INCLUSION_PROOF}:\n{}", wrap(&excerpt(&proof.value, MOST_OF_PROOF), WIDTH, "  "));
+        }
         out
     }
 }
@@ -338,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_form_is_one_clean_screen_with_what_matters_first() {
+    fn the_text_form_is_clean_with_what_matters_first() {
         let mut finding = finding();
         finding.details.extend((0..40).map(|n| (format!("line {n}"), "x".repeat(5_000))));
         let message = letterhead(None).message(&finding);
@@ -346,14 +355,30 @@ mod tests {
         assert!(text.starts_with("CRITICAL: the log shows different trees to different monitors\n\nlog.example/1 has"));
         let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
         assert!(place("What to do:") < place("shown by:    peer \\u{1b}[2Jone"));
-        assert!(place("entry:       6 of log.example/1") < place("and 31 more"));
+        assert!(place("entry:       6 of log.example/1") < place("and 17 more"));
         assert!(place("2026-04-10T12:00:00.007Z") < place(&finding.id().to_string()));
-        assert!(text.lines().count() <= 30 && text.lines().all(|line| line.chars().count() <= 260), "{text}");
+        assert!(text.lines().count() <= 45 && text.lines().all(|line| line.chars().count() <= 260), "{text}");
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
         assert_eq!(
             message.subject(),
             "[atl critical] log.example/1: the log shows different trees to different monitors"
         );
+    }
+
+    #[test]
+    fn an_alert_about_an_entry_has_the_certificate_and_its_proof_whole() {
+        let log = "log.example/1".parse().unwrap();
+        let mut finding =
+            Finding::new(Class::Unauthorised, Some(&log), "c", "Nobody ordered it.".into(), UnixMillis::new(1));
+        finding.details = (0..14).map(|n| (format!("line {n}"), format!("value {n}"))).collect();
+        let nodes: Vec<String> = (0..63).map(|n| hex::encode([n; 32])).collect();
+        let proof = format!("leaf 5 of 9223372036854775807: {}", nodes.join(" "));
+        finding.details.insert(3, (INCLUSION_PROOF.into(), proof.clone()));
+        let text = letterhead(None).message(&finding).text();
+        assert!((0..14).all(|n| text.contains(&format!("value {n}\n"))), "{text}");
+        let told = text.split_once("\ninclusion proof:\n").unwrap().1;
+        assert_eq!(told.split_whitespace().collect::<Vec<_>>().join(" "), proof);
+        assert!(told.lines().all(|line| line.chars().count() <= WIDTH), "{told}");
     }
 
     #[test]
