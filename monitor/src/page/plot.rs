@@ -11,10 +11,12 @@ use crate::text::grouped;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 180.0;
-/// Room for the numbers on the left, and for the times below.
-const LEFT: f64 = 64.0;
+/// Room for a digit on the left, as large as it is on a phone, and for what stands beside a number.
+const DIGIT: f64 = 11.5;
+const BESIDE: f64 = 10.0;
+/// Room for the times below, and for half a number above.
 const BOTTOM: f64 = 24.0;
-const TOP: f64 = 8.0;
+const TOP: f64 = 16.0;
 /// More points than these are more than a screen has columns.
 const MOST_POINTS: usize = 600;
 
@@ -24,25 +26,34 @@ pub fn growth(points: &[(UnixMillis, u64)], now: UnixMillis) -> Option<Markup> {
     if points.len() < 2 {
         return None;
     }
+    let (begun, grown) = (low, high);
     let (from, until) = (first, points.iter().map(|(at, _)| *at).max()?.max(now));
     let (low, high) = scale(points.iter().map(|(_, size)| *size).min().unwrap_or(low), high);
-    let x = |at: UnixMillis| LEFT + (WIDTH - LEFT - 4.0) * ratio(at.since(from), until.since(from));
+    let middle = low + (high - low) / 2;
+    let ticks = [low, middle, high].map(|size| (size, grouped(size)));
+    let left = BESIDE + f64::from(ticks.iter().map(|(_, text)| text.len() as u8).max().unwrap_or(0)) * DIGIT;
+    let x = |at: UnixMillis| left + (WIDTH - left - 4.0) * ratio(at.since(from), until.since(from));
     let y = |size: u64| HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * ratio(size.saturating_sub(low), high - low);
     let path = steps(points, until, x, y);
     let base = HEIGHT - BOTTOM;
-    let area = format!("{path}V{base}H{LEFT}Z");
-    let middle = low + (high - low) / 2;
-    let label = format!("{} entries, {} ago to now: from {} to {}", points.len(), span(now.since(from)), low, high);
+    let area = format!("{path}V{base}H{left}Z");
+    let label = format!(
+        "{} heads, from {} ago to now: from {} entries to {}",
+        grouped(points.len() as u64),
+        span(now.since(from)),
+        grouped(begun),
+        grouped(grown)
+    );
     // Elements of SVG end with a tag of their own, also inside HTML.
     Some(html! {
         svg class="plot" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(label) {
-            @for size in [low, middle, high] {
-                line class="grid" x1=(LEFT) x2=(WIDTH) y1=(y(size)) y2=(y(size)) {}
-                text class="tick" x=(LEFT - 6.0) y=(y(size) + 4.0) text-anchor="end" { (grouped(size)) }
+            @for (size, text) in &ticks {
+                line class="grid" x1=(left) x2=(WIDTH) y1=(y(*size)) y2=(y(*size)) {}
+                text class="tick" x=(left - 6.0) y=(y(*size) + 4.0) text-anchor="end" { (text) }
             }
             path class="area" d=(own(area)) {}
             path class="line" d=(own(path)) {}
-            text class="tick" x=(LEFT) y=(HEIGHT - 6.0) { (span(now.since(from))) " ago" }
+            text class="tick" x=(left) y=(HEIGHT - 6.0) { (span(now.since(from))) " ago" }
             text class="tick" x=(WIDTH - 4.0) y=(HEIGHT - 6.0) text-anchor="end" { "now" }
         }
     })
@@ -101,10 +112,12 @@ mod tests {
     #[test]
     fn a_size_holds_until_the_next_head() {
         let svg = growth(&[(at(0), 0), (at(500), 100)], at(1000)).unwrap().into_string();
-        assert!(svg.contains("d=\"M64.0 156.0H350.0V8.0H636.0\""), "{svg}");
-        for tick in [">0<", ">50<", ">100<"] {
+        assert!(svg.contains("d=\"M44.5 156.0H340.2V16.0H636.0\""), "{svg}");
+        for tick in [">0<", ">50<", ">100<", "aria-label=\"2 heads, from 1 s ago to now: from 0 entries to 100\""] {
             assert!(svg.contains(tick), "{svg}");
         }
+        let steady = growth(&[(at(0), 9), (at(500), 9), (at(600), 9)], at(1000)).unwrap().into_string();
+        assert!(steady.contains("3 heads, from 1 s ago to now: from 9 entries to 9"), "{steady}");
     }
 
     proptest! {
