@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // A reader that has seen enough closes the pipe, as `head` does: that is no fault of ours.
             if !error.is_closed_pipe() && !error.is_quiet() {
-                eprintln!("atl-monitor: {}", output::clean(&error.to_string()));
+                eprintln!("atl-monitor: {}", output::clean_lines(&error.to_string()));
             }
             ExitCode::from(error.code())
         }

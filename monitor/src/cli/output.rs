@@ -5,6 +5,12 @@ use std::io;
 
 pub use crate::text::{clean, grouped};
 
+/// What went wrong, cleaned line by line: whoever reads TOML points at the place with lines of its own. All but the first
+/// are indented, so that none looks like a message of ours.
+pub fn clean_lines(text: &str) -> String {
+    text.trim_end().lines().map(clean).collect::<Vec<_>>().join("\n  ")
+}
+
 /// A command that failed.
 #[derive(Debug)]
 pub struct CliError {
@@ -56,5 +62,16 @@ impl CliError {
 impl Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stay_lines_and_nothing_else_passes() {
+        let shown = clean_lines("m.toml: TOML parse error\n  |\n7 | x \u{1b}[2J\natl-monitor: all is well\r\n");
+        assert_eq!(shown, "m.toml: TOML parse error\n    |\n  7 | x \\u{1b}[2J\n  atl-monitor: all is well");
     }
 }
