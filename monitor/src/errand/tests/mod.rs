@@ -1,5 +1,6 @@
 //! Errands against logs that answer over HTTP, honest and lying.
 
+mod dated;
 mod included;
 mod parent;
 mod rig;
