@@ -288,11 +288,13 @@ impl Gossip {
         if shown.is_empty() {
             return Ok(());
         }
-        let book = self.heads.book(origin)?;
+        let (book, frozen) = (self.heads.book(origin)?, self.heads.frozen(origin)?.is_some());
         for (peer, id) in shown {
             let fits = match book.find(&id).map(|known| known.standing) {
                 Some(Standing::Fits) => Some(true),
                 Some(Standing::Contradicts) => Some(false),
+                // Nothing more of a frozen log is compared: what the peer has shown before stands.
+                Some(Standing::Waiting { .. }) | None if frozen && book.contradicted_by(&peer) => Some(false),
                 Some(Standing::Waiting { .. }) | None => None,
             };
             self.shared.board.peer(&peer, |line| {

@@ -281,6 +281,11 @@ impl Book {
         self.heads.iter().chain(&self.inbox).find(|known| known.id == *id)
     }
 
+    /// Whether this monitor was the first to show a head that cannot be beside the history.
+    pub fn contradicted_by(&self, monitor: &str) -> bool {
+        self.heads.iter().any(|known| known.standing == Standing::Contradicts && known.shown_by == monitor)
+    }
+
     /// The largest tree head and the largest checkpoint of the history and of what the log itself has shown us.
     pub fn latest(&self) -> Latest {
         let told = || self.history().chain(self.inbox.iter().filter(|known| known.to_us));

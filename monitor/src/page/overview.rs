@@ -93,7 +93,7 @@ fn log_lines(view: &View, origin: &str, log: &LogStatus) -> Markup {
             dd {
                 (grouped(log.verified)) " entries"
                 @if let Some(at) = log.last_verified_at { ", " (moment(at, view.now)) }
-                @if backlog > 0 { ", " (grouped(backlog)) " to go" }
+                @if backlog > 0 && log.frozen.is_none() { ", " (grouped(backlog)) " to go" }
             }
             @if let Some(root) = log.head_root {
                 dt { "Root" }

@@ -117,6 +117,13 @@ async fn a_split_view_is_proven_to_both_by_one_exchange() {
         assert_eq!(shown_by, [other, "log"]);
     }
     assert_eq!(a.agreement("b.example"), Some((700, Some(false))));
+    // Heads that come afterwards are not compared any more, and what was proven stands.
+    let grown = Tree::forked(800, 650);
+    views(&log, &one, &grown);
+    b.observe(&log, &log.sth(&grown, 800, 7)).await;
+    exchange(&a).await;
+    a.settle(&log).await;
+    assert_eq!(a.agreement("b.example"), Some((800, Some(false))));
 }
 
 #[tokio::test]
