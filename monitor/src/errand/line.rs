@@ -41,10 +41,15 @@ pub struct Located {
 }
 
 impl Located {
+    /// The finding with the proof that the log holds this certificate.
+    fn prove(&self, finding: Finding) -> Finding {
+        finding.with_proof(self.index, &self.head, Ok(&self.inclusion))
+    }
+
     /// The finding about it with the proof that the log holds it, and the certificate itself as evidence of that; what
     /// the owner holds certificates to is his own word.
     pub fn shown(&self, finding: Finding, terms: &Terms) -> Found {
-        let finding = finding.with_proof(self.index, &self.head, Ok(&self.inclusion));
+        let finding = self.prove(finding);
         let exhibit = Exhibit {
             certificates: vec![self.included()],
             issuers: self.issuer.iter().cloned().map(B64).collect(),
@@ -238,6 +243,7 @@ fn accuse(own: &Located, above: &[Located], words: &[String], shown: bool, now: 
         finding = finding.with(if steps == 0 { "parent" } else { "above it" }, ancestor.words());
     }
     finding.entry = Some(own.entry_ref());
+    let finding = own.prove(finding);
     let exhibit = shown.then(|| Box::new(fraud_proof(&finding, own, above)));
     Found { finding, exhibit }
 }
@@ -265,7 +271,7 @@ fn too_deep(child: &EntryRef, line: &[Located], now: UnixMillis) -> Option<Found
     let mut finding = Finding::new(Class::ParentUnresolved, Some(&own.log.origin), &subject, summary, now)
         .with("certificate", own.words());
     finding.entry = Some(child.clone());
-    Some(Found { finding, exhibit: None })
+    Some(Found { finding: own.prove(finding), exhibit: None })
 }
 
 /// The findings that a certificate of the line is in no log: one for each such certificate, whoever is below it.
@@ -280,14 +286,14 @@ fn unresolved(child: &EntryRef, line: &[Located], missing: Missing, now: UnixMil
     let mut finding = Finding::new(Class::ParentUnresolved, None, &format!("parent:{hash}"), summary, now)
         .with("parent's certificate, SHA-256", hash)
         .with("certificate below it", below.words());
-    if line.len() > 1 {
-        finding = line.first().map_or(finding.clone(), |own| finding.with("found in the line of", own.words()));
-    }
+    let own = line.first().unwrap_or(below);
+    finding = finding.with("certificate", own.words());
     for (log, failure) in &missing.unanswered {
         finding = finding.with("not answered", format_args!("{log}: {}", failure.why));
     }
     finding.log.clone_from(&child.log);
     finding.entry = Some(child.clone());
+    let finding = own.prove(finding);
     let mut exhibit = exhibit(&finding, &below.log, &[&below.head]);
     exhibit.0.certificates.push(below.included());
     let unanswered = missing.unanswered.into_iter().map(|(_, failure)| failure.receipt);

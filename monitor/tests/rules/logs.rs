@@ -14,7 +14,7 @@ use crate::agents::{self, Agent, Profile, SCOPE, TOOL, World, capabilities, capa
 use crate::log_server::TestLog;
 use crate::make::draft;
 use crate::process::eventually;
-use crate::scene::{Scene, explains, names_rule_and_entry};
+use crate::scene::{Scene, explains};
 use crate::webhook::{detail, text};
 
 const TABLES: &str = r#"
@@ -103,7 +103,7 @@ async fn delegations_are_run_again_from_the_logs_and_promises_of_other_logs_are_
 
     // The fraud proof: both certificates, both proofs, and anybody comes to the same conclusion.
     let expanded = &alerts["entry.delegation-expanded"];
-    names_rule_and_entry(expanded, &one, 1, CertHash::of_certificate(grown.certificate.der()));
+    explains(expanded, &one, head, 1, &grown.certificate);
     assert!(detail(expanded, "certificate").contains(grown.uri().as_str()), "{expanded:#}");
     assert!(detail(expanded, "parent").contains(parent.uri().as_str()), "{expanded:#}");
     assert!(detail(expanded, "violation").contains("accounts/write"), "{expanded:#}");
@@ -114,7 +114,7 @@ async fn delegations_are_run_again_from_the_logs_and_promises_of_other_logs_are_
     assert_eq!(code, Some(1), "a proof of a log that nobody knows: {said}");
 
     let unresolved = &alerts["entry.parent-unresolved"];
-    names_rule_and_entry(unresolved, &one, 2, CertHash::of_certificate(orphan.certificate.der()));
+    explains(unresolved, &one, head, 2, &orphan.certificate);
     assert!(detail(unresolved, "certificate below it").contains(orphan.uri().as_str()), "{unresolved:#}");
     assert_eq!(detail(unresolved, "parent's certificate, SHA-256"), CertHash::new([9; 32]).to_string());
     for alert in [missing, not_included, unresolved] {

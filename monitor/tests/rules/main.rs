@@ -3,6 +3,7 @@
 
 #[path = "../../../tests/common/agents.rs"]
 mod agents;
+mod bulk;
 mod entries;
 mod feed;
 #[path = "../common/log_server.rs"]

@@ -58,7 +58,7 @@ impl Scene {
 }
 
 /// Asserts that an alert says which rule was broken, by which entry, and what to do.
-pub fn names_rule_and_entry(alert: &Value, log: &TestLog, index: u64, cert_hash: CertHash) {
+fn names_rule_and_entry(alert: &Value, log: &TestLog, index: u64, cert_hash: CertHash) {
     let class = Class::from_code(text(alert, "class")).unwrap();
     assert_eq!((text(alert, "title"), text(alert, "advice")), (class.title(), class.advice()));
     assert_eq!((text(alert, "monitor"), text(alert, "severity")), ("monitor.example", class.severity().as_str()));
