@@ -4,6 +4,8 @@ mod delivery;
 mod mail;
 mod receiver;
 mod sinks;
+mod tls;
+mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -13,13 +13,13 @@ use crate::alert::sink::{SmtpConfig, Tls};
 /// What it was told: the commands, and the mails.
 #[derive(Default)]
 pub struct Told {
-    commands: Vec<String>,
-    mails: Vec<String>,
+    pub commands: Vec<String>,
+    pub mails: Vec<String>,
 }
 
-struct MailServer {
-    port: u16,
-    told: Arc<Mutex<Told>>,
+pub struct MailServer {
+    pub port: u16,
+    pub told: Arc<Mutex<Told>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -31,7 +31,7 @@ impl Drop for MailServer {
 
 impl MailServer {
     /// `reply` is the answer to the recipient.
-    async fn start(reply: &'static str) -> Self {
+    pub async fn start(reply: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let told = Arc::new(Mutex::new(Told::default()));
@@ -44,7 +44,7 @@ impl MailServer {
         Self { port, told, task }
     }
 
-    fn sink(&self, office: &Office) -> SinkConfig {
+    pub fn sink(&self, office: &Office) -> SinkConfig {
         let mailbox = |text: &str| -> Mailbox { text.parse().unwrap() };
         let config = SmtpConfig {
             host: "127.0.0.1".into(),

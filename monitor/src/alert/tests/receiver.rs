@@ -87,6 +87,10 @@ impl Receiver {
         format!("http://{}", self.address)
     }
 
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     pub fn set(&self, mode: Mode) {
         *self.inner.mode.lock() = mode;
     }
