@@ -2,6 +2,8 @@
 //!
 //! The `Message-ID` is made of the message's identifier, so mail programs show one that came twice once.
 
+mod session;
+
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,12 +12,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MessageBuilder};
-use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls as Transport, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
+use self::session::{Failure, Server};
 use super::{OpenError, SinkError};
 use crate::alert::message::Message;
 use crate::alert::secret::{Secret, Source};
@@ -56,7 +57,7 @@ pub struct SmtpConfig {
 /// A mail server that is ready.
 #[derive(Debug)]
 pub struct Smtp {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: Server,
     place: String,
     /// The password, plain and as it travels (RFC 4954).
     hidden: Vec<Secret>,
@@ -73,22 +74,25 @@ impl Smtp {
     /// Where the password or the certificates are missing.
     pub fn open(config: &SmtpConfig) -> Result<Self, OpenError> {
         let domain = config.from.email.domain().to_owned();
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
-            .port(config.port)
-            .timeout(Some(config.timeout))
-            .hello_name(ClientId::Domain(domain.clone()))
-            .tls(transport(config)?);
+        let mut server = Server {
+            host: config.host.clone(),
+            port: config.port,
+            tls: transport(config)?,
+            hello: ClientId::Domain(domain.clone()),
+            credentials: None,
+            timeout: config.timeout,
+        };
         let mut hidden = Vec::new();
         if let Some((user, source)) = &config.login {
             let secret = source.read()?;
-            builder = builder.credentials(Credentials::new(user.clone(), secret.expose().to_owned()));
+            server.credentials = Some(Credentials::new(user.clone(), secret.expose().to_owned()));
             hidden.push(STANDARD.encode(secret.expose()).into());
             hidden.push(STANDARD.encode(format!("\0{user}\0{}", secret.expose())).into());
             hidden.push(secret);
         }
         let template = lettre::Message::builder().from(config.from.clone());
         Ok(Self {
-            transport: builder.build(),
+            server,
             place: format!("{}:{}", config.host, config.port),
             hidden,
             template: config.to.iter().cloned().fold(template, MessageBuilder::to),
@@ -111,8 +115,8 @@ impl Smtp {
             .header(ContentType::TEXT_PLAIN)
             .body(message.text())
             .map_err(|e| SinkError::refused(format!("{}: no mail can be made of it: {e}", self.place)))?;
-        match tokio::time::timeout(self.deadline, self.transport.send(mail)).await {
-            Ok(sent) => sent.map(drop).map_err(|e| self.failed(&e)),
+        match tokio::time::timeout(self.deadline, self.server.hand_over(&mail)).await {
+            Ok(sent) => sent.map_err(|e| self.failed(&e)),
             Err(_) => {
                 let seconds = self.deadline.as_secs();
                 Err(SinkError::trouble(format!("{}: the mail was not taken within {seconds} s", self.place)))
@@ -120,7 +124,7 @@ impl Smtp {
         }
     }
 
-    fn failed(&self, error: &Error) -> SinkError {
+    fn failed(&self, error: &Failure) -> SinkError {
         let text = self.hidden.iter().fold(error.to_string(), |text, secret| secret.redact(&text));
         SinkError {
             refused: error.is_permanent(),

@@ -13,6 +13,10 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+/// Answers for all that a sender of a mail waits for, in plain text.
+const YES_TO_ALL: &str =
+    "250-mail.example\r\n250 AUTH PLAIN\r\n235 hello\r\n250 a\r\n250 b\r\n250 c\r\n354 d\r\n250 e\r\n221 f\r\n";
+
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -24,6 +28,8 @@ pub enum Fault {
     NoTls,
     /// It does not offer STARTTLS, and would take all in plain text.
     NoStartTls,
+    /// Somebody on the way puts answers behind that to STARTTLS, and lets through nothing after the handshake.
+    Injected,
 }
 
 /// A root and an authority below it, which issues.
@@ -132,7 +138,7 @@ async fn pass_on(stream: TcpStream, inner: &Inner) -> Result<()> {
     }
     if inner.starttls {
         backend.read_line(&mut String::new()).await?;
-        until_starttls(&mut stream, inner).await?;
+        until_starttls(&mut stream, inner, fault).await?;
     }
     if fault == Fault::NoTls {
         stream.write_all(b"500 what is this?\r\n").await?;
@@ -148,21 +154,28 @@ async fn pass_on(stream: TcpStream, inner: &Inner) -> Result<()> {
         _ => inner.authority.server("127.0.0.1", 2999),
     };
     let mut stream = acceptor.accept(stream).await?;
+    if fault == Fault::Injected {
+        return tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(drop);
+    }
     copy_bidirectional(&mut stream, &mut backend).await.map(drop)
 }
 
-async fn until_starttls(stream: &mut BufReader<TcpStream>, inner: &Inner) -> Result<()> {
+async fn until_starttls(stream: &mut BufReader<TcpStream>, inner: &Inner, fault: Fault) -> Result<()> {
     stream.write_all(b"220 mail.example\r\n").await?;
     let mut line = String::new();
     while stream.read_line(&mut line).await? > 0 {
         inner.plain.lock().extend(line.as_bytes());
         let answer = match line.split_whitespace().next() {
             // A password would be welcome even now.
-            Some("EHLO") => "250-mail.example\r\n250-AUTH PLAIN LOGIN\r\n250 STARTTLS\r\n",
+            Some("EHLO") => "250-mail.example\r\n250-AUTH PLAIN LOGIN\r\n250 STARTTLS\r\n".to_owned(),
+            Some("STARTTLS") if fault == Fault::Injected => format!("220 go on\r\n{YES_TO_ALL}"),
             Some("STARTTLS") => return stream.write_all(b"220 go on\r\n").await,
-            _ => "250 well\r\n",
+            _ => "250 well\r\n".to_owned(),
         };
         stream.write_all(answer.as_bytes()).await?;
+        if answer.starts_with("220") {
+            return Ok(());
+        }
         line.clear();
     }
     Err(std::io::ErrorKind::UnexpectedEof.into())

@@ -121,3 +121,8 @@ async fn one_that_cannot_be_trusted_is_told_nothing_and_everything_once_it_can()
 async fn a_mail_server_without_starttls_is_told_nothing() {
     refuses(Way::Mail(Tls::StartTls), Fault::NoStartTls, "STARTTLS is not supported").await;
 }
+
+#[tokio::test]
+async fn answers_in_plain_text_are_none_to_what_is_sent_under_tls() {
+    refuses(Way::Mail(Tls::StartTls), Fault::Injected, "InvalidContentType").await;
+}

@@ -1,0 +1,123 @@
+//! A session with a mail server, from the connection to the goodbye (RFC 5321).
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use lettre::Message;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Tls};
+use lettre::transport::smtp::extension::ClientId;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Why a session came to nothing.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    /// The server is not reached.
+    #[error("Connection error: {0}")]
+    Connect(#[from] io::Error),
+    /// What was said in it, or was not.
+    #[error(transparent)]
+    Smtp(#[from] Error),
+}
+
+impl Failure {
+    /// Whether the server says that the same again will not do.
+    pub(super) fn is_permanent(&self) -> bool {
+        matches!(self, Self::Smtp(error) if error.is_permanent())
+    }
+}
+
+/// A mail server, and who we are to it.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: Tls,
+    pub(super) hello: ClientId,
+    pub(super) credentials: Option<Credentials>,
+    /// How long it may take to connect.
+    pub(super) timeout: Duration,
+}
+
+impl Server {
+    /// Hands a mail over.
+    pub(super) async fn hand_over(&self, mail: &Message) -> Result<(), Failure> {
+        let mut session = self.connect().await?;
+        if let Some(credentials) = &self.credentials {
+            session.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        session.send(mail.envelope(), &mail.formatted()).await?;
+        session.abort().await;
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
+        let place = (self.host.as_str(), self.port);
+        let parameters = match &self.tls {
+            Tls::Required(parameters) => parameters.clone(),
+            Tls::Wrapper(parameters) => {
+                let tls = Some(parameters.clone());
+                return Ok(
+                    AsyncSmtpConnection::connect_tokio1(place, Some(self.timeout), &self.hello, tls, None).await?
+                );
+            }
+            _ => {
+                return Ok(
+                    AsyncSmtpConnection::connect_tokio1(place, Some(self.timeout), &self.hello, None, None).await?
+                );
+            }
+        };
+        let stream = timeout(self.timeout, TcpStream::connect(place)).await.map_err(io::Error::from)??;
+        let mut session = AsyncSmtpConnection::connect_with_transport(Box::new(Narrow(stream)), &self.hello).await?;
+        session.starttls(parameters, &self.hello).await?;
+        Ok(session)
+    }
+}
+
+/// A connection that is read one octet at a time.
+///
+/// What somebody on the way puts behind the server's answer to `STARTTLS`, in plain text, must not be taken for its
+/// answers under TLS: with enough of them a mail would seem to be delivered that nobody has. Nothing behind the answer
+/// is read together with it this way, and TLS, which is next to read, ends where it finds such.
+#[derive(Debug)]
+struct Narrow(TcpStream);
+
+impl AsyncTokioStream for Narrow {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.peer_addr()
+    }
+}
+
+impl AsyncRead for Narrow {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let mut octet = [0];
+        let mut one = ReadBuf::new(&mut octet);
+        let read = Pin::new(&mut self.0).poll_read(cx, &mut one);
+        buf.put_slice(one.filled());
+        read
+    }
+}
+
+impl AsyncWrite for Narrow {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
