@@ -16,7 +16,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls as Transport, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 
-use self::session::{Failure, Server};
+use self::session::{Failure, Server, part};
 use super::{OpenError, SinkError};
 use crate::alert::message::Message;
 use crate::alert::secret::{Secret, Source};
@@ -116,7 +116,11 @@ impl Smtp {
             .body(message.text())
             .map_err(|e| SinkError::refused(format!("{}: no mail can be made of it: {e}", self.place)))?;
         match tokio::time::timeout(self.deadline, self.server.hand_over(&mail)).await {
-            Ok(sent) => sent.map_err(|e| self.failed(&e)),
+            Ok(Ok(session)) => {
+                part(session).await;
+                Ok(())
+            }
+            Ok(Err(failure)) => Err(self.failed(&failure)),
             Err(_) => {
                 let seconds = self.deadline.as_secs();
                 Err(SinkError::trouble(format!("{}: the mail was not taken within {seconds} s", self.place)))

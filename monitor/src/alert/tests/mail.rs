@@ -80,6 +80,8 @@ async fn converse(stream: TcpStream, reply: &str, told: &Mutex<Told>) -> std::io
                 told.lock().mails.push(mail);
                 "250 taken"
             }
+            // It has what it wanted, and keeps the line.
+            "QUIT" if reply == "251 forwarded" => continue,
             "QUIT" => return write.write_all(b"221 bye\r\n").await,
             _ => "250 well",
         };
@@ -146,4 +148,15 @@ async fn a_server_without_starttls_is_sent_nothing() {
     assert!(office.alert(id).deliveries["mail"].delivered_at.is_none());
     let told = server.told.lock();
     assert!(told.mails.is_empty() && !told.commands.iter().any(|command| command.starts_with("AUTH")));
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_is_not_sent_again_for_want_of_a_goodbye() {
+    let office = Office::new();
+    let server = MailServer::start("251 forwarded").await;
+    let courier = office.courier(&[server.sink(&office)]);
+    let id = office.raise(Class::StaleHead, "a");
+    courier.round().await.unwrap();
+    assert!(office.alert(id).deliveries["mail"].delivered_at.is_some());
+    assert_eq!(server.told.lock().mails.len(), 1);
 }

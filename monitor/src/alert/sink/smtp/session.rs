@@ -16,6 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+/// How long a server may take over the goodbye. The mail is its own by then.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Why a session came to nothing.
 #[derive(Debug, Error)]
 pub(super) enum Failure {
@@ -47,15 +50,14 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Hands a mail over.
-    pub(super) async fn hand_over(&self, mail: &Message) -> Result<(), Failure> {
+    /// Hands a mail over. What is left to do with the session then is to [`part`] from the server.
+    pub(super) async fn hand_over(&self, mail: &Message) -> Result<AsyncSmtpConnection, Failure> {
         let mut session = self.connect().await?;
         if let Some(credentials) = &self.credentials {
             session.auth(DEFAULT_MECHANISMS, credentials).await?;
         }
         session.send(mail.envelope(), &mail.formatted()).await?;
-        session.abort().await;
-        Ok(())
+        Ok(session)
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
@@ -79,6 +81,11 @@ impl Server {
         session.starttls(parameters, &self.hello).await?;
         Ok(session)
     }
+}
+
+/// Says goodbye. Whether the server does is not waited for long, and changes nothing.
+pub(super) async fn part(mut session: AsyncSmtpConnection) {
+    let _ = timeout(GOODBYE, session.quit()).await;
 }
 
 /// A connection that is read one octet at a time.
