@@ -1,7 +1,7 @@
 //! Sinks that are spoken to over HTTP.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atl::client::is_loopback;
@@ -75,6 +75,17 @@ pub fn read_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// The certificates in a file, of which there is at least one: as they are, and read.
+pub(super) fn read_roots(file: &Path) -> Result<(Vec<u8>, Vec<Certificate>), OpenError> {
+    let failed = |e: &dyn fmt::Display| OpenError::Other(format!("{}: {e}", file.display()));
+    let pem = std::fs::read(file).map_err(|e| failed(&e))?;
+    let roots = Certificate::from_pem_bundle(&pem).map_err(|e| failed(&e))?;
+    if roots.is_empty() {
+        return Err(failed(&"there is no PEM certificate in it"));
+    }
+    Ok((pem, roots))
+}
+
 /// A URL as it may be shown: scheme, host and port.
 fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
@@ -108,13 +119,7 @@ impl Target {
         hidden.extend(beyond.into_iter().flatten().filter(|part| part.len() > 8).map(Secret::from));
         let mut builder = atl::client::builder().timeout(config.timeout);
         if let Some(file) = &config.ca_file {
-            let failed = |e: &dyn fmt::Display| refused(format!("{}: {e}", file.display()));
-            let pem = std::fs::read(file).map_err(|e| failed(&e))?;
-            let roots = Certificate::from_pem_bundle(&pem).map_err(|e| failed(&e))?;
-            if roots.is_empty() {
-                return Err(failed(&"there is no PEM certificate in it"));
-            }
-            builder = builder.tls_certs_only(roots);
+            builder = builder.tls_certs_only(read_roots(file)?.1);
         }
         let header = token.as_ref().map(bearer).transpose()?;
         let client = builder.build().map_err(|e| refused(format!("the HTTP client does not start: {e}")))?;

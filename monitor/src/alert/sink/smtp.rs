@@ -17,6 +17,7 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls as Tran
 use lettre::transport::smtp::extension::ClientId;
 
 use self::session::{Failure, Server, part};
+use super::http::read_roots;
 use super::{OpenError, SinkError};
 use crate::alert::message::Message;
 use crate::alert::secret::{Secret, Source};
@@ -144,8 +145,7 @@ fn transport(config: &SmtpConfig) -> Result<Transport, OpenError> {
     let mut builder = TlsParameters::builder(config.host.clone());
     if let Some(file) = &config.ca_file {
         let failed = |e: &dyn std::fmt::Display| OpenError::Other(format!("{}: {e}", file.display()));
-        let pem = std::fs::read(file).map_err(|e| failed(&e))?;
-        let roots = Certificate::from_pem(&pem).map_err(|e| failed(&e))?;
+        let roots = Certificate::from_pem(&read_roots(file)?.0).map_err(|e| failed(&e))?;
         builder = builder.certificate_store(CertificateStore::None).add_root_certificate(roots);
     }
     let parameters = builder.build_rustls().map_err(|e| OpenError::Other(format!("TLS does not start: {e}")))?;

@@ -9,7 +9,7 @@ use super::receiver::Mode;
 use super::tls::{Fault, Front};
 use super::*;
 use crate::alert::Delivery;
-use crate::alert::sink::Tls;
+use crate::alert::sink::{Sink, SmtpConfig, Tls};
 
 /// How a sink comes to its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,4 +125,37 @@ async fn a_mail_server_without_starttls_is_told_nothing() {
 #[tokio::test]
 async fn answers_in_plain_text_are_none_to_what_is_sent_under_tls() {
     refuses(Way::Mail(Tls::StartTls), Fault::Injected, "InvalidContentType").await;
+}
+
+#[test]
+fn a_ca_file_that_trusts_nobody_is_refused_by_name() {
+    let office = Office::new();
+    let file = office.dir.path().join("root.pem");
+    let http = HttpConfig {
+        place: Place::Url("https://a.example/".parse().unwrap()),
+        token: None,
+        ca_file: Some(file.clone()),
+        timeout: Duration::from_secs(1),
+    };
+    let mailbox = || "a@a.example".parse().unwrap();
+    let smtp = SmtpConfig {
+        host: "a.example".into(),
+        port: 465,
+        tls: Tls::Implicit,
+        ca_file: Some(file.clone()),
+        login: None,
+        from: mailbox(),
+        to: vec![mailbox()],
+        timeout: Duration::from_secs(1),
+    };
+    let kinds = [KindConfig::Webhook(WebhookConfig { http, secret: None }), KindConfig::Smtp(smtp)];
+    for text in [None, Some(""), Some("-----BEGIN CERTIFICATE-----\n"), Some("a.example")] {
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        for kind in &kinds {
+            let error = Sink::open(kind, "m").unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{}: ", file.display())), "{text:?}, {kind:?}: {error}");
+        }
+    }
 }
