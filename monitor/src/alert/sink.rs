@@ -45,6 +45,16 @@ impl SinkError {
     }
 }
 
+/// What to do about a connection that came to nothing, by what the TLS library says of it: its words are for those
+/// who write software.
+fn tls_advice(text: &str) -> &'static str {
+    match text {
+        _ if text.contains("UnknownIssuer") => ": its certificate leads to no CA that we trust; name its CA in ca_file",
+        _ if text.contains("InvalidContentType") => ": it does not speak TLS there; look at the port",
+        _ => "",
+    }
+}
+
 /// Why a sink cannot be used as it is configured.
 #[derive(Debug, Error)]
 pub enum OpenError {

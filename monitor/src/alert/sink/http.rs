@@ -8,7 +8,7 @@ use atl::client::is_loopback;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, StatusCode, Url};
 
-use super::{OpenError, SinkError};
+use super::{OpenError, SinkError, tls_advice};
 use crate::alert::secret::{Secret, Source};
 use crate::text::excerpt;
 
@@ -157,7 +157,7 @@ impl Target {
         let error = error.without_url();
         let causes = std::iter::successors(std::error::Error::source(&error), |e| e.source());
         let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-        SinkError::trouble(format!("{}: {}", self.origin, self.shown(&text)))
+        SinkError::trouble(format!("{}: {}{}", self.origin, self.shown(&text), tls_advice(&text)))
     }
 
     fn answer(&self, status: StatusCode, said: &[u8]) -> String {

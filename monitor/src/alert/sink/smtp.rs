@@ -18,7 +18,7 @@ use lettre::transport::smtp::extension::ClientId;
 
 use self::session::{Failure, Server, part};
 use super::http::read_roots;
-use super::{OpenError, SinkError};
+use super::{OpenError, SinkError, tls_advice};
 use crate::alert::message::Message;
 use crate::alert::secret::{Secret, Source};
 use crate::text::excerpt;
@@ -131,9 +131,10 @@ impl Smtp {
 
     fn failed(&self, error: &Failure) -> SinkError {
         let text = self.hidden.iter().fold(error.to_string(), |text, secret| secret.redact(&text));
+        let advice = if error.is_answer() { "" } else { tls_advice(&text) };
         SinkError {
             refused: error.is_permanent(),
-            ..SinkError::trouble(format!("{}: {}", self.place, excerpt(&text, 300)))
+            ..SinkError::trouble(format!("{}: {}{advice}", self.place, excerpt(&text, 300)))
         }
     }
 }

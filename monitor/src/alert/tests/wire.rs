@@ -107,10 +107,10 @@ async fn a_server_below_the_configured_root_gets_the_alert_and_nobody_on_the_way
 async fn one_that_cannot_be_trusted_is_told_nothing_and_everything_once_it_can() {
     for way in WAYS {
         for (fault, cause) in [
-            (Fault::OtherCa, "UnknownIssuer"),
+            (Fault::OtherCa, "UnknownIssuer: its certificate leads to no CA that we trust; name its CA in ca_file"),
             (Fault::OtherName, "certificate not valid for name \"127.0.0.1\""),
             (Fault::Expired, "certificate expired"),
-            (Fault::NoTls, "InvalidContentType"),
+            (Fault::NoTls, "InvalidContentType: it does not speak TLS there; look at the port"),
         ] {
             refuses(way, fault, cause).await;
         }

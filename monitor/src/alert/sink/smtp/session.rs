@@ -35,6 +35,11 @@ impl Failure {
     pub(super) fn is_permanent(&self) -> bool {
         matches!(self, Self::Smtp(error) if error.is_permanent())
     }
+
+    /// Whether it is in the server's words.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Smtp(error) if error.status().is_some())
+    }
 }
 
 /// A mail server, and who we are to it.
