@@ -60,6 +60,17 @@ pub struct CosignedBy {
     pub at: UnixMillis,
 }
 
+/// How one source of the owner's feed stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FeedStatus {
+    /// The moment as of which all that it held is known; `None` where it was never read whole.
+    pub last_read_at: Option<UnixMillis>,
+    /// Why it could not be read the last time, if it could not.
+    pub error: Option<String>,
+    /// Seconds between two readings.
+    pub poll_seconds: u32,
+}
+
 /// How what is asked of logs stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ErrandStatus {
@@ -80,6 +91,8 @@ pub struct Standing {
     pub peers: BTreeMap<String, PeerStatus>,
     /// Cosignatures, by origin.
     pub witnesses: BTreeMap<String, Vec<CosignedBy>>,
+    /// The sources of the owner's feed, by name.
+    pub feeds: BTreeMap<String, FeedStatus>,
     /// What is asked of logs.
     pub errands: ErrandStatus,
     /// Messages about findings that are not where they should be yet, for all sinks together.

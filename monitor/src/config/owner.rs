@@ -112,7 +112,12 @@ impl Check<'_> {
         if owner.domains.is_empty() {
             return Err(self.refuse("feed", "no trust domain is watched that it could be of: name it in owner.domains"));
         }
-        let cas = raw.ca.into_iter().enumerate().map(|(n, ca)| self.ca(n, ca)).collect::<Result<_, _>>()?;
+        let cas: Vec<_> = raw.ca.into_iter().enumerate().map(|(n, ca)| self.ca(n, ca)).collect::<Result<_, _>>()?;
+        for (n, ca) in cas.iter().enumerate() {
+            if cas[..n].iter().any(|other: &CaFeed| other.url == ca.url) {
+                return Err(self.refuse(format!("feed.ca[{n}].url"), "this CA is there already"));
+            }
+        }
         Ok(Some(FeedConfig {
             dir: raw.dir.map(|dir| self.path(&dir)),
             cas,

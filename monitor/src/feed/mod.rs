@@ -5,7 +5,8 @@
 //! precertificate, that of the final certificate, or either of them whole.
 //!
 //! A [`Feed`] reads them again and again, and puts what it knows where the rules find it ([`Newest`]), each source
-//! with the moment as of which it is known whole. What cannot be read keeps what was known before.
+//! with the moment as of which it is known whole. What cannot be read keeps what was known before, and is on the
+//! [`Board`]: a feed that nobody can read makes strangers of all certificates in the end.
 
 mod directory;
 mod names;
@@ -15,7 +16,7 @@ mod repository;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use self::directory::Directory;
 pub use self::names::watchlist;
 pub use self::parse::{ParseError, hashes};
 use self::repository::Repository;
+use crate::board::{Board, FeedStatus};
 use crate::rules::authorised::{Authorised, Newest, Source};
 
 /// Where the feed comes from, and how often it is read.
@@ -63,6 +65,18 @@ pub enum FeedError {
         path: String,
         /// Why.
         reason: String,
+    },
+    /// A file that the configuration names is not what it must be.
+    #[error("`{key}`: {path}: {reason}; {next}")]
+    Key {
+        /// The key.
+        key: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do.
+        next: &'static str,
     },
     /// A file holds something else.
     #[error("{path}: {source}; put nothing else into the directory, and write files elsewhere and move them there")]
@@ -110,24 +124,27 @@ pub struct Feed {
     directory: Option<(Directory, Source)>,
     repositories: Vec<(Repository, Source)>,
     newest: Newest,
-    poll: Duration,
+    poll_seconds: u32,
+    board: Arc<Board>,
     clock: Arc<dyn Clock>,
 }
 
 impl Feed {
-    /// A feed of these sources, none of which is read yet.
+    /// A feed of these sources, none of which is read yet. `board` shows how they stand.
     ///
     /// # Errors
-    /// Where the address of a CA is none, or the roots of its server cannot be read.
-    pub fn open(config: &FeedConfig, clock: Arc<dyn Clock>) -> Result<Self, FeedError> {
+    /// Where the address of a CA is none, or where its token or the roots of its server cannot be read: nothing would
+    /// come of it, and somebody is there to mend it.
+    pub fn open(config: &FeedConfig, board: Arc<Board>, clock: Arc<dyn Clock>) -> Result<Self, FeedError> {
         let directory = config.dir.clone().map(|dir| (Source::new(dir.display().to_string()), Directory::new(dir)));
-        let repository = |ca: &CaFeed| Ok((Repository::open(ca)?, Source::new(ca.url.clone())));
-        let repositories = config.cas.iter().map(repository).collect::<Result<Vec<_>, FeedError>>()?;
+        let repository = |(n, ca): (usize, &CaFeed)| Ok((Repository::open(n, ca)?, Source::new(ca.url.clone())));
+        let repositories = config.cas.iter().enumerate().map(repository).collect::<Result<Vec<_>, FeedError>>()?;
         let feed = Self {
             directory: directory.map(|(source, directory)| (directory, source)),
             repositories,
             newest: Newest::default(),
-            poll: Duration::from_secs(config.poll_seconds.into()),
+            poll_seconds: config.poll_seconds,
+            board,
             clock,
         };
         feed.publish();
@@ -169,7 +186,7 @@ impl Feed {
                 _ = stop.changed() => return,
             }
             tokio::select! {
-                () = tokio::time::sleep(self.poll) => {}
+                () = tokio::time::sleep(Duration::from_secs(self.poll_seconds.into())) => {}
                 _ = stop.changed() => return,
             }
         }
@@ -177,9 +194,22 @@ impl Feed {
 
     fn publish(&self) {
         let directory = self.directory.iter().map(|(_, source)| source);
-        let sources = directory.chain(self.repositories.iter().map(|(_, source)| source)).cloned().collect();
+        let sources: Vec<Source> =
+            directory.chain(self.repositories.iter().map(|(_, source)| source)).cloned().collect();
+        let stands = |source: &Source| {
+            let status =
+                FeedStatus { last_read_at: source.as_of, error: source.fault.clone(), poll_seconds: self.poll_seconds };
+            (source.name.clone(), status)
+        };
+        let feeds = sources.iter().map(stands).collect();
+        self.board.update(|standing| standing.feeds = feeds);
         self.newest.set(Authorised { sources });
     }
+}
+
+/// A complaint about the file that a key names.
+fn of_key(key: String, path: &Path, reason: impl ToString, next: &'static str) -> FeedError {
+    FeedError::Key { key, path: path.display().to_string(), reason: reason.to_string(), next }
 }
 
 /// What came of reading a source, begun at `now`.

@@ -7,7 +7,7 @@ use atl::client::{CaClient, CertificatesQuery, builder};
 use atl::log::entry::CertHash;
 use reqwest::Certificate;
 
-use super::{CaFeed, FeedError, MOST_HASHES};
+use super::{CaFeed, FeedError, MOST_HASHES, of_key};
 use crate::rules::authorised::Hashes;
 
 /// Certificates in one answer, which is the most that a CA gives.
@@ -26,7 +26,18 @@ pub(super) struct Repository {
 }
 
 impl Repository {
-    pub(super) fn open(config: &CaFeed) -> Result<Self, FeedError> {
+    /// The list of the CA that the configuration names in the place `n`, from 0 on.
+    pub(super) fn open(n: usize, config: &CaFeed) -> Result<Self, FeedError> {
+        let token = |reason: String| {
+            let next =
+                "put the token of one of the CA's operators there, and let the user read it that the monitor runs as";
+            of_key(format!("feed.ca[{n}].token_file"), &config.token_file, reason, next)
+        };
+        match fs::read_to_string(&config.token_file) {
+            Ok(text) if text.trim().is_empty() => return Err(token("it is empty".into())),
+            Ok(_) => {}
+            Err(error) => return Err(token(error.to_string())),
+        }
         if config.url.starts_with("http://") {
             tracing::warn!(
                 url = config.url,
@@ -36,12 +47,17 @@ impl Repository {
         let ca = match &config.roots_file {
             None => CaClient::new(&config.url)?,
             Some(file) => {
-                let refuse = |reason: reqwest::Error| FeedError::Http {
-                    url: config.url.clone(),
-                    reason: format!("{}: {reason}", file.display()),
+                let refuse = |reason: String| {
+                    let next = "put the PEM certificates there that vouch for the CA's server, such as its root.pem";
+                    of_key(format!("feed.ca[{n}].roots_file"), file, reason, next)
                 };
-                let roots = Certificate::from_pem_bundle(&read(file)?).map_err(refuse)?;
-                CaClient::with_http(&config.url, builder().tls_certs_only(roots).build().map_err(refuse)?)?
+                let pem = fs::read(file).map_err(|e| refuse(e.to_string()))?;
+                let roots = Certificate::from_pem_bundle(&pem).map_err(|e| refuse(e.to_string()))?;
+                if roots.is_empty() {
+                    return Err(refuse("there is no certificate in it".into()));
+                }
+                let http = builder().tls_certs_only(roots).build().map_err(|e| refuse(e.to_string()))?;
+                CaClient::with_http(&config.url, http)?
             }
         };
         Ok(Self { ca, token_file: config.token_file.clone(), newest: None })

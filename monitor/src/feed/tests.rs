@@ -80,7 +80,8 @@ proptest! {
 
 fn of_directory(dir: &Path, clock: Arc<TestClock>) -> Feed {
     let dir = Some(dir.to_owned());
-    Feed::open(&FeedConfig { dir, cas: Vec::new(), grace_seconds: 300, poll_seconds: 1 }, clock).unwrap()
+    Feed::open(&FeedConfig { dir, cas: Vec::new(), grace_seconds: 300, poll_seconds: 1 }, Arc::default(), clock)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -176,7 +177,7 @@ async fn of_ca(answers: Vec<(u16, String)>) -> (Feed, Arc<Mutex<Vec<String>>>, t
     let (address, asked) = ca(answers).await;
     let cas = vec![CaFeed { url: format!("http://{address}"), token_file, roots_file: None }];
     let config = FeedConfig { dir: None, cas, grace_seconds: 300, poll_seconds: 1 };
-    (Feed::open(&config, clock()).unwrap(), asked, dir)
+    (Feed::open(&config, Arc::default(), clock()).unwrap(), asked, dir)
 }
 
 #[tokio::test]
@@ -214,6 +215,58 @@ async fn a_ca_that_refuses_or_goes_in_circles_is_no_source() {
     assert!(fault(&newest).contains("back and forth"), "{}", fault(&newest));
     assert!(newest.get().behind(UnixMillis::new(1)).is_some(), "it is not known whole");
     assert!(newest.get().knows(&[hash(1)]), "what came is kept");
+}
+
+#[tokio::test]
+async fn the_board_says_which_source_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let token_file = dir.path().join("token");
+    fs::write(&token_file, "secret").unwrap();
+    let refusal = (401, "{\"type\":\"about:blank\",\"status\":401}".to_owned());
+    let (address, _) = ca(vec![refusal, page(&[], None)]).await;
+    let url = format!("http://{address}");
+    let cas = vec![CaFeed { url: url.clone(), token_file, roots_file: None }];
+    let config = FeedConfig { dir: Some(dir.path().join("orders")), cas, grace_seconds: 300, poll_seconds: 7 };
+    let (board, clock) = (Arc::new(Board::default()), clock());
+    let mut feed = Feed::open(&config, Arc::clone(&board), clock.clone()).unwrap();
+    let orders = dir.path().join("orders").display().to_string();
+    let stands = |name: &str| board.standing().feeds[name].clone();
+    assert_eq!(stands(&url), FeedStatus { poll_seconds: 7, ..FeedStatus::default() });
+    fs::create_dir(dir.path().join("orders")).unwrap();
+    feed.refresh().await;
+    assert!(stands(&url).last_read_at.is_none() && stands(&url).error.unwrap().contains("401"));
+    assert_eq!((stands(&orders).last_read_at, stands(&orders).error), (Some(clock.now()), None));
+    fs::remove_dir(dir.path().join("orders")).unwrap();
+    let before = clock.now();
+    clock.0.fetch_add(5, Ordering::SeqCst);
+    feed.refresh().await;
+    assert_eq!((stands(&url).last_read_at, stands(&url).error), (Some(clock.now()), None));
+    assert_eq!(stands(&orders).last_read_at, Some(before));
+    assert!(stands(&orders).error.unwrap().contains("orders"));
+}
+
+#[test]
+fn files_that_the_configuration_names_are_there_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("token"), "secret\n").unwrap();
+    fs::write(path("blank"), " \n").unwrap();
+    let open = |token: &str, roots: Option<&str>| {
+        let good = CaFeed { url: "https://ca.example".into(), token_file: path("token"), roots_file: None };
+        let ca = CaFeed { url: "https://b.example".into(), token_file: path(token), roots_file: roots.map(path) };
+        let config = FeedConfig { dir: None, cas: vec![good, ca], grace_seconds: 300, poll_seconds: 1 };
+        Feed::open(&config, Arc::default(), clock()).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(open("token", None), Ok(()));
+    for (token, roots, key, reason) in [
+        ("gone", None, "`feed.ca[1].token_file`", "gone: No such file"),
+        ("blank", None, "`feed.ca[1].token_file`", "blank: it is empty"),
+        ("token", Some("gone"), "`feed.ca[1].roots_file`", "gone: No such file"),
+        ("token", Some("blank"), "`feed.ca[1].roots_file`", "blank: there is no certificate in it"),
+    ] {
+        let error = open(token, roots).unwrap_err();
+        assert!(error.starts_with(key) && error.contains(reason) && error.contains("; put the "), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ pub fn render(standing: &Standing, disk_free: Option<u64>, now: UnixMillis) -> R
     logs(&gauges, standing, now)?;
     peers(&gauges, standing)?;
     witnesses(&gauges, standing)?;
+    feeds(&gauges, standing)?;
     let mut text = Vec::new();
     TextEncoder::new().encode(&gauges.0.gather(), &mut text)?;
     Ok(text)
@@ -102,6 +103,18 @@ fn witnesses(gauges: &Gauges, standing: &Standing) -> Result<(), prometheus::Err
     Ok(())
 }
 
+fn feeds(gauges: &Gauges, standing: &Standing) -> Result<(), prometheus::Error> {
+    let failing = "1 where the source of the owner's feed could not be read the last time";
+    let failing = gauges.one("feed_failing", failing, &["source"])?;
+    let read = "When the source of the owner's feed was last read whole";
+    let read = gauges.one("feed_last_read_timestamp_seconds", read, &["source"])?;
+    for (name, feed) in &standing.feeds {
+        failing(&[name], flag(feed.error.is_some()));
+        read(&[name], moment(feed.last_read_at));
+    }
+    Ok(())
+}
+
 /// Sets the level with these labels, where it is known.
 type Set = Box<dyn Fn(&[&str], Option<f64>)>;
 
@@ -143,7 +156,7 @@ mod tests {
     use std::collections::{BTreeMap, HashSet};
 
     use super::*;
-    use crate::board::CosignedBy;
+    use crate::board::{CosignedBy, FeedStatus};
 
     /// A name of Prometheus' at the beginning of `text`, and the rest.
     fn name(text: &str) -> (&str, &str) {
@@ -206,6 +219,13 @@ mod tests {
         standing.peers.insert("peer".into(), PeerStatus { heads, error: Some("x".into()), ..PeerStatus::default() });
         let cosigned = CosignedBy { witness: "w".into(), size: 5, at: UnixMillis::new(2000) };
         standing.witnesses.insert("log.example/1".into(), vec![cosigned]);
+        let feed = |at: Option<u64>, error: Option<&str>| FeedStatus {
+            last_read_at: at.map(UnixMillis::new),
+            error: error.map(str::to_owned),
+            poll_seconds: 30,
+        };
+        let feeds = [("https://ca.example", feed(None, Some("x"))), ("orders", feed(Some(3000), None))];
+        standing.feeds = feeds.map(|(name, feed)| (name.to_owned(), feed)).into();
         let text = String::from_utf8(render(&standing, Some(7), UnixMillis::new(12_500)).unwrap()).unwrap();
         let samples = parse(&text);
         let expected = [
@@ -232,6 +252,10 @@ mod tests {
             ("peer_agrees{log=\"log.example/3\",peer=\"peer\"}".into(), None),
             ("cosigned_size{log=\"log.example/1\",witness=\"w\"}".into(), Some(5.0)),
             ("cosigned_timestamp_seconds{log=\"log.example/1\",witness=\"w\"}".into(), Some(2.0)),
+            ("feed_failing{source=\"https://ca.example\"}".into(), Some(1.0)),
+            ("feed_last_read_timestamp_seconds{source=\"https://ca.example\"}".into(), None),
+            ("feed_failing{source=\"orders\"}".into(), Some(0.0)),
+            ("feed_last_read_timestamp_seconds{source=\"orders\"}".into(), Some(3.0)),
         ];
         for (sample, value) in expected {
             assert_eq!(samples.get(&format!("atl_monitor_{sample}")).copied(), value, "{sample}\n{text}");

@@ -13,15 +13,21 @@ use rustix::fs::Access;
 use serde::Serialize;
 
 use super::{Response, Router, Shared, metrics, reply};
-use crate::board::{LogStatus, Standing};
+use crate::board::{FeedStatus, LogStatus, Standing};
 
 /// Octets that must be free on the disk: one piece of evidence may have so many, and somebody must come in time.
 const LEAST_FREE: u64 = 128 << 20;
 
+/// Seconds for which a source of the owner's feed may be unreadable before the monitor is not ready. Certificates wait
+/// for it an hour, and then are told as unauthorised ([`PATIENCE`](crate::rules::unauthorised::PATIENCE)): somebody must
+/// come before that.
+const FEED_PATIENCE: u64 = 600;
+
 /// One thing that must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at: a log by its origin, `database` or `evidence`.
+    /// What was looked at: a log by its origin, a source of the owner's feed by `feed` and its name, `database` or
+    /// `evidence`.
     pub name: String,
     /// Whether it holds.
     pub ok: bool,
@@ -71,6 +77,23 @@ pub fn freshness(origin: &str, log: Option<&LogStatus>, max_age_seconds: u32, no
     check(true, format!("verified {age} s ago"))
 }
 
+/// Whether a source of the owner's feed is read, and was so lately.
+pub fn fed(name: &str, feed: &FeedStatus, now: UnixMillis) -> Check {
+    let check = |ok, detail| Check { name: format!("feed {name}"), ok, detail };
+    let why = feed.error.as_ref().map_or(String::new(), |error| format!("; lately: {error}"));
+    let Some(at) = feed.last_read_at else { return check(false, format!("not read yet{why}")) };
+    let age = now.since(at).max(at.since(now)) / 1000;
+    // One that is read seldom is no worse for that, unless the last reading failed.
+    let most = match feed.error {
+        Some(_) => FEED_PATIENCE,
+        None => FEED_PATIENCE.max(2 * u64::from(feed.poll_seconds)),
+    };
+    match age > most {
+        true => check(false, format!("last read {age} s ago, more than {most} s{why}")),
+        false => check(true, format!("last read {age} s ago{why}")),
+    }
+}
+
 fn readiness(shared: &Shared, max_age_seconds: u32) -> Vec<Check> {
     let (standing, now) = (shared.board.standing(), shared.clock.now());
     let logs = shared.logs.iter().map(|log| log.origin.as_str());
@@ -81,12 +104,17 @@ fn readiness(shared: &Shared, max_age_seconds: u32) -> Vec<Check> {
         (Ok(()), None) => Ok("answers".to_owned()),
     };
     let dir = shared.evidence_dir.display();
-    let evidence = match (rustix::fs::access(&shared.evidence_dir, Access::WRITE_OK), standing.unkept) {
+    let evidence = match (rustix::fs::access(&shared.evidence_dir, Access::WRITE_OK), &standing.unkept) {
         (Err(error), _) => Err(format!("{dir}: {error}")),
-        (Ok(()), Some(why)) => Err(why),
+        (Ok(()), Some(why)) => Err(why.clone()),
         (Ok(()), None) => room(free(shared)).map_err(|why| format!("{dir}: {why}")),
     };
-    std::iter::once(check("database", database)).chain(fresh).chain([check("evidence", evidence)]).collect()
+    let feeds = standing.feeds.iter().map(|(name, feed)| fed(name, feed, now));
+    std::iter::once(check("database", database))
+        .chain(fresh)
+        .chain(feeds)
+        .chain([check("evidence", evidence)])
+        .collect()
 }
 
 /// Octets that are free on the disk of the evidence, where the system says so.
@@ -149,6 +177,24 @@ mod tests {
     fn a_disk_that_is_nearly_full_is_told_before_it_is() {
         assert_eq!(room(Some(LEAST_FREE - 1)), Err("only 127 MiB are free on its disk".into()));
         assert_eq!([room(Some(LEAST_FREE)), room(None)], [Ok("can be kept".into()), Ok("can be kept".into())]);
+    }
+
+    #[test]
+    fn a_feed_that_cannot_be_read_is_told_before_its_certificates_are() {
+        let now = UnixMillis::new(10_000_000);
+        let of = |seconds: Option<u64>, error: Option<&str>, poll_seconds| {
+            let last_read_at = seconds.map(|seconds| UnixMillis::new(now.get() - seconds * 1000));
+            let found = fed("dir", &FeedStatus { last_read_at, error: error.map(str::to_owned), poll_seconds }, now);
+            assert_eq!(found.name, "feed dir");
+            (found.ok, found.detail)
+        };
+        assert_eq!(of(None, None, 30), (false, "not read yet".into()));
+        assert_eq!(of(None, Some("gone"), 30), (false, "not read yet; lately: gone".into()));
+        assert_eq!(of(Some(600), Some("gone"), 30), (true, "last read 600 s ago; lately: gone".into()));
+        let late = "last read 601 s ago, more than 600 s; lately: gone";
+        assert_eq!(of(Some(601), Some("gone"), 3600), (false, late.into()));
+        assert!(!of(Some(601), None, 30).0 && of(Some(7200), None, 3600).0 && !of(Some(7201), None, 3600).0);
+        assert!(FEED_PATIENCE * 1000 < crate::rules::unauthorised::PATIENCE);
     }
 
     #[test]

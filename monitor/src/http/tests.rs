@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::stall::{Impatient, STALL_OCTETS};
 use super::testing::{LONG, answer, ask, get, post, rest, send, shared, start};
 use super::{Limits, Router, captured, ops, reply};
+use crate::board::FeedStatus;
 
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -311,6 +312,12 @@ async fn health_readiness_and_metrics_follow_the_board() {
     let stale = get(address, "/readyz").await;
     assert_eq!((stale.status, stale.header("retry-after")), (503, Some("5")));
     assert!(stale.body.contains("verified 61 s ago, more than 60 s"), "{}", stale.body);
+
+    // Of the owner's feed nothing was read so far.
+    shared.board.update(|standing| drop(standing.feeds.insert("orders".into(), FeedStatus::default())));
+    let unfed: serde_json::Value = serde_json::from_str(&get(address, "/readyz").await.body).unwrap();
+    let check = serde_json::json!({ "name": "feed orders", "ok": false, "detail": "not read yet" });
+    assert_eq!(unfed["checks"][3], check);
 
     shared.board.log("log.example/1", |log| log.frozen = Some("0123abcd".into()));
     let red = get(address, "/healthz").await;

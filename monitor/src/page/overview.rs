@@ -240,7 +240,23 @@ fn watching(view: &View) -> Markup {
                 p { "No trust domain: heads and proofs are checked, but nothing is said about who is in the logs." }
             }
             ul { @for line in &view.watching { li { (line) } } }
+            (unread(view))
             p class="aside" { "As of " (view.now) ", every " (span(u64::from(super::REFRESH_SECONDS) * 1000)) "." }
+        }
+    }
+}
+
+/// What the owner has ordered and cannot be read at the moment.
+fn unread(view: &View) -> Markup {
+    html! {
+        @for (name, feed) in &view.standing.feeds {
+            @if let Some(error) = &feed.error {
+                p class="reason" {
+                    "The owner's feed " (name) " cannot be read, and was last read "
+                    @if let Some(at) = feed.last_read_at { (ago(at, view.now)) } @else { "never" }
+                    ": " (error)
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 use atl::merkle::Hash;
 
 use super::*;
-use crate::board::{CosignedBy, LogStatus, PeerStatus};
+use crate::board::{CosignedBy, FeedStatus, LogStatus, PeerStatus};
 use crate::finding::Class;
 
 const NOW: UnixMillis = UnixMillis::new(1_775_822_400_000);
@@ -54,6 +54,18 @@ fn what_is_wrong_comes_first() {
     assert!(page.contains("One log is proven") && page.contains(&format!("/evidence/{}.tar", "ab".repeat(32))));
     view.standing.broken = Some("the disk is full".into());
     assert!(view.overview().contains("The monitor itself is broken: the disk is full"));
+}
+
+#[test]
+fn a_feed_that_cannot_be_read_is_said() {
+    let mut view = view();
+    let feed = FeedStatus { last_read_at: Some(NOW.saturating_sub(60_000)), error: None, poll_seconds: 30 };
+    view.standing.feeds.insert("https://ca.example".into(), feed);
+    assert!(!view.overview().contains("ca.example"));
+    view.standing.feeds.get_mut("https://ca.example").unwrap().error = Some("it refuses".into());
+    let page = view.overview();
+    let words = "The owner's feed https://ca.example cannot be read, and was last read 1 min ago: it refuses";
+    assert!(page.contains(words), "{page}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use atl::time::{Clock, SystemClock};
 use crate::agents::pem_of;
 use crate::log_server::TestLog;
 use crate::make::{draft, finish, sat};
+use crate::process::{MonitorDir, write_secret};
 use crate::scene::{Scene, explains};
 use crate::webhook::{detail, text};
 
@@ -68,4 +69,44 @@ async fn a_certificate_that_the_owner_has_not_ordered_is_told_and_one_that_the_f
     assert!(told[1]["found_at"].as_u64().unwrap() >= now + GRACE * 1000);
     assert_eq!(scene.hook.told().len(), 2);
     scene.monitor.stop();
+}
+
+/// A monitor of no log whose owner's feed is a CA that nobody answers for.
+fn fed_by_nobody() -> MonitorDir {
+    let ca = "[[feed.ca]]\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"token\"\n";
+    MonitorDir::new("monitor.example", &[], &format!("[owner]\ndomains = [\"bank.example\"]\n[feed]\n{ca}"))
+}
+
+#[test]
+fn a_feed_that_nobody_answers_for_is_no_quiet_night() {
+    let dir = fed_by_nobody();
+    write_secret(&dir.path("token"), "secret\n");
+    let once = dir.output(&["once"]);
+    let said = String::from_utf8(once.stdout).unwrap();
+    assert_eq!(once.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("NOT READ      the owner's feed http://127.0.0.1:1\n"), "{said}");
+    let once = dir.output(&["once", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&once.stdout).unwrap();
+    assert_eq!((once.status.code(), report["in_order"].as_bool()), (Some(1), Some(false)));
+    assert_eq!(report["feeds"][0]["source"], "http://127.0.0.1:1");
+    assert!(report["feeds"][0]["trouble"].is_string(), "{report}");
+
+    let monitor = dir.start();
+    let failing = "atl_monitor_feed_failing{source=\"http://127.0.0.1:1\"}";
+    crate::process::eventually("the metrics say so", || (monitor.metric(failing)? == 1.0).then_some(()));
+    let (status, ready) = monitor.get("/readyz");
+    assert!(status == 503 && ready.contains("feed http://127.0.0.1:1"), "{ready}");
+    assert!(monitor.get("/").1.contains("The owner's feed http://127.0.0.1:1 cannot be read"));
+    monitor.stop();
+}
+
+#[test]
+fn a_token_that_is_not_there_is_a_fault_of_the_configuration() {
+    let dir = fed_by_nobody();
+    for word in ["once", "run"] {
+        let ended = dir.output(&[word]);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains("`feed.ca[0].token_file`: ") && said.contains("put the token"), "{said}");
+    }
 }

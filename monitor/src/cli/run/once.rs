@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::parts::Monitor;
 use super::runtime;
 use crate::alert::{self, Alert};
+use crate::board::FeedStatus;
 use crate::cli::output::{CliError, clean, grouped};
 use crate::config::MonitorConfig;
 use crate::finding::Severity;
@@ -28,7 +29,8 @@ const BATCHES: usize = 10_000;
 /// found, and end.
 ///
 /// It ends with 0 if all logs are in order and nothing new was found, with 1 if a log could not be verified or is
-/// proven to have misbehaved or if a new alert is a warning or worse, and with 2 if the monitor itself failed. What
+/// proven to have misbehaved, if the owner's feed could not be read or if a new alert is a warning or worse, and with 2
+/// if the monitor itself failed. What
 /// has to wait, such as a certificate that the owner's feed may still come to know, is looked at in the next run.
 ///
 /// Example, every five minutes:
@@ -49,6 +51,7 @@ pub struct OnceArgs {
 struct Report {
     in_order: bool,
     logs: Vec<LogLine>,
+    feeds: Vec<FeedLine>,
     alerts: Vec<Alert>,
 }
 
@@ -63,6 +66,15 @@ struct LogLine {
     trouble: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<String>,
+}
+
+/// What came of one source of the owner's feed.
+#[derive(Serialize)]
+struct FeedLine {
+    source: String,
+    in_order: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
 }
 
 impl LogLine {
@@ -100,6 +112,10 @@ async fn look(config: &MonitorConfig) -> Result<Report, CliError> {
     if let Some(feed) = &mut monitor.feed {
         feed.refresh().await;
     }
+    let feeds = monitor.shared.board.standing().feeds.into_iter();
+    let fed =
+        |(source, feed): (_, FeedStatus)| FeedLine { source, in_order: feed.error.is_none(), trouble: feed.error };
+    let feeds: Vec<_> = feeds.map(fed).collect();
     let mut logs = Vec::new();
     for (follower, log) in monitor.followers.iter_mut().zip(&monitor.shared.logs) {
         let round = follower.once().await.map_err(failed)?;
@@ -133,8 +149,9 @@ async fn look(config: &MonitorConfig) -> Result<Report, CliError> {
     let worst = state.read(|read| alert::worst_since(read, before)).map_err(failed)?;
     let newest: Vec<Alert> = state.read(|read| alert::newest(read, 1000)).map_err(failed)?;
     let alerts = newest.into_iter().filter(|alert| alert.seq > before).collect();
-    let in_order = logs.iter().all(|log| log.in_order) && worst.is_none_or(|worst| worst < Severity::Warning);
-    Ok(Report { in_order, logs, alerts })
+    let is_read = logs.iter().all(|log| log.in_order) && feeds.iter().all(|feed| feed.in_order);
+    let in_order = is_read && worst.is_none_or(|worst| worst < Severity::Warning);
+    Ok(Report { in_order, logs, feeds, alerts })
 }
 
 /// Asks for the proofs that are due of a log, and for those that it refuses until that is told. Where it is not told
@@ -172,6 +189,12 @@ fn words(report: &Report) -> String {
         }
         if let Some(evidence) = &line.evidence {
             text += &format!("              evidence/{evidence}: atl-monitor verify-evidence checks it\n");
+        }
+    }
+    for feed in &report.feeds {
+        if let Some(trouble) = &feed.trouble {
+            text +=
+                &format!("NOT READ      the owner's feed {}\n              {}\n", clean(&feed.source), clean(trouble));
         }
     }
     for alert in &report.alerts {

@@ -69,7 +69,8 @@ impl Monitor {
         let heads = Heads::open(Arc::clone(state), Arc::clone(board), archive.clone(), Arc::clone(clock));
         let heads = heads.map_err(failed)?;
         let clients = clients(config)?;
-        let feed = config.feed.as_ref().map(|feed| Feed::open(feed, Arc::clone(clock))).transpose().map_err(failed)?;
+        let feed = config.feed.as_ref().map(|feed| Feed::open(feed, Arc::clone(board), Arc::clone(clock)));
+        let feed = feed.transpose().map_err(failed)?;
         let newest = feed.as_ref().map(Feed::newest);
         let imitations = feed::watchlist(&config.owner, &config.lookalike).map_err(failed)?;
         let names = imitations.as_ref().map_or(0, |names| names.len());
