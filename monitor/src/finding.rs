@@ -40,7 +40,8 @@ impl Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
-    /// What the log or the CA signed contradicts itself: anybody can check it offline.
+    /// What the log or the CA signed contradicts itself, or what the owner states ([`Class::owners_word`]): anybody can
+    /// check it offline.
     Proof,
     /// The log did not do what it must, and only we saw it: others may ask it the same.
     Challenge,
@@ -127,7 +128,7 @@ classes! {
     Unreachable = "log.unreachable", Warning, Suspicion, "the log cannot be read",
         "Look at the network and at the log. What is not read is not watched.";
     // What the entries are.
-    /// A certificate in a watched trust domain that the owner did not order.
+    /// A certificate in a watched trust domain that the owner has not said to have ordered.
     Unauthorised = "entry.unauthorised", Critical, Proof, "a certificate in a watched trust domain that is not in the owner's feed",
         "Find out who ordered it. If nobody did, have the CA revoke it, and look at how the CA could be made to issue it.";
     /// Our organisation's name in another domain.
@@ -182,6 +183,38 @@ impl Class {
     /// The class with this code.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|class| class.code() == code)
+    }
+
+    /// What of it only the owner knows, for all that is signed; `None` where what is signed says it all.
+    pub const fn owners_word(self) -> Option<&'static str> {
+        match self {
+            Self::Unauthorised => Some("that nobody ordered it"),
+            Self::ForeignOrganization => Some("that the organisation's name is the owner's alone"),
+            Self::UndelegatedOrganization => Some("that this organisation's agents all have a delegation"),
+            Self::ScoreAbovePolicy => Some("which score is too high"),
+            _ => None,
+        }
+    }
+
+    /// What a finding of this class proves and to whom, in words, where its evidence was kept or was not.
+    pub fn proves(self, has_evidence: bool) -> String {
+        let to = if has_evidence {
+            "offline, to anybody who has the evidence"
+        } else {
+            "to anybody who reads the entry in the log, with its inclusion proof"
+        };
+        match (self.weight(), self.owners_word()) {
+            (Weight::Proof, Some(word)) => {
+                format!("that the certificate is in the log and says so, {to}; {word} is the owner's own knowledge")
+            }
+            (Weight::Proof, None) if self.accuses_log() && !has_evidence => "nothing without its evidence".into(),
+            (Weight::Proof, None) => format!("everything, {to}"),
+            (Weight::Challenge, _) if has_evidence => {
+                "what its evidence says, and others may ask the log the same".into()
+            }
+            (Weight::Challenge, _) => "nothing by itself; others may ask the log the same".into(),
+            (Weight::Suspicion, _) => "nothing; it may have an innocent reason".into(),
+        }
     }
 
     /// Whether it is about what a log did, and not about what is in it.
@@ -336,6 +369,26 @@ mod tests {
         assert_eq!(Class::from_code("log.other"), None);
         assert!(Class::SplitView.freezes_log());
         assert!(!Class::StaleHead.freezes_log() && !Class::Unauthorised.freezes_log());
+    }
+
+    #[test]
+    fn nothing_claims_to_prove_what_only_the_owner_knows() {
+        let known =
+            [Class::Unauthorised, Class::ForeignOrganization, Class::UndelegatedOrganization, Class::ScoreAbovePolicy];
+        for class in Class::ALL {
+            let (with, without) = (class.proves(true), class.proves(false));
+            let of_owner = known.contains(class);
+            assert!(with.ends_with("is the owner's own knowledge") == of_owner, "{class}: {with}");
+            // "Everything" is said of what is signed and speaks for itself, and of a log only with the evidence.
+            let is_whole = class.weight() == Weight::Proof && !of_owner;
+            assert_eq!(with.starts_with("everything, offline, "), is_whole, "{class}: {with}");
+            assert_eq!(without.starts_with("everything, "), is_whole && !class.accuses_log(), "{class}: {without}");
+        }
+        assert_eq!(
+            Class::Unauthorised.proves(true),
+            "that the certificate is in the log and says so, offline, to anybody who has the evidence; that nobody \
+             ordered it is the owner's own knowledge"
+        );
     }
 
     #[test]

@@ -257,7 +257,7 @@ impl Notice {
         if let Some(more) = details.len().checked_sub(MOST_DETAILS).filter(|more| *more > 0) {
             let _ = writeln!(out, "             and {more} more");
         }
-        line(&mut out, "proves", says(self.weight, self.evidence.is_some()));
+        line(&mut out, "proves", &self.class.proves(self.evidence.is_some()));
         if let Some(evidence) = self.evidence() {
             line(&mut out, "evidence", evidence);
         }
@@ -287,16 +287,6 @@ impl Digest {
         }
         let _ = writeln!(out, "\nmonitor: {}", clean(&self.monitor));
         out
-    }
-}
-
-/// What a weight means to the reader, who has evidence of it or not.
-const fn says(weight: Weight, has_evidence: bool) -> &'static str {
-    match weight {
-        Weight::Proof if has_evidence => "everything, offline, to anybody who has the evidence",
-        Weight::Proof => "everything to anybody who reads the entry in the log, with its inclusion proof",
-        Weight::Challenge => "nothing by itself; others may ask the log the same",
-        Weight::Suspicion => "nothing; it may have an innocent reason",
     }
 }
 

@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::{ShownAlert, View, badge, moment};
-use crate::finding::Weight;
 
 /// All that is known of it.
 pub fn alert(view: &View, alert: &ShownAlert) -> Markup {
@@ -17,7 +16,7 @@ pub fn alert(view: &View, alert: &ShownAlert) -> Markup {
         section {
             h2 { "What to do" }
             p { (finding.class.advice()) }
-            p class="aside" { (weight(finding.class.weight())) }
+            p class="aside" { "It proves " (finding.class.proves(finding.evidence.is_some())) "." }
         }
         section {
             h2 { "What is known" }
@@ -38,14 +37,6 @@ pub fn alert(view: &View, alert: &ShownAlert) -> Markup {
             }
         }
         (told(view, alert))
-    }
-}
-
-fn weight(weight: Weight) -> &'static str {
-    match weight {
-        Weight::Proof => "This can be proven to others: what was signed contradicts itself or the rules.",
-        Weight::Challenge => "This proves nothing to others by itself, but they can ask the same and see the same.",
-        Weight::Suspicion => "This may have an innocent reason.",
     }
 }
 
