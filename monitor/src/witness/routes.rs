@@ -41,7 +41,9 @@ fn refused(refusal: &Refusal) -> Response {
             reply::problem(&Problem::new(Token::Malformed, detail))
         }
         Refusal::UnknownOrigin => reply::problem(&Problem::new(Token::NotFound, detail)),
-        Refusal::Untrusted(..) | Refusal::Frozen(_) => reply::problem(&Problem::new(Token::Forbidden, detail)),
+        // The specification's 403 is about who signed the checkpoint, and not about who brought it.
+        Refusal::Untrusted(..) => forbidden("The checkpoint is not signed by the log's key that is known here", detail),
+        Refusal::Frozen(_) => forbidden("The log's key is trusted no more", detail),
         Refusal::Inconsistent(Inconsistent::OtherOld(known)) => {
             let mut response = reply::of("text/x.tlog.size", format!("{known}\n"));
             *response.status_mut() = StatusCode::CONFLICT;
@@ -56,4 +58,8 @@ fn refused(refusal: &Refusal) -> Response {
             reply::problem(&problem)
         }
     }
+}
+
+fn forbidden(title: &str, detail: String) -> Response {
+    reply::problem(&Problem { title: title.into(), ..reply::status(StatusCode::FORBIDDEN, detail) })
 }

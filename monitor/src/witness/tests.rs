@@ -227,6 +227,10 @@ async fn each_refusal_has_its_status() {
         assert_eq!(answer.status, status, "{body}{answer:?}");
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{body}");
         assert!(!answer.body.contains('\u{2014}'));
+        // It is not the sender who is not let in.
+        let is_about_key =
+            answer.body.contains("\"title\":\"The checkpoint is not signed by the log's key that is known here\"");
+        assert_eq!(is_about_key, status == 403, "{body}{answer:?}");
     }
     for (old, proof) in [(0, vec![]), (6, Tree::subproof(6, &next.leaves, true)), (12, vec![])] {
         let answer = served.add(&body(old, &proof, &next.note(1))).await;
@@ -261,6 +265,7 @@ async fn two_roots_of_one_size_are_handed_on_whatever_the_client_says_of_the_old
     let refused = served.add(&Tree::new(9, 0, 0).body(1, 7)).await;
     assert_eq!(refused.status, 403);
     assert!(refused.body.contains("two roots of size 7"), "{}", refused.body);
+    assert!(refused.body.contains("\"title\":\"The log's key is trusted no more\""), "{}", refused.body);
     let other = Tree::new(2, 0, 0);
     served.verified(&other.note(2), &served.add(&other.body(2, 0)).await);
 }
