@@ -113,3 +113,27 @@ fn alerts_are_listed_shown_acknowledged_and_asked_for() {
     }
     assert_eq!(place.run("alerts", &["show", "xyz"]).2, 2);
 }
+
+#[test]
+fn a_data_directory_belongs_to_one_name() {
+    let place = Place::new(false);
+    let key = place.file("monitor-key.pem");
+    let keygen = |file: &PathBuf| {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_atl-monitor"));
+        let made = process.arg("keygen").arg(file).args(["--name", "monitor.example/1"]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+    };
+    keygen(&key);
+    assert_eq!(place.run("once", &[]).2, 0);
+    let config = std::fs::read_to_string(place.file("monitor.toml")).unwrap();
+    std::fs::write(place.file("monitor.toml"), config.replace("monitor.example/1", "monitor.example/2")).unwrap();
+    let (_, err, code) = place.run("once", &[]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("`name`: ") && err.contains("\"monitor.example/1\"") && err.contains("`data_dir`"), "{err}");
+    // Another key under the same name is taken, and said.
+    std::fs::write(place.file("monitor.toml"), config).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    keygen(&key);
+    let (_, err, code) = place.run("once", &[]);
+    assert!(code == 0 && err.contains("signs with another key than before"), "{err}");
+}

@@ -3,6 +3,8 @@
 //! Each part keeps its rows in tables of its own ([`Table`]); a step that touches several of them, such as a new
 //! position in a log with the findings on the way to it, goes through one [`Write`].
 
+pub mod identity;
+
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::Path;

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use atl::apki::trust_score::Score;
 use atl::client::LogClient;
 use atl::keys::Signer;
+use atl::log::note::VerifierKey;
 use atl::merkle::Hash;
 use atl::time::{Clock, SystemClock};
 use tokio::sync::watch;
@@ -31,7 +32,7 @@ use crate::heads::Heads;
 use crate::http::{Router, Shared, ops};
 use crate::rules::Rulebook;
 use crate::rules::settings::Owner;
-use crate::state::{State, StateError};
+use crate::state::{State, StateError, identity};
 use crate::witness::audit::Auditor;
 use crate::witness::{self, Witness};
 
@@ -152,6 +153,8 @@ fn shared(config: &MonitorConfig) -> Result<Shared, CliError> {
     make_dir(&config.data_dir)?;
     let file = config.state_file();
     let state = State::open(&file).map_err(|e| unopened(&file, &e))?;
+    let signer = read_key(&config.key_file)?;
+    claim(&state, config, &signer).map_err(|why| CliError::new(format!("{}: {why}", file.display())))?;
     let witness = match &config.witness {
         Some(witness) => Some(Arc::new(read_key(&witness.key_file)?) as Arc<dyn Signer>),
         None => None,
@@ -163,10 +166,23 @@ fn shared(config: &MonitorConfig) -> Result<Shared, CliError> {
         state: Arc::new(state),
         board: Arc::new(Board::default()),
         clock: Arc::new(SystemClock) as Arc<dyn Clock>,
-        signer: Arc::new(read_key(&config.key_file)?),
+        signer: Arc::new(signer),
         witness,
         evidence_dir: config.data_dir.join("evidence"),
     })
+}
+
+/// Sees that the database is that of this monitor.
+fn claim(state: &State, config: &MonitorConfig, signer: &dyn Signer) -> Result<(), String> {
+    let key = VerifierKey::new(config.name.clone(), signer.public_key().clone()).map_err(|e| e.to_string())?;
+    if let Some(before) = identity::claim(state, &key).map_err(|e| e.to_string())? {
+        tracing::warn!(
+            before,
+            now = hex::encode(key.id()),
+            "the monitor signs with another key than before: peers and readers need the new verifier key"
+        );
+    }
+    Ok(())
 }
 
 /// What the owner holds certificates to, as evidence states it.
