@@ -8,6 +8,8 @@ use atl::time::UnixMillis;
 use parking_lot::RwLock;
 use serde::Serialize;
 
+use crate::finding::Severity;
+
 /// How one log stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LogStatus {
@@ -97,6 +99,8 @@ pub struct Standing {
     pub errands: ErrandStatus,
     /// Messages about findings that are not where they should be yet, for all sinks together.
     pub undelivered: u64,
+    /// Alerts that are kept and that nobody has acknowledged, by severity; empty until they are counted.
+    pub alerts: BTreeMap<Severity, u64>,
     /// What stops the monitor from doing its work, if anything does: a database that cannot be written, say.
     pub broken: Option<String>,
     /// Why evidence cannot be kept, where that failed the last time. What it is of is not told before it is kept.

@@ -3,12 +3,15 @@
 //! Everything here is a step of a write or a look at the database; nothing waits, and nothing is sent.
 
 mod lookup;
+mod tally;
 mod upkeep;
 
 use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 pub use self::lookup::{before, find, newest, newest_seq, next_job, undelivered, unplanned, worst_since};
+pub(super) use self::tally::tally;
+pub use self::tally::{count, open};
 pub use self::upkeep::{acknowledge, forget, hasten, held, prune, release, resend};
 use super::routing::{Routing, When};
 use super::{ALERTS, Alert, Delivery};

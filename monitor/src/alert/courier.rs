@@ -155,6 +155,7 @@ impl Courier {
     /// Where the database fails: the process must stop then.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) -> Result<(), StateError> {
         self.forget_others().await?;
+        self.write(book::count).await?;
         let mut tasks = JoinSet::new();
         for desk in &self.desks {
             tasks.spawn(Arc::clone(&self).serve(Arc::clone(desk), stop.clone()));
@@ -223,10 +224,11 @@ impl Courier {
         Ok(some)
     }
 
-    /// Writes to the board what is not where it should be yet.
+    /// Writes to the board what is not where it should be yet, and how much nobody takes care of.
     fn show(&self) -> Result<(), StateError> {
-        let undelivered = self.state.read(|read| book::undelivered(read, self.clock.now()))?;
-        self.board.update(|standing| standing.undelivered = undelivered);
+        let look = |read: &_| Ok::<_, StateError>((book::undelivered(read, self.clock.now())?, book::open(read)?));
+        let (undelivered, alerts) = self.state.read(look)?;
+        self.board.update(|standing| (standing.undelivered, standing.alerts) = (undelivered, alerts));
         Ok(())
     }
 

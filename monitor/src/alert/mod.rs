@@ -90,5 +90,6 @@ pub fn raise(write: &mut Write, finding: &Finding) -> Result<bool, StateError> {
     let alert =
         Alert { finding: finding.clone(), seq, silenced: None, acknowledged_at: None, deliveries: BTreeMap::new() };
     write.put(&ALERTS, id.as_bytes(), &alert)?;
+    book::tally(write, finding.class.severity(), true)?;
     Ok(true)
 }

@@ -23,6 +23,8 @@ pub fn render(standing: &Standing, disk_free: Option<u64>, now: UnixMillis) -> R
     let gauges = Gauges(Registry::new_custom(Some("atl_monitor".into()), None)?);
     gauges.one("build_info", "1, and the version that runs", &["version"])?(&[env!("CARGO_PKG_VERSION")], Some(1.0));
     gauges.one("undelivered_alerts", "Alerts not yet brought to each sink", &[])?(&[], level(standing.undelivered));
+    let open = gauges.one("alerts", "Alerts kept that nobody has acknowledged", &["severity"])?;
+    standing.alerts.iter().for_each(|(severity, count)| open(&[severity.as_str()], level(*count)));
     let errands = &standing.errands;
     gauges.one("errands_waiting", "Questions to logs and feed not answered yet", &[])?(&[], level(errands.waiting));
     gauges.one("errands_dropped", "Questions given up because too many waited", &[])?(&[], level(errands.dropped));
@@ -226,11 +228,14 @@ mod tests {
         };
         let feeds = [("https://ca.example", feed(None, Some("x"))), ("orders", feed(Some(3000), None))];
         standing.feeds = feeds.map(|(name, feed)| (name.to_owned(), feed)).into();
+        standing.alerts.insert(crate::finding::Severity::Critical, 2);
         let text = String::from_utf8(render(&standing, Some(7), UnixMillis::new(12_500)).unwrap()).unwrap();
         let samples = parse(&text);
         let expected = [
             (format!("build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), Some(1.0)),
             ("undelivered_alerts".into(), Some(3.0)),
+            ("alerts{severity=\"critical\"}".into(), Some(2.0)),
+            ("alerts{severity=\"info\"}".into(), None),
             ("broken".into(), Some(0.0)),
             ("disk_free_bytes".into(), Some(7.0)),
             ("head_age_seconds{log=\"log.example/1\"}".into(), Some(2.5)),

@@ -292,3 +292,27 @@ fn somebody_takes_care() {
     let other = Finding::new(Class::Test, None, "x", String::new(), UnixMillis::new(0)).id();
     assert!(!book.write(|write| acknowledge(write, other, UnixMillis::new(7))));
 }
+
+#[test]
+fn what_nobody_takes_care_of_is_counted_as_it_comes_and_goes() {
+    let book = Fixture::new();
+    let before = book.raise(Class::SplitView, "before", 1);
+    let open = || book.read(open).into_values().collect::<Vec<_>>();
+    assert_eq!(open(), [0; 0], "not counted yet");
+    book.write(count);
+    assert_eq!(open(), [0, 0, 1]);
+    let ids = [(Class::Test, 2), (Class::StaleHead, 3), (Class::StaleHead, 50)]
+        .map(|(class, found)| book.raise(class, &found.to_string(), found));
+    book.raise(Class::StaleHead, "3", 3);
+    assert_eq!(open(), [1, 2, 1]);
+    for _ in 0..2 {
+        book.write(|write| acknowledge(write, ids[1], UnixMillis::new(4)));
+    }
+    assert_eq!(open(), [1, 1, 1]);
+    book.write(|write| plan(write, &Routing::default(), UnixMillis::new(60), 99));
+    book.write(|write| prune(write, UnixMillis::new(50), 0, 99));
+    assert_eq!(open(), [0, 1, 0]);
+    assert!(book.read(|read| find(read, before)).is_none());
+    book.write(count);
+    assert_eq!(open(), [0, 1, 0]);
+}

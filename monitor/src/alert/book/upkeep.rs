@@ -13,6 +13,7 @@ pub fn acknowledge(write: &mut Write, id: FindingId, now: UnixMillis) -> Result<
     if alert.acknowledged_at.is_none() {
         alert.acknowledged_at = Some(now);
         write.put(&ALERTS, id.as_bytes(), &alert)?;
+        tally(write, alert.finding.class.severity(), false)?;
     }
     Ok(true)
 }
@@ -156,6 +157,9 @@ pub fn prune(write: &mut Write, cutoff: UnixMillis, start: u64, limit: usize) ->
         }
         write.remove(&ALERTS, id.as_bytes())?;
         write.remove(&ORDER, &row)?;
+        if alert.acknowledged_at.is_none() {
+            tally(write, alert.finding.class.severity(), false)?;
+        }
         for sink in alert.deliveries.keys() {
             write.remove(&HELD, &key(sink, &seq.to_be_bytes()))?;
         }
