@@ -107,11 +107,61 @@ fn alerts_are_listed_shown_acknowledged_and_asked_for() {
     let (out, ..) = place.run("alerts", &["show", &split, "--json"]);
     let shown: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((shown["alert"]["id"].as_str(), shown["seq"].as_u64()), (Some(&*split), Some(2)));
+    // The first digits will do where they are one alert's alone.
+    let (out, _, code) = place.run("alerts", &["show", &split[..4]]);
+    assert!(code == 0 && out.starts_with("CRITICAL: "), "{out}");
+    assert_eq!(place.run("alerts", &["show", &split[..3]]).2, 2);
     for action in ["show", "ack", "resend"] {
         let (_, err, code) = place.run("alerts", &[action, &"0".repeat(32)]);
         assert_eq!((err.contains("there is no alert 000"), code), (true, 1), "{action} {err}");
     }
     assert_eq!(place.run("alerts", &["show", "xyz"]).2, 2);
+}
+
+#[test]
+fn digits_that_name_several_alerts_name_none() {
+    let place = Place::new(false);
+    let finding =
+        |n: u32| Finding::new(Class::StaleHead, None, &n.to_string(), format!("No. {n}."), UnixMillis::new(1));
+    // Two whose names begin alike, which some hundreds of 65,536 do.
+    let mut seen = std::collections::HashMap::new();
+    let (one, other) =
+        (0..).find_map(|n| Some((seen.insert(finding(n).id().to_string()[..4].to_owned(), n)?, n))).unwrap();
+    let state = State::open(&place.file("state.redb")).unwrap();
+    let (one, other) = (finding(one), finding(other));
+    state.write(|write| -> Result<_, StateError> { Ok((raise(write, &one)?, raise(write, &other)?)) }).unwrap();
+    drop(state);
+    let digits = one.id().to_string()[..4].to_owned();
+    for action in ["show", "ack", "resend"] {
+        let (_, err, code) = place.run("alerts", &[action, &digits]);
+        assert_eq!(code, 2);
+        assert!([&one, &other].iter().all(|finding| err.contains(&finding.id().to_string())), "{action}: {err}");
+        assert!(err.contains("give more digits"), "{err}");
+    }
+    assert_eq!(place.run("alerts", &["ack", &one.id().to_string()]).2, 0);
+}
+
+#[test]
+fn what_was_found_before_there_was_a_sink_is_sent_to_one_on_demand() {
+    let place = Place::new(false);
+    let finding =
+        |n: u32| Finding::new(Class::StaleHead, None, &n.to_string(), format!("No. {n}."), UnixMillis::new(1));
+    let state = State::open(&place.file("state.redb")).unwrap();
+    let found: Result<(), StateError> = state.write(|write| {
+        (0..3).try_for_each(|n| raise(write, &finding(n)).map(drop))?;
+        // The courier has seen them, and there was nobody to tell.
+        atl_monitor::alert::book::plan(write, &Default::default(), UnixMillis::new(2), 9).map(drop)
+    });
+    found.unwrap();
+    drop(state);
+    assert!(place.run("alerts", &[]).0.contains("[sent to nobody]"));
+    assert_eq!(place.run("alerts", &["resend"]).2, 2);
+    assert_eq!(place.run("alerts", &["resend", "0000", "--all-unsent"]).2, 2);
+    let (out, err, code) = place.run("alerts", &["resend", "--all-unsent", "--sink", "file"]);
+    assert_eq!((out.as_str(), code), ("3 alerts go to file when the monitor runs: atl-monitor run\n", 0), "{err}");
+    assert_eq!(place.run("alerts", &[]).0.matches("[undelivered]").count(), 3);
+    let (out, _, code) = place.run("alerts", &["resend", "--all-unsent"]);
+    assert_eq!((out.as_str(), code), ("There is nothing that they want and none of them has got.\n", 0));
 }
 
 #[test]

@@ -9,10 +9,10 @@ mod upkeep;
 use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-pub use self::lookup::{before, find, newest, newest_seq, next_job, undelivered, unplanned, worst_since};
+pub use self::lookup::{before, find, named, newest, newest_seq, next_job, undelivered, unplanned, worst_since};
 pub(super) use self::tally::tally;
 pub use self::tally::{count, open};
-pub use self::upkeep::{acknowledge, forget, hasten, held, prune, release, resend};
+pub use self::upkeep::{acknowledge, forget, hasten, held, prune, release, resend, send_unsent};
 use super::routing::{Routing, When};
 use super::{ALERTS, Alert, Delivery};
 use crate::finding::FindingId;

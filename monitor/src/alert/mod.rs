@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-pub use self::book::{acknowledge, before, find, newest, newest_seq, resend, worst_since};
+pub use self::book::{acknowledge, before, find, named, newest, newest_seq, resend, send_unsent, worst_since};
 pub use self::courier::Courier;
 use crate::finding::Finding;
 use crate::state::{StateError, Table, Write};

@@ -14,6 +14,14 @@ pub fn find(read: &Read, id: FindingId) -> Result<Option<Alert>, StateError> {
     read.get(&ALERTS, id.to_string().as_bytes())
 }
 
+/// At most `limit` alerts whose names begin with these hex digits.
+///
+/// # Errors
+/// Where the database fails.
+pub fn named(read: &Read, digits: &str, limit: usize) -> Result<Vec<Alert>, StateError> {
+    Ok(read.first(&ALERTS, digits.as_bytes(), limit)?.into_iter().map(|(_, alert)| alert).collect())
+}
+
 /// The newest alerts, the newest first.
 ///
 /// # Errors

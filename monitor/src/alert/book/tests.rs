@@ -294,6 +294,44 @@ fn somebody_takes_care() {
 }
 
 #[test]
+fn what_was_found_before_there_was_a_sink_can_be_sent_to_one() {
+    let book = Fixture::new();
+    let old = [(Class::StaleHead, "a"), (Class::Test, "b"), (Class::StaleHead, "c"), (Class::StaleHead, "d")];
+    let ids = old.map(|(class, subject)| book.raise(class, subject, 1));
+    book.write(|write| plan(write, &Routing::default(), UnixMillis::new(2), 99));
+    book.write(|write| acknowledge(write, ids[3], UnixMillis::new(2)));
+    // Not seen by the courier yet, and so left to it.
+    book.raise(Class::StaleHead, "new", 3);
+    let mut both = routing(&[("mail", Some(HOUR)), ("pager", None)]);
+    both.routes[1].min_severity = Severity::Critical;
+    let send = |routing: &Routing, now| {
+        let (mut sent, mut next) = (0, Some(0));
+        while let Some(start) = next {
+            let (some, more) = book.write(|write| send_unsent(write, routing, UnixMillis::new(now), start, 2));
+            (sent, next) = (sent + some, more);
+        }
+        sent
+    };
+    assert_eq!(send(&both, 10), 3);
+    let due = |id| book.alert(id).deliveries["mail"].next_attempt_at.unwrap().get();
+    assert_eq!(ids[..3].iter().map(|id| due(*id)).collect::<Vec<_>>(), [10, 10 + HOUR, 10]);
+    assert!(ids.iter().all(|id| !book.alert(*id).deliveries.contains_key("pager")), "it wants nothing of the kind");
+    assert!(book.alert(ids[3]).deliveries.is_empty(), "somebody takes care of it");
+    // What is on its way is left alone; what was tried in vain is tried again at once, what has arrived is not sent.
+    assert_eq!(send(&both, 11), 0);
+    let job = book.job("mail").unwrap();
+    book.record(&job, &failed(5_000, false), 12);
+    assert_eq!((send(&both, 13), due(job.alerts[0].finding.id())), (1, 13));
+    for _ in 0..2 {
+        let job = book.job("mail").unwrap();
+        book.record(&job, &YES, 14);
+    }
+    assert_eq!((send(&both, 15), book.job("mail").unwrap().digest()), (0, Some(10 + HOUR)));
+    // A sink that is asked for alone gets what it has not got, whoever else has.
+    assert_eq!(send(&routing(&[("chat", None)]), 16), 3);
+}
+
+#[test]
 fn what_nobody_takes_care_of_is_counted_as_it_comes_and_goes() {
     let book = Fixture::new();
     let before = book.raise(Class::SplitView, "before", 1);

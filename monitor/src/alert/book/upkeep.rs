@@ -1,6 +1,7 @@
 //! What people ask for, and what keeps the book small.
 
 use super::*;
+use crate::alert::routing::Route;
 
 /// Writes down that somebody takes care of it; whether there is such an alert. It is still sent to those who do not
 /// have it yet: they are others.
@@ -37,6 +38,64 @@ pub fn resend(write: &mut Write, id: FindingId, sinks: &[String], now: UnixMilli
     }
     write.put(&ALERTS, id.as_bytes(), &alert)?;
     Ok(true)
+}
+
+/// Sends what none of these routes' sinks has got, of at most `limit` alerts from the place `start` on; how many go
+/// out, and the place to go on from, `None` where there is no more.
+///
+/// Each sink gets what it wants, as if it were raised now: by severity, and gathered where it gathers. What was tried in
+/// vain is tried again at once. What is silenced or acknowledged is left alone, and so is what the courier has not
+/// seen yet: it will.
+///
+/// # Errors
+/// Where the database fails.
+pub fn send_unsent(
+    write: &mut Write,
+    routing: &Routing,
+    now: UnixMillis,
+    start: u64,
+    limit: usize,
+) -> Result<(usize, Option<u64>), StateError> {
+    let planned = write.get(&COUNTERS, PLANNED)?.unwrap_or(0);
+    let rows = write.onwards(&ORDER, &start.to_be_bytes(), limit)?;
+    let next = rows.last().map(|(row, _)| seq_of(row)).transpose()?.map(|seq| seq.saturating_add(1));
+    let mut sent = 0;
+    for (row, id) in rows {
+        if seq_of(&row)? > planned {
+            return Ok((sent, None));
+        }
+        let Some(alert) = write.get(&ALERTS, id.as_bytes())? else { continue };
+        let has_it = |route: &Route| alert.deliveries.get(&route.sink).is_some_and(|d| d.delivered_at.is_some());
+        if alert.silenced.is_none() && alert.acknowledged_at.is_none() && !routing.routes.iter().any(has_it) {
+            sent += usize::from(send_one(write, alert, routing, now)?);
+        }
+    }
+    Ok((sent, next))
+}
+
+/// The same for one alert that none of them has got; whether it goes out.
+fn send_one(write: &mut Write, mut alert: Alert, routing: &Routing, now: UnixMillis) -> Result<bool, StateError> {
+    let (id, mut routes, mut vain) = (alert.finding.id(), Vec::new(), Vec::new());
+    for route in &routing.routes {
+        match alert.deliveries.get(&route.sink) {
+            Some(delivery) if delivery.next_attempt_at.is_some() && delivery.attempts == 0 => {}
+            Some(delivery) if delivery.next_attempt_at.is_some() => vain.push(route.sink.clone()),
+            _ => routes.push(route.clone()),
+        }
+    }
+    let before = alert.deliveries.clone();
+    assign(write, &mut alert, &Routing { routes, silences: Vec::new() }, now)?;
+    let is_assigned = alert.deliveries != before;
+    if is_assigned {
+        for sink in alert.deliveries.keys() {
+            write.put(&SINKS, &key(sink, &[]), &())?;
+        }
+        write.put(&ALERTS, id.to_string().as_bytes(), &alert)?;
+    }
+    if !vain.is_empty() {
+        resend(write, id, &vain, now)?;
+    }
+    Ok(is_assigned || !vain.is_empty())
 }
 
 /// Takes an alert out of what is to be sent to a sink; for when it was planned by itself.
