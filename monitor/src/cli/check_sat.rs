@@ -22,6 +22,11 @@ use crate::watched::WatchedLog;
 /// Most octets of the file.
 const MAX_FILE: u64 = 1 << 20;
 
+const EXAMPLE: &str = "\
+Example:
+  atl-monitor check-sat --url http://127.0.0.1:8080 --vkey \"$(cat log.vkey)\" \\
+    agent/cert.pem";
+
 /// Ask a log now whether it has the entries that its timestamps in a certificate promise.
 ///
 /// FILE is a final agent certificate in PEM or DER; of several in PEM the first one is checked. Each timestamp of the
@@ -30,10 +35,8 @@ const MAX_FILE: u64 = 1 << 20;
 ///
 /// It ends with 0 where the log keeps all that it promised, 1 where it does not, and 2 where that cannot be told: no
 /// timestamp of this log, no answer, or no head that must have the entry yet.
-///
-///   atl-monitor check-sat --url http://127.0.0.1:8080 --vkey "$(cat log.vkey)" agent/cert.pem
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = EXAMPLE)]
 pub struct CheckSatArgs {
     /// The log's base URL.
     #[arg(long, value_name = "LOG")]

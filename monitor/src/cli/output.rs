@@ -67,7 +67,38 @@ impl Display for CliError {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+
+    /// The help of each subcommand, and of theirs, at so many columns.
+    fn helps(columns: usize) -> Vec<(String, String)> {
+        let mut command = crate::cli::Cli::command().term_width(columns);
+        command.build();
+        let (mut left, mut helps) = (command.get_subcommands().cloned().collect::<Vec<_>>(), Vec::new());
+        while let Some(mut command) = left.pop() {
+            left.extend(command.get_subcommands().filter(|command| command.get_name() != "help").cloned());
+            helps.push((command.get_name().to_owned(), command.render_long_help().to_string()));
+        }
+        helps
+    }
+
+    #[test]
+    fn help_is_wrapped_once() {
+        for columns in [80, 100] {
+            for (name, help) in helps(columns).into_iter().filter(|(name, _)| name != "help") {
+                for (line, next) in help.lines().zip(help.lines().skip(1)) {
+                    assert!(line.chars().count() <= columns, "{name}: {line}");
+                    // A line of prose that ends early, although the next word had room, was wrapped elsewhere before.
+                    let is_prose = |line: &str| line.starts_with(|c: char| c.is_alphabetic());
+                    let word = next.split(' ').next().unwrap_or_default().chars().count();
+                    let had_room = line.chars().count() + 1 + word <= columns;
+                    let is_broken = is_prose(line) && is_prose(next) && had_room;
+                    assert!(!is_broken, "{name} at {columns} columns:\n{line}\n{next}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn lines_stay_lines_and_nothing_else_passes() {

@@ -23,19 +23,20 @@ use crate::http::Server;
 
 pub use self::once::{OnceArgs, once};
 
+const EXAMPLE: &str = "\
+Example:
+  atl-monitor keygen monitor-key.pem --name monitor.example
+  atl-monitor run --config monitor.toml";
+
 /// Follow logs and keep following them, until it is told to stop (SIGTERM or Ctrl-C).
 ///
 /// It reads every entry of the logs in its configuration, derives their roots again, holds heads against heads, also
 /// those of other monitors, and tells whoever is configured what was found. Its page, metrics and health are at
 /// `listen`. It ends by itself, with the reason, when its database fails: what it cannot keep it must not tell.
-///
-/// Example:
-///   atl-monitor keygen monitor-key.pem --name monitor.example
-///   atl-monitor run --config monitor.toml
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = EXAMPLE)]
 pub struct RunArgs {
-    /// The configuration; the sample config/monitor.toml explains each key
+    /// The configuration; the sample config/monitor.toml explains each key.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }

@@ -12,21 +12,22 @@ use crate::alert::sink::{Sink, SinkConfig};
 use crate::config::MonitorConfig;
 use crate::finding::{Class, Finding};
 
+const EXAMPLE: &str = "\
+Example:
+  atl-monitor test-alert --config monitor.toml --sink mail";
+
 /// Send a test through each sink right now, and say what became of it.
 ///
 /// It goes to every sink of the configuration, whatever severity it wants to be told of; class and severity are
 /// monitor.test and info. Nothing is written to the database, so it may be run beside the monitor, and before it.
 /// A line is printed for each sink. It ends with 0 if all took it, with 1 if one did not, with 2 on any other failure.
-///
-/// Example:
-///   atl-monitor test-alert --config monitor.toml --sink mail
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = EXAMPLE)]
 pub struct TestAlertArgs {
-    /// The monitor's configuration
+    /// The monitor's configuration.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Only this sink, by its name; may be given more than once
+    /// Only this sink, by its name; may be given more than once.
     #[arg(long, value_name = "NAME")]
     sink: Vec<String>,
 }

@@ -11,6 +11,11 @@ use serde::Serialize;
 use super::output::{CliError, clean};
 use crate::evidence::{self, Files, MANIFEST, Manifest, Outcome, Verdict};
 
+const EXAMPLE: &str = "\
+Example:
+  atl-monitor verify-evidence evidence/3f.../ \\
+    --key log.example/2026h2+1a2b3c4d+AQID...";
+
 /// Check evidence of misbehaviour, offline, and say what it proves.
 ///
 /// DIR is one piece of evidence, such as evidence/<sha256>/ of a monitor or an unpacked download, or the directory
@@ -18,14 +23,12 @@ use crate::evidence::{self, Files, MANIFEST, Manifest, Outcome, Verdict};
 /// signature, root and rule is derived again from the files, and every file is held against the others.
 ///
 /// Evidence brings the key of the log along, by its own word only. To be sure that it is about the log that you
-/// rely on, give the key that you have from elsewhere:
-///
-///   atl-monitor verify-evidence evidence/3f.../ --key log.example/2026h2+1a2b3c4d+AQID...
+/// rely on, give the key that you have from elsewhere with --key.
 ///
 /// Exit code: 0 proven, 1 not proven or changed, 2 could not be read, 3 suspicion only. Of several pieces the gravest:
 /// 2 before 1 before 3 before 0.
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = EXAMPLE)]
 pub struct VerifyEvidenceArgs {
     /// The directory of one piece of evidence, or of all.
     #[arg(value_name = "DIR")]

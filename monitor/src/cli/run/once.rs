@@ -25,6 +25,10 @@ const ASKS_FOR: Duration = Duration::from_secs(20);
 /// Batches of errands in one run.
 const BATCHES: usize = 10_000;
 
+const EXAMPLE: &str = "\
+Example, every five minutes:
+  */5 * * * *  atl-monitor once --config /etc/atl/monitor.toml";
+
 /// Look at everything once: read all logs up to their newest heads, exchange heads, ask what is due, tell what was
 /// found, and end.
 ///
@@ -32,16 +36,13 @@ const BATCHES: usize = 10_000;
 /// proven to have misbehaved, if the owner's feed could not be read or if a new alert is a warning or worse, and with 2
 /// if the monitor itself failed. What
 /// has to wait, such as a certificate that the owner's feed may still come to know, is looked at in the next run.
-///
-/// Example, every five minutes:
-///   */5 * * * *  atl-monitor once --config /etc/atl/monitor.toml
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = EXAMPLE)]
 pub struct OnceArgs {
-    /// The configuration
+    /// The configuration.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Print what came of it as JSON
+    /// Print what came of it as JSON.
     #[arg(long)]
     json: bool,
 }
