@@ -119,7 +119,7 @@ impl Gossip {
     ///
     /// # Errors
     /// Where the database fails: what cannot be kept must not be told, so there is no going on.
-    pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), StateError> {
+    pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), StateError> {
         let this = Arc::new(self);
         let mut tasks = JoinSet::new();
         for peer in this.shared.peers.clone() {
@@ -135,6 +135,8 @@ impl Gossip {
                 Err(_) => {}
             }
         }
+        // Without peers and logs there is nothing to do, which is no reason to end the monitor.
+        stopped(&mut stop).await;
         Ok(())
     }
 
