@@ -263,7 +263,7 @@ async fn evidence_is_downloaded_unpacked_and_verified_by_somebody_else() {
     let (status, page) = monitor.get(&format!("/alerts/{}", &link[..32]));
     assert_eq!(status, 200);
     let archive = format!("/evidence/{evidence}.tar");
-    for words in [archive.as_str(), "Stop trusting its timestamps", "This can be proven to others"] {
+    for words in [archive.as_str(), "Stop trusting its timestamps", "It proves everything, offline, to anybody"] {
         assert!(page.contains(words), "{words}: {page}");
     }
     assert_eq!(monitor.get("/alerts/00000000000000000000000000000000").0, 404);
