@@ -37,7 +37,14 @@ fn verdict(view: &View) -> Markup {
         (Some(what), ..) => ("critical", format!("The monitor itself is broken: {what}")),
         (_, 1, ..) => ("critical", "One log is proven to have misbehaved. Nothing of it is trusted any more.".into()),
         (_, 2.., ..) => ("critical", format!("{frozen} logs are proven to have misbehaved.")),
+        _ if standing.unkept.is_some() => {
+            ("critical", "Evidence cannot be kept, and what it is of is not told before it is.".into())
+        }
         (.., 0) => ("warning", "No log is followed yet.".into()),
+        (_, 0, 0, _) if standing.feeds.values().any(|feed| feed.error.is_some()) => (
+            "warning",
+            "The owner's feed cannot be read: what the owner has ordered may be told as a stranger's.".into(),
+        ),
         (_, 0, 0, 1) => ("good", "The log is in order, as far as it has shown itself.".into()),
         (_, 0, 0, many) => ("good", format!("All {many} logs are in order, as far as they have shown themselves.")),
         (_, 0, unwell, many) => ("warning", format!("{unwell} of {many} logs cannot be checked right now.")),

@@ -46,12 +46,18 @@ fn a_log_in_order_is_said_to_be() {
 #[test]
 fn what_is_wrong_comes_first() {
     let mut view = view();
+    let feed = FeedStatus { error: Some("refused".into()), ..FeedStatus::default() };
+    view.standing.feeds.insert("the CA".into(), feed);
+    assert!(view.overview().contains("feed cannot be read") && !view.overview().contains("The log is in order"));
     let log = view.standing.logs.get_mut("log.example/1").unwrap();
     log.error = Some("it does not answer".into());
     assert!(view.overview().contains("1 of 1 logs cannot be checked"));
     view.standing.logs.get_mut("log.example/1").unwrap().frozen = Some("ab".repeat(32));
     let page = view.overview();
     assert!(page.contains("One log is proven") && page.contains(&format!("/evidence/{}.tar", "ab".repeat(32))));
+    view.standing.logs.get_mut("log.example/1").unwrap().frozen = None;
+    view.standing.unkept = Some("read-only".into());
+    assert!(view.overview().contains("Evidence cannot be kept"));
     view.standing.broken = Some("the disk is full".into());
     assert!(view.overview().contains("The monitor itself is broken: the disk is full"));
 }
