@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::output::CliError;
-use crate::rules::lookalike::Name;
+use crate::rules::lookalike::{Name, OpenSuffixError};
 
 /// Octets of a line that are looked at. A name has 253 at most, in Unicode some more.
 const MAX_LINE: usize = 2048;
@@ -94,6 +94,15 @@ impl<R: BufRead> Lines<R> {
 
 /// All names of a file that must hold nothing else.
 pub fn names(path: &Path) -> Result<Vec<Name>, CliError> {
+    names_that(path, |_| Ok(()))
+}
+
+/// The same, each of which is to be watched.
+pub fn names_to_watch(path: &Path) -> Result<Vec<Name>, CliError> {
+    names_that(path, Name::check_watchable)
+}
+
+fn names_that(path: &Path, check: impl Fn(&Name) -> Result<(), OpenSuffixError>) -> Result<Vec<Name>, CliError> {
     let mut lines = Lines::open(path)?;
     let mut names = Vec::new();
     loop {
@@ -101,7 +110,10 @@ pub fn names(path: &Path) -> Result<Vec<Name>, CliError> {
         let at = |what: &dyn std::fmt::Display| CliError::new(format!("{}, line {number}: {what}", path.display()));
         match lines.next().map_err(|e| at(&e))?.map(Line::read) {
             None => return Ok(names),
-            Some(Line::Name(name)) => names.push(name),
+            Some(Line::Name(name)) => {
+                check(&name).map_err(|e| at(&e))?;
+                names.push(name);
+            }
             Some(Line::Empty) => (),
             Some(Line::NoName(why)) => return Err(at(&why)),
         }

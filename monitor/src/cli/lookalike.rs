@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, value_parser};
 use serde::Serialize;
 
-use super::lines::{Line, names};
+use super::lines::{Line, names, names_to_watch};
 use super::output::CliError;
 use crate::rules::lookalike::{Name, Score, Watchlist};
 
@@ -38,7 +38,7 @@ pub struct LookalikeArgs {
     candidates: Option<PathBuf>,
 
     /// A file of names that are known and harmless, such as the owner's other domains. Neither they nor what is
-    /// below them is ever reported. What is below a watched name never is.
+    /// below them is ever reported. What is below a watched name never is, unless that is a public suffix.
     #[arg(long, value_name = "FILE")]
     allow: Option<PathBuf>,
 
@@ -97,7 +97,7 @@ pub fn run(args: &LookalikeArgs) -> Result<(), CliError> {
     let (Some(watched), Some(candidates)) = (&args.watched_file, &args.candidates) else {
         return Err(CliError::new("name two domains, or files with --watched and --candidates"));
     };
-    let list = watchlist(names(watched)?)?;
+    let list = watchlist(names_to_watch(watched)?)?;
     if list.is_empty() {
         return Err(CliError::new(format!("{}: no name to watch is in it", watched.display())));
     }

@@ -74,7 +74,7 @@ impl Check<'_> {
             Ok((self.domain(&key, &name)?, self.score(&key, most)?))
         });
         let owner = Owner {
-            domains: self.domains("owner.domains", &raw.domains)?,
+            domains: self.domains_to_watch("owner.domains", &raw.domains)?,
             organizations: self.organizations(raw.organizations)?,
             demand_delegation: raw.demand_delegation,
             max_score: raw.max_score.map(|most| self.score("owner.max_score", most)).transpose()?,
@@ -155,6 +155,17 @@ impl Check<'_> {
 
     fn domains(&self, key: &str, names: &[String]) -> Result<Vec<TrustDomain>, ConfigError> {
         names.iter().enumerate().map(|(n, name)| self.domain(format!("{key}[{n}]"), name)).collect()
+    }
+
+    /// The same, none of which may be a suffix below which everybody is.
+    fn domains_to_watch(&self, key: &str, names: &[String]) -> Result<Vec<TrustDomain>, ConfigError> {
+        let domains = self.domains(key, names)?;
+        for (n, name) in domains.iter().enumerate() {
+            let key = format!("{key}[{n}]");
+            let name = lookalike::Name::parse(name.as_str()).map_err(|e| self.refuse(&key, e))?;
+            name.check_watchable().map_err(|e| self.refuse(&key, e))?;
+        }
+        Ok(domains)
     }
 
     fn domain(&self, key: impl Display, name: &str) -> Result<TrustDomain, ConfigError> {

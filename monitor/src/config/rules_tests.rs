@@ -76,6 +76,7 @@ fn all_that_may_stand_there_is_taken() {
 fn a_complaint_names_the_key() {
     for (text, key) in [
         ("[owner]\ndomains = [\"a.example\", \"B.example\"]", "owner.domains[1]"),
+        ("[owner]\ndomains = [\"a.example\", \"co.uk\"]", "owner.domains[1]"),
         ("[owner]\norganizations = [\" x\"]", "owner.organizations[0]"),
         ("[owner]\nallow = [\"example\"]", "owner.allow[0]"),
         ("[owner]\ndomains = [\"a.example\"]\nmax_score = 101", "owner.max_score"),

@@ -1,11 +1,12 @@
 //! The names that are watched for look-alikes, and those that are allowed to be like them.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use atl::apki::federation::TrustDomain;
 
-use crate::cli::lines::names;
+use crate::cli::lines::{names, names_to_watch};
+use crate::cli::output::CliError;
 use crate::config::LookalikeConfig;
 use crate::feed::FeedError;
 use crate::rules::Imitations;
@@ -22,13 +23,14 @@ pub fn watchlist(owner: &Owner, config: &LookalikeConfig) -> Result<Option<Imita
         let name = |domain: &TrustDomain| Name::parse(domain.as_str()).map_err(|e| refuse(&e));
         domains.iter().map(name).collect::<Result<Vec<_>, _>>()
     };
-    let of_file =
-        |file: &Option<PathBuf>| file.as_deref().map_or(Ok(Vec::new()), |file| names(file).map_err(|e| refuse(&e)));
-    let watched = [own(&owner.domains)?, of_file(&config.watched_file)?].concat();
+    let of_file = |file: &Option<PathBuf>, read: fn(&Path) -> Result<Vec<Name>, CliError>| {
+        file.as_deref().map_or(Ok(Vec::new()), |file| read(file).map_err(|e| refuse(&e)))
+    };
+    let watched = [own(&owner.domains)?, of_file(&config.watched_file, names_to_watch)?].concat();
     if watched.is_empty() || !config.enabled {
         return Ok(None);
     }
-    let allowed = [own(&owner.allow)?, of_file(&config.allow_file)?].concat();
+    let allowed = [own(&owner.allow)?, of_file(&config.allow_file, names)?].concat();
     let list = Watchlist::new(watched, allowed).map_err(|e| refuse(&e))?;
     Ok(Some(Imitations::new(list, config.alert, config.digest)))
 }

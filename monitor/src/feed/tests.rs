@@ -298,5 +298,8 @@ fn names_to_watch_come_from_the_owner_and_from_files() {
     let both = "[owner]\ndomains = [\"bank.example\"]\n[lookalike]\nwatched_file = \"watched\"\n";
     assert_eq!(config(both).unwrap(), Some(2));
     assert_eq!(config(&format!("{both}enabled = false")).unwrap(), None);
+    fs::write(dir.path().join("open"), "# ours\nbank.example\nco.uk\n").unwrap();
+    let refused = config("[lookalike]\nwatched_file = \"open\"").unwrap_err().to_string();
+    assert!(refused.contains("open, line 3: co.uk is a public suffix"), "{refused}");
     assert!(config("[lookalike]\nwatched_file = \"missing\"").unwrap_err().to_string().contains("missing"));
 }

@@ -15,6 +15,9 @@ const LETTER: i32 = 45;
 /// What it speaks for that the suffix too is there, in a place where it does not belong.
 const SUFFIX_AGREES: i32 = 40;
 
+/// What it speaks for on top where it does so with all its dots, in front of another's name.
+const SUFFIX_WITH_DOTS: i32 = 10;
+
 /// What a word says at most that anybody might use (`cloud`), where it is not the whole label.
 const COMMON_WORD: i32 = 120;
 
@@ -131,7 +134,12 @@ impl Case<'_> {
         let gain = LETTER.saturating_mul(i32::try_from(letters).unwrap_or(i32::MAX));
         let is_common = || self.list.words.has(&self.referred.bytes().map(light).collect::<Vec<_>>());
         let gain = if self.view.tricks.is_empty() || !is_common() { gain } else { gain.min(COMMON_WORD) };
-        if self.kind == Kind::Full { gain + SUFFIX_AGREES } else { gain }
+        if self.kind != Kind::Full {
+            return gain;
+        }
+        // A single letter is a label too often to say anything.
+        let is_in_front = letters > 1 && self.view.tricks.contains(&Trick::InFront);
+        gain + SUFFIX_AGREES + if is_in_front { SUFFIX_WITH_DOTS + rarity(self.watched.suffix()) } else { 0 }
     }
 
     /// What is around the text.
@@ -197,6 +205,14 @@ impl Case<'_> {
 
     /// What several tricks take together, on top of what each takes.
     fn together(&self, tricks: &[Trick]) -> i32 {
+        // The very name, as it is read, set apart from a word beside it, is what it is under whichever suffix.
+        let is_plain = |trick: &Trick| {
+            use Trick::{Foreign, Glyph, NoSubdomain, SameSuffix, Suffix, Word};
+            matches!(trick, Word | Glyph | Foreign | Suffix | SameSuffix | NoSubdomain)
+        };
+        if self.view.is_apart && self.view.part.signs.len() >= LEAST_AS_A_WHOLE && tricks.iter().all(is_plain) {
+            return 0;
+        }
         let count = |family: Family| tricks.iter().filter(|trick| trick.family() == family).count();
         let has = |family: Family| count(family) > 0;
         let kinds = [Family::Look, Family::Typing, Family::Around, Family::Dots, Family::Suffix];

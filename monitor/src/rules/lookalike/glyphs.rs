@@ -150,7 +150,9 @@ pub(super) fn shape(light: &[u8]) -> Vec<u8> {
     let mut rest = light;
     while let Some((&first, after)) = rest.split_first() {
         let (letter, taken) = match (first, after.first()) {
-            (b'c', Some(b'i')) | (b'd', Some(b'i')) | (b'i', Some(b'b' | b'd')) => (b'b', 2),
+            // As many of them as there are: the `di` of a name may be `cli` in the other.
+            (b'c' | b'd', Some(b'i')) => (b'b', 1 + after.iter().take_while(|letter| **letter == b'i').count()),
+            (b'i', Some(b'b' | b'd')) => (b'b', 2),
             (b'i', Some(b'h')) => (b'h', 2),
             (b'i', Some(b'c' | b'k')) => (b'k', 2),
             (b'e', _) => (b'c', 1),
@@ -229,6 +231,8 @@ mod tests {
             ("g1thud", "github"),
             ("aqcntpass", "agentpass"),
             ("kite", "lkite"),
+            ("linkedin", "linkeclin"),
+            ("candid", "canclid"),
         ] {
             assert_eq!(of(one), of(other), "{one} {other}");
         }

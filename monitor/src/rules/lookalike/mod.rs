@@ -64,7 +64,7 @@ mod watchlist;
 mod words;
 
 pub use self::finding::{Class, Finding, Step, Trick};
-pub use self::name::Name;
+pub use self::name::{Name, OpenSuffixError};
 pub use self::score::{Bits, Score};
 pub use self::watchlist::{Verdict, Watchlist, WatchlistError};
 

@@ -3,6 +3,19 @@
 use std::fmt;
 
 use atl::apki::federation::{TrustDomain, TrustDomainError};
+use thiserror::Error;
+
+/// First labels of the suffixes that registries give out below to anybody: `co.uk`. Other suffixes of theirs have
+/// one owner, who may well watch them: `nhs.uk`.
+const OPEN: &[&str] = &[
+    "adm", "art", "asn", "biz", "club", "co", "com", "firm", "gen", "id", "ind", "info", "ltd", "me", "name", "ne",
+    "net", "nom", "or", "org", "plc", "press", "pro", "store", "tm", "web",
+];
+
+/// A name that cannot be watched, since it is nobody's.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0} is a public suffix, below which anybody may register: name the domains below it that are to be watched")]
+pub struct OpenSuffixError(String);
 
 /// A trust domain (protocol section 1), split by the public suffix list into what its registrant chose and what
 /// was there before: of `agents.bank.co.uk` the subdomain `agents`, the label `bank`, the suffix `co.uk`.
@@ -62,10 +75,30 @@ impl Name {
         self.parts().suffix()
     }
 
+    /// That it may be watched.
+    ///
+    /// # Errors
+    /// [`OpenSuffixError`] where it is a suffix below which a registry takes anybody (`co.uk`). A suffix that has an
+    /// owner (`github.io`, `nhs.uk`) may be watched; what is below it is not taken for the owner's.
+    pub fn check_watchable(&self) -> Result<(), OpenSuffixError> {
+        let is_registrys =
+            psl::suffix(self.as_str().as_bytes()).and_then(|suffix| suffix.typ()) == Some(psl::Type::Icann);
+        let is_open = self.subdomain().is_empty() && OPEN.contains(&self.label());
+        match is_registrys && is_open && is_public_suffix(self.as_str()) {
+            true => Err(OpenSuffixError(self.as_str().to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// The labels before the registrable ones; empty where there are none.
     pub fn subdomain(&self) -> &str {
         self.parts().subdomain()
     }
+}
+
+/// Whether a name is on the public suffix list, or a label under a rule of it.
+pub(super) fn is_public_suffix(name: &str) -> bool {
+    psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes().len() == name.len())
 }
 
 /// A name and where it is split, borrowed from wherever it is kept.
@@ -156,6 +189,18 @@ mod tests {
         for wrong in ["", "com", "Bank.com", "bank.com.", "bänk.com", "*.bank.com", "ba_nk.com", "bank..com", "-a.com"]
         {
             assert!(Name::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_anybody_may_register_below_is_not_watched() {
+        for open in ["co.uk", "com.br", "or.jp", "org.uk", "net.au"] {
+            let error = Name::parse(open).unwrap().check_watchable().unwrap_err();
+            assert!(error.to_string().contains(open));
+        }
+        // Somebody's, or no suffix at all, or no known one.
+        for own in ["github.io", "nhs.uk", "gov.uk", "uk.com", "co.com", "a.co.uk", "co.example", "web.app", "me.com"] {
+            assert_eq!(Name::parse(own).unwrap().check_watchable(), Ok(()), "{own}");
         }
     }
 

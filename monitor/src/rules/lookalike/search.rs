@@ -77,7 +77,7 @@ impl<'a> Search<'a> {
 
     /// What is left of a text without the words at its edges.
     fn look_among_words(&mut self, view: View<'_>, hashes: &Hashes, letters: &[u8], tricks: &[Trick]) {
-        for core in self.list.words.cores(letters) {
+        for core in self.list.words.cores(letters, view.part) {
             let (start, end) = (core.start, core.end);
             let mut around = vec![Trick::Word; core.words.into()];
             around.extend_from_slice(tricks);
@@ -85,6 +85,7 @@ impl<'a> Search<'a> {
             let inner = View { part: view.part.slice(start, end), tricks: &around, is_apart, ..view };
             let most = usize::from(end - start >= LEAST_WITH_SLIP);
             hashes.rests(Kind::Label, (start, end), most, &mut |key| self.note(key));
+            self.note(key_of_all(Kind::Shape, &shape(letters.get(start..end).unwrap_or_default())));
             self.weigh(Kind::Label, inner);
             self.note(hashes.key_of(Kind::Full, start, end));
             let flat = [&around[..], &[Trick::Flat]].concat();
@@ -127,25 +128,38 @@ impl<'a> Search<'a> {
     /// Labels in front of another's name: `paypal.com.secure.example`.
     fn look_at_subdomain(&mut self) {
         let labels: Vec<&str> = self.name.text.split('.').collect();
-        for start in 0..labels.len().min(MOST_LABELS) {
-            for end in start + 1..=labels.len().min(start + MOST_IN_A_ROW) {
+        // What reaches into the suffix is in front of nobody: that is another suffix, and seen as such.
+        let before = self.name.host().split('.').count();
+        for start in 0..before.min(MOST_LABELS) {
+            for end in start + 1..=before.min(start + MOST_IN_A_ROW) {
                 let row = labels.get(start..end).unwrap_or_default();
-                let text = Text::of(row.iter().copied());
-                if !text.is_cut() && row.len() < labels.len() {
-                    self.note(key_of_all(Kind::Full, &text.light()));
-                    self.weigh(Kind::Full, View { tricks: &[Trick::InFront], ..View::alone(&text) });
+                self.look_at_row(Text::of(row.iter().copied()));
+                // Of `bank.com-login.net` the row ends within a label.
+                if let Some((last, others)) = row.split_last()
+                    && let Some(suffix) = suffix_in_front(last)
+                {
+                    self.look_at_row(Text::of(others.iter().copied().chain([suffix])));
                 }
             }
         }
         let (own, is_lure) = (self.name.subdomain().split('.').count(), self.is_lure());
         for (n, label) in labels.iter().enumerate().take(own.min(MOST_LABELS)) {
-            let is_followed = labels.get(n + 1).is_some_and(|next| n + 1 < own && is_suffix(next));
+            let is_followed =
+                labels.get(n + 1).is_some_and(|next| n + 1 < own && is_suffix(next) || suffix_in_front(next).is_some());
             let trick = match (is_followed, is_lure) {
                 (true, _) => Trick::LabelWithSuffix,
                 (_, true) => Trick::LabelAmongWords,
                 _ => Trick::Label,
             };
             self.look_at_label_in_front(&Text::of(std::iter::once(*label)), trick);
+        }
+    }
+
+    /// Labels in a row: are they a whole watched name, suffix and all?
+    fn look_at_row(&mut self, text: Text) {
+        if !text.is_cut() {
+            self.note(key_of_all(Kind::Full, &text.light()));
+            self.weigh(Kind::Full, View { tricks: &[Trick::InFront], ..View::alone(&text) });
         }
     }
 
@@ -158,6 +172,7 @@ impl<'a> Search<'a> {
         let view = View { tricks: &[trick], ..View::alone(text) };
         let most = usize::from(letters.len() >= LEAST_WITH_SLIP);
         hashes.rests(Kind::Label, (0, letters.len()), most, &mut |key| self.note(key));
+        self.note(key_of_all(Kind::Shape, &shape(&letters)));
         self.weigh(Kind::Label, view);
         self.look_among_words(view, &hashes, &letters, &[trick]);
     }
@@ -240,6 +255,11 @@ impl<'a> Search<'a> {
 fn has_same_dots(one: &str, other: &str) -> bool {
     let lengths = |name: &str| name.split('.').map(|label| Text::of(std::iter::once(label)).len()).collect::<Vec<_>>();
     lengths(one) == lengths(other)
+}
+
+/// The public suffix with which a label begins that goes on behind a hyphen: `com` of `com-login`.
+fn suffix_in_front(label: &str) -> Option<&str> {
+    label.split_once('-').map(|(suffix, _)| suffix).filter(|suffix| is_suffix(suffix))
 }
 
 /// Whether a label alone is a public suffix that exists.

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::finding::Finding;
 use super::glyphs::shape;
 use super::hashes::{Hashes, Kind, kept_deletions, key_of_all, least_rotation};
-use super::name::{Name, Parts};
+use super::name::{Name, OpenSuffixError, Parts, is_public_suffix};
 use super::postings::{MOST_IDS, Postings};
 use super::score::Score;
 use super::search::Search;
@@ -22,6 +22,9 @@ pub enum WatchlistError {
     /// More domains than it takes.
     #[error("{0} watched domains are too many, {MOST_IDS} is the most: watch them in several runs")]
     TooMany(usize),
+    /// A name that is nobody's.
+    #[error(transparent)]
+    OpenSuffix(#[from] OpenSuffixError),
     /// The words around names do not make an automaton.
     #[error("the automaton of words cannot be built: {0}")]
     Words(#[from] BuildError),
@@ -49,16 +52,20 @@ pub struct Watchlist {
 }
 
 impl Watchlist {
-    /// Watches these domains. What is in `allowed`, and what is below it, is never reported: the owner's other
+    /// Watches these domains. What is below one is its owner's, unless it is a public suffix (`github.io`), below
+    /// which everybody else is. What is in `allowed`, and what is below it, is never reported: the owner's other
     /// domains, and those that are known and harmless.
     ///
     /// # Errors
-    /// [`WatchlistError::TooMany`] above 2^20 domains.
+    /// [`WatchlistError::TooMany`] above 2^20 domains, [`WatchlistError::OpenSuffix`] where one of them is a suffix
+    /// below which a registry takes anybody.
     pub fn new(
         watched: impl IntoIterator<Item = Name>,
         allowed: impl IntoIterator<Item = Name>,
     ) -> Result<Self, WatchlistError> {
-        let names = Names::new(watched.into_iter().collect());
+        let watched: Vec<Name> = watched.into_iter().collect();
+        watched.iter().try_for_each(Name::check_watchable)?;
+        let names = Names::new(watched);
         let too_many = || WatchlistError::TooMany(names.spans.len());
         let ids = u32::try_from(names.spans.len()).map_err(|_| too_many())?;
         let index = Postings::build(ids, |id, tell| keys(&names, id, tell)).ok_or_else(too_many)?;
@@ -82,7 +89,10 @@ impl Watchlist {
         if let Some(by) = name.parts().with_those_above().find(|above| self.allowed.contains(*above)) {
             return Verdict::Allowed(by.to_owned());
         }
-        if let Some(own) = name.parts().with_those_above().find_map(|above| self.own(above)) {
+        // Below a suffix each registrant is another one. Those are few, and so looked at last.
+        let is_own = |above: &str| above == name.as_str() || !is_public_suffix(above);
+        let own = |above| self.own(above).filter(|_| is_own(above));
+        if let Some(own) = name.parts().with_those_above().find_map(own) {
             return Verdict::Watched(own.to_owned());
         }
         Search::new(self, name.parts(), least).run().map_or(Verdict::Clear, Verdict::Lookalike)
@@ -240,13 +250,28 @@ mod tests {
         for own in ["bank.example.com", "a.bank.example.com", "example.com", "shop.example.com"] {
             assert_eq!(judge(own), Verdict::Watched("bank.example.com".into()), "{own}");
         }
-        assert_eq!(judge("mybank.github.io"), Verdict::Watched("github.io".into()));
+        // Below a suffix everybody is.
+        assert_eq!(judge("github.io"), Verdict::Watched("github.io".into()));
+        assert_eq!(judge("mybank.github.io"), Verdict::Clear);
         for allowed in ["examp1e.com", "bank.examp1e.com"] {
             assert_eq!(judge(allowed), Verdict::Allowed("examp1e.com".into()));
         }
         assert!(matches!(judge("bank.exampIe.com".to_lowercase().as_str()), Verdict::Lookalike(_)));
         assert_eq!(judge("unrelated.org"), Verdict::Clear);
         assert_eq!((list.len(), list.is_empty()), (2, false));
+    }
+
+    #[test]
+    fn a_watched_suffix_hides_nothing_below_it() {
+        let list = Watchlist::new(["github.com", "github.io", "nhs.uk"].map(name), []).unwrap();
+        for candidate in ["github-login.github.io", "github.nhs.uk", "github-login.nhs.uk", "github.io.zebra.nhs.uk"] {
+            assert!(matches!(list.judge(&name(candidate), Score::ALERT), Verdict::Lookalike(_)), "{candidate}");
+        }
+        for candidate in ["mybank.github.io", "england.nhs.uk", "www.england.nhs.uk", "a.b.github.io"] {
+            assert_eq!(list.judge(&name(candidate), Score::ALERT), Verdict::Clear, "{candidate}");
+        }
+        let refused = Watchlist::new(["github.com", "co.uk"].map(name), []);
+        assert!(refused.err().unwrap().to_string().starts_with("co.uk is a public suffix"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use aho_corasick::{AhoCorasick, BuildError};
 
 use super::glyphs::light;
-use super::text::MAX_SIGNS;
+use super::text::{MAX_SIGNS, Part};
 
 /// By what they pretend.
 const WORDS: &[&str] = &[
@@ -44,6 +44,13 @@ const WORDS: &[&str] = &[
      ltd llc gmbh ag co business enterprise pro premium plus vip gold prime blue red green one cl ip tv media music \
      video photo photos travel health medical school academy learn training events event ticket tickets delivery \
      shipping track tracking parcel post express",
+    // To be where its owner works.
+    "admin admins administrator administration superadmin sysadmin root panel cpanel dashboard backoffice backend manage \
+     manager management control controls settings setting config configuration preferences activate activated \
+     activation reactivate deactivate enable dispute disputes claims notify notifier key keys keychain secret secrets \
+     payroll salary hq headquarters office idp scim directory helpcenter intranet extranet vpn remote citrix sharepoint \
+     security securitycheck compliance legal treasury onlinebanking netbanking ebanking mobilebanking renew renewal \
+     expired suspension identify identification attester issuer issue request requests response incident ticketing",
     // The same in other languages.
     "anmelden anmeldung konto konten kunde kunden kundenservice sicher sicherheit bezahlen zahlung zahlungen \
      rechnung rechnungen hilfe bestaetigen bestaetigung kontakt verifizierung aktualisierung dienst dienste connexion \
@@ -55,6 +62,9 @@ const WORDS: &[&str] = &[
 
 /// Most words around a name: with more there is no telling which part is the name.
 const MOST_WORDS: u8 = 3;
+
+/// From so many digits on a number that is joined to a name is a year, or all hours of a day, and no slip.
+const LEAST_NUMBER: usize = 2;
 
 /// Finds those words at the edges of a text.
 pub(super) struct Words {
@@ -89,14 +99,20 @@ impl Words {
         self.sorted.binary_search_by(|word| word.as_slice().cmp(text)).is_ok()
     }
 
-    /// How few words it takes to get from each place of a text to its start, and to its end.
-    fn reach(&self, text: &[u8]) -> ([u8; MAX_SIGNS + 1], [u8; MAX_SIGNS + 1]) {
+    /// How few words it takes to get from each place of a text to its start, and to its end. Numbers are words
+    /// too; light letters do not show where they are.
+    fn reach(&self, text: &[u8], numbers: &[(usize, usize)]) -> ([u8; MAX_SIGNS + 1], [u8; MAX_SIGNS + 1]) {
         let none = MOST_WORDS + 1;
         let (mut from_start, mut to_end) = ([none; MAX_SIGNS + 1], [none; MAX_SIGNS + 1]);
         let at = |n: usize| n.min(MAX_SIGNS);
         from_start[0] = 0;
         to_end[at(text.len())] = 0;
-        let found: Vec<_> = self.automaton.find_overlapping_iter(text).map(|m| (at(m.start()), at(m.end()))).collect();
+        let words = self.automaton.find_overlapping_iter(text).map(|m| (at(m.start()), at(m.end())));
+        let mut found: Vec<_> = words.collect();
+        if !numbers.is_empty() {
+            found.extend(numbers.iter().map(|(start, end)| (at(*start), at(*end))));
+            found.sort_unstable_by_key(|(_, end)| *end);
+        }
         // Matches come in the order of their ends, so whatever ends where one starts has come before it.
         for &(start, end) in &found {
             from_start[end] = from_start[end].min(from_start[start] + 1).min(none);
@@ -111,8 +127,8 @@ impl Words {
 
     /// Every way to take one to three words from the edges of a text of at most [`MAX_SIGNS`] light letters so
     /// that three letters or more are left.
-    pub(super) fn cores(&self, text: &[u8]) -> Vec<Core> {
-        let (from_start, to_end) = self.reach(text);
+    pub(super) fn cores(&self, text: &[u8], part: Part<'_>) -> Vec<Core> {
+        let (from_start, to_end) = self.reach(text, &numbers(part));
         let places = |counts: [u8; MAX_SIGNS + 1]| {
             counts.into_iter().enumerate().filter(|(n, count)| *count <= MOST_WORDS && *n <= text.len())
         };
@@ -130,12 +146,28 @@ impl Words {
 
     /// Whether a text is nothing but words.
     pub(super) fn make_up(&self, text: &[u8]) -> bool {
-        !text.is_empty() && text.len() <= MAX_SIGNS && self.reach(text).1.first().is_some_and(|n| *n <= MOST_WORDS)
+        !text.is_empty() && text.len() <= MAX_SIGNS && self.reach(text, &[]).1.first().is_some_and(|n| *n <= MOST_WORDS)
     }
+}
+
+/// Where digits in a row are a number: set apart by hyphens, or several of them.
+fn numbers(part: Part<'_>) -> Vec<(usize, usize)> {
+    let mut numbers = Vec::new();
+    let mut start = 0;
+    for run in part.signs.chunk_by(|a, b| a.seen.is_ascii_digit() == b.seen.is_ascii_digit()) {
+        let end = start + run.len();
+        let is_apart = part.is_boundary(start) && part.is_boundary(end);
+        if run.first().is_some_and(|sign| sign.seen.is_ascii_digit()) && (is_apart || run.len() >= LEAST_NUMBER) {
+            numbers.push((start, end));
+        }
+        start = end;
+    }
+    numbers
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::Text;
     use super::*;
     use proptest::prelude::*;
 
@@ -150,13 +182,17 @@ mod tests {
     #[test]
     fn takes_words_from_the_edges() {
         let cores = |text: &str| -> Vec<(String, u8)> {
-            let cores = words().cores(&lightly(text));
+            let cores = words().cores(&lightly(text), Text::of([text].into_iter()).whole());
             cores.iter().map(|core| (text[core.start..core.end].to_owned(), core.words)).collect()
         };
         assert!(cores("paypallogin").contains(&("paypal".into(), 1)));
         assert!(cores("securepaypall0gin").contains(&("paypal".into(), 2)));
         assert!(cores("myhttpspaypalagent").contains(&("paypal".into(), 3)));
         assert!(cores("paypal").contains(&("pal".into(), 1)), "the word is taken away, not known to be the name");
+        assert!(
+            cores("paypal2026").contains(&("paypal".into(), 1)) && cores("24paypal").contains(&("paypal".into(), 1))
+        );
+        assert!(!cores("paypal2").contains(&("paypal".into(), 1)), "one digit is a slip of the finger");
         assert_eq!(cores("zzz"), []);
         // What is left has three letters at least.
         assert_eq!(cores("login"), []);
@@ -173,7 +209,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_too_strange(text in proptest::collection::vec(any::<u8>(), 0..MAX_SIGNS + 1)) {
-            for core in words().cores(&text) {
+            for core in words().cores(&text, Text::default().whole()) {
                 prop_assert!(core.start < core.end && core.end <= text.len() && core.words >= 1);
             }
             let _ = words().make_up(&text);
