@@ -1,6 +1,7 @@
 //! One watched name held against one view of another: what that comes to.
 
 use super::align::align;
+use super::common::is_common;
 use super::finding::{Family, Trick};
 use super::glyphs::light;
 use super::hashes::{Kind, least_rotation};
@@ -29,6 +30,18 @@ const MIXED_AIMS: i32 = 80;
 
 /// What a slip takes on top beside a word that no hyphen sets apart: the two may be another word.
 const SLIP_AND_JOINED_WORD: i32 = 80;
+
+/// What an unlike letter takes on top beside another slip: of two names that differ so, each has its own meaning.
+const UNLIKE_AND_SLIP: i32 = 80;
+
+/// What an unlike letter takes on top in a name of few letters, of which most have an owner.
+const UNLIKE_IN_SHORT: i32 = 20;
+
+/// A name of so many letters has few.
+const MOST_IN_SHORT: usize = 5;
+
+/// What it takes on top that the name is a word that everybody knows, and had not to be made from another.
+const WORD_OF_ITS_OWN: i32 = 150;
 
 /// What two slips take on top under another suffix.
 const SLIPS_AND_SUFFIX: i32 = 60;
@@ -218,14 +231,26 @@ impl Case<'_> {
         let kinds = [Family::Look, Family::Typing, Family::Around, Family::Dots, Family::Suffix];
         let kinds = kinds.into_iter().filter(|kind| has(*kind)).count();
         let looks = tricks.iter().any(|trick| matches!(trick, Trick::Glyph | Trick::Shape));
+        let unlike = tricks.iter().any(|trick| matches!(trick, Trick::Replacement | Trick::Addition | Trick::Bit));
         let rules = [
             (looks && has(Family::Typing), MIXED_AIMS),
             (has(Family::Typing) && has(Family::Around) && !self.view.is_apart, SLIP_AND_JOINED_WORD),
+            ((has(Family::Typing) || tricks.contains(&Trick::Shape)) && self.is_word_of_its_own(), WORD_OF_ITS_OWN),
+            (tricks.contains(&Trick::Replacement) && self.text.len() <= MOST_IN_SHORT, UNLIKE_IN_SHORT),
+            (count(Family::Typing) > 1 && unlike, UNLIKE_AND_SLIP),
             (count(Family::Typing) > 1 && has(Family::Suffix), SLIPS_AND_SUFFIX),
             (has(Family::Around) && has(Family::Suffix), WORD_AND_SUFFIX),
         ];
         let rules: i32 = rules.iter().filter(|(applies, _)| *applies).map(|(_, bits)| bits).sum();
         rules + ANOTHER_KIND * i32::try_from(kinds.saturating_sub(1)).unwrap_or(0)
+    }
+}
+
+impl Case<'_> {
+    /// Whether the whole label is a word of everyday language, and no other form of the watched one.
+    fn is_word_of_its_own(&self) -> bool {
+        let seen: String = self.view.part.signs.iter().map(|sign| sign.seen).collect();
+        matches!(self.kind, Kind::Label | Kind::Sound) && self.view.tricks.is_empty() && is_common(&seen, self.referred)
     }
 }
 

@@ -17,9 +17,11 @@
 //! 2. **Each [`Trick`] takes from it**, the more the more such names there are and the more often names are so by
 //!    chance: 1.5 for a Cyrillic letter that looks the same, 3 for `0` for `o` or a hyphen, 3.5 for `login` behind
 //!    the name, 6 for the key beside the right one, 11 for any other letter. To exchange one letter or all for what
-//!    looks like them is one idea: further ones take less. Slips are not: a second takes 7 more, a third 20.
+//!    looks like them is one idea: further ones take less. Slips are not: a second takes 12 more, or 7 where both
+//!    leave the sound, 8 on top where one puts an unlike letter, and a third takes 20.
 //! 3. **Tricks of several kinds** take on top, 2 for each further kind, and more where they do not go together: a
 //!    look-alike letter is for who reads, a slip for who types, and a name with both is more likely another name.
+//!    And a slip that makes a word of everyday language takes 15, for `cooking` was not made from `booking`.
 //! 4. With `b` bits left **the score is `100 b / (b + 10)`**: 50 at ten bits, which is where an alert begins
 //!    ([`Score::ALERT`]), 40 at 6.7, where a digest does ([`Score::DIGEST`]).
 //!
@@ -33,7 +35,7 @@
 //! The public suffix list says which label is the registrant's. A-labels are read as the characters that they stand
 //! for, those as the letters of ASCII that they look like (UTS #39, and a table of what passes at a glance). The
 //! label is held against watched labels changed letter by letter, by shape (`rn` for `m`), by sound, with its parts
-//! turned; then what is left of it without [words](`Trick::Word`) that pretend to belong, and each stretch of it;
+//! turned; then what is left of it without [words](`Trick::Word`) and numbers that pretend to belong, and each stretch;
 //! then the whole name with its dots elsewhere, and the labels in front of it.
 //!
 //! Who is near is found without looking at the others: each watched label is indexed under itself and under all
@@ -49,6 +51,7 @@
 
 mod align;
 mod case;
+mod common;
 mod explain;
 mod finding;
 mod glyphs;

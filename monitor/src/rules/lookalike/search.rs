@@ -144,8 +144,10 @@ impl<'a> Search<'a> {
         }
         let (own, is_lure) = (self.name.subdomain().split('.').count(), self.is_lure());
         for (n, label) in labels.iter().enumerate().take(own.min(MOST_LABELS)) {
-            let is_followed =
-                labels.get(n + 1).is_some_and(|next| n + 1 < own && is_suffix(next) || suffix_in_front(next).is_some());
+            let next = labels.get(n + 1).copied().unwrap_or_default();
+            // Any word that is a suffix too (`my`, `app`) may begin a label; these begin it for the eye.
+            let in_front = suffix_in_front(next).is_some_and(|suffix| matches!(suffix, "com" | "net" | "org" | "co"));
+            let is_followed = n + 1 < own && is_suffix(next) || in_front;
             let trick = match (is_followed, is_lure) {
                 (true, _) => Trick::LabelWithSuffix,
                 (_, true) => Trick::LabelAmongWords,

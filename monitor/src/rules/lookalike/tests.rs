@@ -110,6 +110,86 @@ fn words_that_pretend_to_belong() {
 }
 
 #[test]
+fn look_alike_letters_beside_words() {
+    for (watched, candidates) in [
+        ("microsoft.com", &["rnicrosoft-login.com", "rnicrosoftlogin.com", "secure-rnicrosoft.net"][..]),
+        ("amazon.com", &["arnazon-agent.com", "annazon-agent.com"]),
+        ("commerzbank.de", &["cornrnerzbank-login.de"]),
+        ("dropbox.com", &["clropbox-login.com"]),
+        ("linkedin.com", &["linkeclinauth.com"]),
+        ("wise.com", &["vvise-login.com", "w1se-verify.com"]),
+    ] {
+        alerts(Class::Combosquat, watched, candidates);
+    }
+    for (watched, candidates) in [
+        ("microsoft.com", &["rnicrosoft.secure-login.com", "rnicrosoft.com.evil-verify.io"][..]),
+        ("wellsfargo.com", &["vvellsfargo.secure-login.com", "vvellsfargo-id.secure-login.com"]),
+        ("barclays.co.uk", &["barc1ays.co.uk.zebra.io", "barcllays.co.uk.zebra.io"]),
+    ] {
+        alerts(Class::BrandSubdomain, watched, candidates);
+    }
+}
+
+#[test]
+fn words_of_the_back_office_and_numbers() {
+    let words = ["adminstripe.com", "stripeadmin.com", "stripe-payroll.net", "stripehq.com", "stripe-disputes.com"];
+    alerts(Class::Combosquat, "stripe.com", &words);
+    let numbers = ["paypal2026.com", "paypal365.com", "24paypal.com", "paypal-7.com", "paypal2026-login.com"];
+    alerts(Class::Combosquat, "paypal.com", &numbers);
+    // One digit may be a slip; of a short name a number leaves too little.
+    alerts(Class::Insertion, "paypal.com", &["paypal1.com"]);
+    is_quiet("ing.nl", &["ing24.com", "ing2000.org"]);
+}
+
+#[test]
+fn short_names_set_apart() {
+    alerts(Class::Combosquat, "visa.com", &["visa-login.net", "login-visa.io", "visa-secure-login.net"]);
+    alerts(Class::Combosquat, "ikea.com", &["ikea-pay.io"]);
+    for (watched, candidates) in [
+        ("o2.co.uk", &["o2.co.uk.agents-registry.io", "www.o2.co.uk-id.net"][..]),
+        ("ups.com", &["portal.ups.com-id.net", "ups.com.zebra.org"]),
+        ("bp.com", &["bp.com.zebra.org"]),
+        ("stripe.com", &["str1pe.com-login.net"]),
+    ] {
+        alerts(Class::BrandSubdomain, watched, candidates);
+    }
+    // Joined, or of three letters and without the suffix, it is another name.
+    is_quiet("visa.com", &["visalogin.net", "televisa-pay.com"]);
+    is_quiet("ups.com", &["ups-login.net", "groups-login.net", "ups.my-zebra.com"]);
+    // Another suffix that begins as the watched one stands in front of nobody.
+    is_quiet("hp.com", &["hp.com.sg", "www.hp.com.sg"]);
+    is_quiet("t.co", &["t.co.zebra.org", "www.t.co.uk"]);
+}
+
+#[test]
+fn names_of_their_own_that_are_merely_near() {
+    for (watched, candidates) in [
+        // Words of everyday language, a slip away.
+        ("booking.com", &["cooking.com", "looking.com"][..]),
+        ("slack.com", &["stack.com", "black.com", "snack.com"]),
+        ("binance.com", &["finance.com"]),
+        ("notion.com", &["motion.com", "nation.com", "lotion.com"]),
+        ("docker.com", &["locker.com"]),
+        // Two letters that are not alike.
+        ("spotify.com", &["storify.com"]),
+        ("salesforce.com", &["salesmore.pl"]),
+        ("wikipedia.org", &["wikiweedia.org"]),
+        ("mastercard.com", &["masterword.com"]),
+        ("webmoney.ru", &["webzone.ru"]),
+        ("acrobat.com", &["arcoat.com"]),
+        // One, of a name that has few.
+        ("bosch.com", &["bosco.com"]),
+        ("monzo.com", &["gonzo.com"]),
+    ] {
+        is_quiet(watched, candidates);
+    }
+    // What only looks like a word, another form of the name itself, and words with more than a slip are alerts still.
+    alerts(Class::Homoglyph, "modern.com", &["modem.com"]);
+    alerts(Class::Insertion, "stripe.com", &["stripes.com", "striper.com"]);
+    alerts(Class::Replacement, "cooking.com", &["cpoking.com"]);
+}
+
+#[test]
 fn parts_in_another_order() {
     alerts(Class::WordSwap, "paypal.com", &["palpay.com", "pal-pay.com"]);
     alerts(Class::WordSwap, "deutsche-bank.de", &["bank-deutsche.de", "bankdeutsche.de"]);
