@@ -116,6 +116,8 @@ pub(super) struct Outcome {
     pub(super) around: Vec<(Trick, i32)>,
     /// What these take on top, being together.
     pub(super) together: i32,
+    /// What it takes on top that such a name may well be somebody's own, and why.
+    pub(super) of_its_own: Option<(i32, &'static str)>,
 }
 
 impl Outcome {
@@ -134,8 +136,11 @@ impl Case<'_> {
             return None;
         }
         let changes = self.changes(left - floor)?;
-        let mut outcome = Outcome { bits: left, gain, changes, around, together: 0 };
-        outcome.together = self.together(&outcome.tricks().collect::<Vec<_>>());
+        let mut outcome = Outcome { bits: left, gain, changes, around, together: 0, of_its_own: None };
+        let tricks: Vec<Trick> = outcome.tricks().collect();
+        outcome.together = self.together(&tricks);
+        outcome.of_its_own = self.of_its_own(&tricks);
+        outcome.bits -= outcome.of_its_own.map_or(0, |(bits, _)| bits);
         outcome.bits -= outcome.together + outcome.changes.iter().map(|change| change.bits).sum::<i32>();
         (outcome.bits >= floor).then_some(outcome)
     }
@@ -235,8 +240,6 @@ impl Case<'_> {
         let rules = [
             (looks && has(Family::Typing), MIXED_AIMS),
             (has(Family::Typing) && has(Family::Around) && !self.view.is_apart, SLIP_AND_JOINED_WORD),
-            ((has(Family::Typing) || tricks.contains(&Trick::Shape)) && self.is_word_of_its_own(), WORD_OF_ITS_OWN),
-            (tricks.contains(&Trick::Replacement) && self.text.len() <= MOST_IN_SHORT, UNLIKE_IN_SHORT),
             (count(Family::Typing) > 1 && unlike, UNLIKE_AND_SLIP),
             (count(Family::Typing) > 1 && has(Family::Suffix), SLIPS_AND_SUFFIX),
             (has(Family::Around) && has(Family::Suffix), WORD_AND_SUFFIX),
@@ -247,6 +250,16 @@ impl Case<'_> {
 }
 
 impl Case<'_> {
+    /// What it takes on top that such a name may well be somebody's own.
+    fn of_its_own(&self, tricks: &[Trick]) -> Option<(i32, &'static str)> {
+        let is_slip = |trick: &Trick| trick.family() == Family::Typing || *trick == Trick::Shape;
+        if tricks.iter().any(is_slip) && self.is_word_of_its_own() {
+            return Some((WORD_OF_ITS_OWN, "a word of everyday language, which need not come of another"));
+        }
+        let is_unlike = tricks.contains(&Trick::Replacement) && self.text.len() <= MOST_IN_SHORT;
+        is_unlike.then_some((UNLIKE_IN_SHORT, "of names that short, most have an owner"))
+    }
+
     /// Whether the whole label is a word of everyday language, and no other form of the watched one.
     fn is_word_of_its_own(&self) -> bool {
         let seen: String = self.view.part.signs.iter().map(|sign| sign.seen).collect();

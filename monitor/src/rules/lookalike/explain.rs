@@ -21,6 +21,7 @@ impl Case<'_> {
                 "tricks of several kinds, which are seldom played together".into(),
             ));
         }
+        steps.extend(outcome.of_its_own.map(|(bits, why)| step(None, -bits, why.into())));
         Finding {
             watched: self.watched.text.to_owned(),
             class: Class::of(outcome.tricks()),
