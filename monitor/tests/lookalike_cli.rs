@@ -189,3 +189,19 @@ fn says_what_is_wrong_with_its_input() {
         assert_eq!((out.as_str(), code), ("", 2), "{args:?}");
     }
 }
+
+#[test]
+fn a_suffix_of_everybodys_is_not_watched() {
+    let files = Files::new();
+    let (watched, candidates) = (files.write("watched", "github.com\nco.uk\n"), files.write("candidates", ""));
+    let mut command = command();
+    command.arg("--watched").arg(&watched).arg("--candidates").arg(&candidates);
+    let (out, err, code) = said(&command.output().unwrap());
+    assert!(out.is_empty() && code != 0, "{out}");
+    assert!(err.contains("watched, line 2: co.uk is a public suffix"), "{err}");
+    let watched = files.write("watched", "github.com\ngithub.io\n");
+    let candidates = files.write("candidates", "github-login.github.io\nmybank.github.io\ngithub-login.co.uk\n");
+    let (found, _) = judge(&watched, &candidates, &[]);
+    let found: Vec<_> = found.iter().map(|line| line["candidate"].as_str().unwrap()).collect();
+    assert_eq!(found, ["github-login.github.io", "github-login.co.uk"]);
+}
