@@ -163,10 +163,13 @@ fn assign(write: &mut Write, alert: &mut Alert, routing: &Routing, now: UnixMill
 /// Puts the alert into the digest that is open, or opens one; the time for which that one is planned.
 fn gather(write: &mut Write, sink: &str, seq: u64, period: u64, now: UnixMillis) -> Result<u64, StateError> {
     let newest = write.last(&DIGESTS, &key(sink, &[]), 1)?.pop();
+    // One that is further away than the period was planned under a clock that has been set back since, or for another
+    // period: it may be on its way just now.
+    let is_open = |digest: &Digest| {
+        digest.due > now && digest.due.since(now) <= period && digest.attempts == 0 && digest.seqs.len() < MOST_GATHERED
+    };
     let (planned, mut digest) = match newest {
-        Some((row, digest)) if digest.due > now && digest.attempts == 0 && digest.seqs.len() < MOST_GATHERED => {
-            (planned_of(&row)?, digest)
-        }
+        Some((row, digest)) if is_open(&digest) => (planned_of(&row)?, digest),
         other => {
             // One that is full, or was planned before the clock was set back, may be later than the usual time.
             let taken =

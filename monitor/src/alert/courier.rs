@@ -232,13 +232,18 @@ impl Courier {
         Ok(())
     }
 
-    /// Removes what is old, unless the clock that says so may be wrong: it would be gone for good.
-    pub(super) async fn prune(&self, now: UnixMillis) -> Result<(), StateError> {
+    /// By how many milliseconds the clock is ahead of all that logs have signed, where it may be wrong.
+    fn ahead(&self, now: UnixMillis) -> Result<Option<u64>, StateError> {
         let newest = match self.board.newest_head(now) {
             Some(newest) => Some(newest),
             None => newest_signed(&self.state, now)?,
         };
-        if let Some(ahead) = clock::ahead(newest, now) {
+        Ok(clock::ahead(newest, now))
+    }
+
+    /// Removes what is old, unless the clock that says so may be wrong: it would be gone for good.
+    pub(super) async fn prune(&self, now: UnixMillis) -> Result<(), StateError> {
+        if let Some(ahead) = self.ahead(now)? {
             warn!(
                 seconds = ahead / 1_000,
                 "the clock is ahead of all that logs have signed; nothing old is removed until it is not"
@@ -300,7 +305,9 @@ impl Courier {
             if mood.until > now && mood.until.since(now) <= LONGEST {
                 return Ok(mood.until);
             }
-            if desk.sink.repeats().is_some() && now >= mood.repeat_at {
+            let every = desk.sink.repeats().map_or(0, |every| every.as_secs().saturating_mul(1_000));
+            let is_over = now >= mood.repeat_at || mood.repeat_at.since(now) > every;
+            if desk.sink.repeats().is_some() && is_over {
                 self.repeat(desk, now).await?;
                 continue;
             }
@@ -376,13 +383,16 @@ impl Courier {
     async fn repeat(&self, desk: &Desk, now: UnixMillis) -> Result<(), StateError> {
         let every = desk.sink.repeats().unwrap_or(LOOK);
         desk.mood.lock().repeat_at = now.saturating_add(every.as_secs().saturating_mul(1_000));
+        // Under a clock that is ahead everything would be over, and for good.
+        let is_ahead = self.ahead(now)?.is_some();
         let mut start = 0;
         loop {
             let alerts = self.state.read(|read| book::held(read, &desk.name, start, REPEATED_AT_ONCE))?;
             let Some(last) = alerts.last() else { return Ok(()) };
             start = last.seq.saturating_add(1);
             let is_active = |alert: &&super::Alert| {
-                alert.acknowledged_at.is_none() && now.since(alert.finding.found_at) < desk.sink.active_for()
+                alert.acknowledged_at.is_none()
+                    && (is_ahead || now.since(alert.finding.found_at) < desk.sink.active_for())
             };
             let (active, over): (Vec<_>, Vec<_>) = alerts.iter().partition(is_active);
             let notices = |alerts: &[&super::Alert]| -> Vec<_> {

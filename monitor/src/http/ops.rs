@@ -43,7 +43,7 @@ pub fn routes(router: Router, shared: &Arc<Shared>, max_verified_age_seconds: u3
     router
         .quick("/healthz", move |_| healthz(&faults(&health.board.standing())))
         .quick("/metrics", move |_| metrics::answer(&metered.board.standing(), free(&metered), metered.clock.now()))
-        .get("/readyz", move |_| readyz(&readiness(&ready, max_verified_age_seconds)))
+        .probe("/readyz", move |_| readyz(&readiness(&ready, max_verified_age_seconds)))
 }
 
 /// Why the monitor's health is red; nothing where it is not.

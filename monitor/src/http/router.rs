@@ -29,6 +29,8 @@ pub(super) struct Endpoint {
     pub(super) max_body: usize,
     /// Whether it never waits for anything, and answers also where everything else waits.
     pub(super) quick: bool,
+    /// Whether reading it counts among what a source may ask for in a second.
+    pub(super) counted: bool,
     /// Whether its answers may be large, so that there may be few of them at once.
     pub(super) large: bool,
 }
@@ -83,8 +85,16 @@ impl Router {
         self.add(
             Method::GET,
             pattern,
-            Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: false, large: false },
+            Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: false, counted: true, large: false },
         )
+    }
+
+    /// The same for whoever looks after the monitor: however much its source asks for, it is answered.
+    #[must_use]
+    pub fn probe(self, pattern: &'static str, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        let handler = Arc::new(handler);
+        let endpoint = Endpoint { handler, max_body: MAX_BODY, quick: false, counted: false, large: false };
+        self.add(Method::GET, pattern, endpoint)
     }
 
     /// The same with a handler that never waits for anything; it answers also where too much is asked of all others.
@@ -93,7 +103,7 @@ impl Router {
         self.add(
             Method::GET,
             pattern,
-            Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: true, large: false },
+            Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: true, counted: false, large: false },
         )
     }
 
@@ -101,7 +111,8 @@ impl Router {
     /// once, and of one source fewer.
     #[must_use]
     pub fn large(self, pattern: &'static str, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        let endpoint = Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: false, large: true };
+        let endpoint =
+            Endpoint { handler: Arc::new(handler), max_body: MAX_BODY, quick: false, counted: true, large: true };
         self.add(Method::GET, pattern, endpoint)
     }
 
@@ -113,7 +124,11 @@ impl Router {
         max_body: usize,
         handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
     ) -> Self {
-        self.add(Method::POST, pattern, Endpoint { handler: Arc::new(handler), max_body, quick: false, large: false })
+        self.add(
+            Method::POST,
+            pattern,
+            Endpoint { handler: Arc::new(handler), max_body, quick: false, counted: true, large: false },
+        )
     }
 
     fn add(mut self, method: Method, pattern: &'static str, endpoint: Endpoint) -> Self {

@@ -177,18 +177,18 @@ impl App {
             Found::OtherMethods(allow) => return Ok((other_methods(&allow), None)),
             Found::Nothing => return Err(Problem::new(Token::NotFound, "there is nothing under this path")),
         };
-        self.count(peer, request.method() == Method::POST, endpoint.quick)?;
+        self.count(peer, request.method() == Method::POST, endpoint.counted)?;
         let request = self.read(peer, request, endpoint.max_body, captured).await?;
         let place = if endpoint.large { Some(self.place(peer)?) } else { None };
-        Ok((self.ask(endpoint, request).await?, place))
+        self.ask(endpoint, request, place).await
     }
 
-    /// Counts a request among those of its source; one that costs nothing is not counted.
-    fn count(&self, peer: SocketAddr, is_post: bool, quick: bool) -> Result<(), Problem> {
-        let buckets = match (is_post, quick) {
+    /// Counts a request among those of its source; one whose endpoint is not counted is not.
+    fn count(&self, peer: SocketAddr, is_post: bool, counted: bool) -> Result<(), Problem> {
+        let buckets = match (is_post, counted) {
             (true, _) => &self.posts,
-            (false, false) => &self.gets,
-            (false, true) => return Ok(()),
+            (false, true) => &self.gets,
+            (false, false) => return Ok(()),
         };
         let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         buckets.lock().take(source(peer.ip()), now).map_err(|seconds| {
@@ -233,11 +233,17 @@ impl App {
         Ok(Request::from_parts(head, body))
     }
 
-    /// Asks the function that answers, on a thread that may wait.
-    async fn ask(&self, endpoint: &Endpoint, request: Request) -> Result<Response, Problem> {
+    /// Asks the function that answers, on a thread that may wait. `place` is held until it has answered, also where the
+    /// client has gone.
+    async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        request: Request,
+        place: Option<Place>,
+    ) -> Result<(Response, Option<Place>), Problem> {
         let handler = Arc::clone(&endpoint.handler);
         if endpoint.quick {
-            return Ok(handler(&request));
+            return Ok((handler(&request), place));
         }
         let overloaded = || Problem::new(Token::Overloaded, "too much is asked at once; nothing was done");
         let Ok(Ok(permit)) = timeout(self.limits.queue, Arc::clone(&self.threads).acquire_owned()).await else {
@@ -246,7 +252,7 @@ impl App {
         let answered = tokio::task::spawn_blocking(move || {
             let response = handler(&request);
             drop(permit);
-            response
+            (response, place)
         });
         answered.await.map_err(|error| {
             tracing::error!(%error, "a request was not answered");

@@ -219,11 +219,13 @@ async fn one_source_has_its_share_of_connections_and_of_posts() {
     assert_eq!(token(&refused.body), Some(Token::RateLimited));
     assert_eq!(get(server.address, "/hello/x").await.status, 200);
 
-    let router = echo().quick("/quick", |_| reply::text("quick"));
+    let router = echo().quick("/quick", |_| reply::text("quick")).probe("/ready", |_| reply::text("ready"));
     let server = start(router, Limits { gets_per_second: 1, get_burst: 2, ..limits() }).await;
     let asked = async { while get(server.address, "/hello/x").await.status != 429 {} };
     timeout(LONG, asked).await.unwrap();
-    assert_eq!(get(server.address, "/quick").await.status, 200);
+    for path in ["/quick", "/ready"] {
+        assert_eq!(get(server.address, path).await.status, 200);
+    }
     assert_eq!(post(server.address, "/echo", "x").await.status, 200);
 }
 

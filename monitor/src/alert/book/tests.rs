@@ -85,6 +85,27 @@ fn what_is_raised_twice_is_one_alert_in_the_order_of_raising() {
 }
 
 #[test]
+fn nothing_is_put_into_a_digest_that_may_be_on_its_way() {
+    const HOUR: u64 = 3_600_000;
+    let book = Fixture::new();
+    let plan_for = |hours: u64| {
+        let routing = routing(&[("ops", Some(hours * HOUR))]);
+        book.write(|write| plan(write, &routing, UnixMillis::new(10), 9))
+    };
+    book.raise(Class::StaleHead, "a", 5);
+    plan_for(168);
+    // The owner wants them daily now, so that this one is sent at once; and while it is sent, there is another.
+    let job = book.job("ops").unwrap();
+    let late = book.raise(Class::StaleHead, "b", 6);
+    plan_for(24);
+    book.record(&job, &YES, 20);
+    let next = book.job("ops").unwrap();
+    assert_eq!(next.alerts.iter().map(|alert| alert.finding.id()).collect::<Vec<_>>(), [late]);
+    book.record(&next, &YES, 30);
+    assert_eq!((book.undelivered(u64::MAX), book.alert(late).is_pending()), (0, false));
+}
+
+#[test]
 fn a_delivery_is_planned_once_and_tried_until_the_yes() {
     let book = Fixture::new();
     let id = book.raise(Class::StaleHead, "a", 5);

@@ -21,7 +21,7 @@ use crate::state::StateError;
 const LISTED: usize = 100;
 
 /// Alerts that may be asked for at once.
-const MOST_LISTED: u64 = 1000;
+const MOST_LISTED: u64 = 200;
 
 /// For how long a list of evidence is good, in milliseconds.
 const LISTED_FOR_MS: u64 = 5_000;
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_span_that_is_none_is_refused() {
         let (_dir, _clock, pages) = pages_of(1);
-        for query in ["?limit=0", "?limit=1001", "?limit=x", "?before=-1", "?before=1&before=2", "?before=%ff"] {
+        for query in ["?limit=0", "?limit=201", "?limit=x", "?before=-1", "?before=1&before=2", "?before=%ff"] {
             let (status, _, body) = ask(&pages, query, "*/*");
             assert_eq!(status, 400, "{query}: {body}");
         }
