@@ -24,9 +24,8 @@ use super::message::Letterhead;
 use super::routing::Routing;
 use super::sink::{OpenError, Sink, SinkError};
 use crate::board::Board;
-use crate::clock;
 use crate::config::AlertsConfig;
-use crate::heads::book::newest_signed;
+use crate::heads::book::ahead;
 use crate::pause::random;
 use crate::state::{State, StateError, Write};
 use crate::text::excerpt;
@@ -234,11 +233,7 @@ impl Courier {
 
     /// By how many milliseconds the clock is ahead of all that logs have signed, where it may be wrong.
     fn ahead(&self, now: UnixMillis) -> Result<Option<u64>, StateError> {
-        let newest = match self.board.newest_head(now) {
-            Some(newest) => Some(newest),
-            None => newest_signed(&self.state, now)?,
-        };
-        Ok(clock::ahead(newest, now))
+        ahead(&self.board, &self.state, now)
     }
 
     /// Removes what is old, unless the clock that says so may be wrong: it would be gone for good.

@@ -23,7 +23,6 @@ use super::queue::{self, Kept};
 use super::show;
 use crate::alert;
 use crate::board::Board;
-use crate::clock;
 use crate::evidence::{Keeper, Terms};
 use crate::finding::{EntryRef, Finding};
 use crate::head::SignedHead;
@@ -259,7 +258,8 @@ impl Runner {
     pub(super) fn tries(&self, kept: &Kept) -> Tries {
         let (lot, now) = (queue::lot(&kept.what), self.clock.now());
         // Under a clock that may be ahead nothing has waited for long.
-        let is_ahead = clock::ahead(self.board.newest_head(now), now).is_some();
+        // A database that fails is told where something is written.
+        let is_ahead = book::ahead(&self.board, &self.state, now).is_ok_and(|ahead| ahead.is_some());
         Tries { now, first_asked: kept.first_asked.filter(|_| !is_ahead), attempts: kept.attempts, lot }
     }
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atl::client::LogClient;
-use atl::merkle::TreeSize;
+use atl::merkle::{Hash, TreeSize};
 use atl::time::{Clock, UnixMillis};
 use tokio::sync::watch;
 
@@ -119,6 +119,9 @@ pub struct Follower {
     ledger: Ledger,
     /// Downloads in a row whose root was not the signed one.
     mismatches: Mismatches,
+    /// The verified size from which a root came out that was not the signed one, and that root: once more, and it is told.
+    /// The second reading may take many rounds.
+    first_wrong: Option<(TreeSize, Hash)>,
     /// The minute for which the size was noted.
     noted: u64,
     /// Findings about the log as a whole that were raised last; it would be a write with each round.
@@ -158,6 +161,7 @@ impl Follower {
             log,
             ledger,
             mismatches: Mismatches::default(),
+            first_wrong: None,
             noted: 0,
             told: VecDeque::new(),
             overtaken: 0,

@@ -203,17 +203,20 @@ impl Follower {
         if self.mismatches.hold_up(self.parts.clock.now()) {
             return Err(Halt::wrong("the entries served do not have the signed root; waiting to read them once more"));
         }
-        let first = self.download(head, round).await?;
-        if first == head.root() {
-            return self.verify(head, round).await;
+        let from = verified.size();
+        loop {
+            let read = self.download(head, round).await?;
+            if read == head.root() {
+                return self.verify(head, round).await;
+            }
+            if let Some((_, first)) = self.first_wrong.take_if(|(size, _)| *size == from) {
+                return self.give_up(head, [first, read], from, round).await;
+            }
+            self.first_wrong = Some((from, read));
+            let size = head.size().get();
+            tracing::warn!(log = self.log.origin.as_str(), size, "another root than signed: once more");
+            self.write(|ledger| ledger.rewind(&[], false)).await?;
         }
-        tracing::warn!(log = self.log.origin.as_str(), size = head.size().get(), "another root than signed: once more");
-        self.write(|ledger| ledger.rewind(&[], false)).await?;
-        let second = self.download(head, round).await?;
-        if second == head.root() {
-            return self.verify(head, round).await;
-        }
-        self.give_up(head, [first, second], verified.size(), round).await
     }
 
     /// A head of the tree that is verified already.
@@ -239,7 +242,7 @@ impl Follower {
     async fn verify(&mut self, head: &SignedHead, round: &mut Round) -> Result<(), Halt> {
         let covering = head.clone();
         self.write(move |ledger| ledger.verify(&ledger.downloaded()?, &covering)).await?;
-        self.mismatches = Mismatches::default();
+        (self.mismatches, self.first_wrong) = (Mismatches::default(), None);
         self.settle(round).await
     }
 

@@ -37,7 +37,7 @@ use self::consistency::{Inconsistent, Known};
 use self::mark::{MarkError, Marks};
 use self::submission::{BadSubmission, Submission};
 use crate::board::Board;
-use crate::clock;
+use crate::heads::book::ahead;
 use crate::http::Shared;
 use crate::state::{State, StateError, Table};
 use crate::watched::WatchedLog;
@@ -340,7 +340,7 @@ impl Witness {
     /// would be no time.
     fn moment(&self, last: u64) -> Result<CosignatureTime, Refusal> {
         let now = self.clock.now();
-        if let Some(ahead) = clock::ahead(self.board.newest_head(now), now) {
+        if let Some(ahead) = ahead(&self.board, &self.state, now)? {
             return Err(Refusal::Ahead(ahead / 1000));
         }
         let now = CosignatureTime::from(now).get();

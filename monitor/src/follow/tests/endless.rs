@@ -159,6 +159,26 @@ async fn entries_without_end_that_are_proven_are_told_on_the_way() {
     assert_eq!(world.board.standing().logs["log.example/1"].verified, 0);
 }
 
+/// Both readings of what does not have the signed root may take many rounds each.
+#[tokio::test]
+async fn entries_that_do_not_have_the_signed_root_are_told_however_long_reading_takes() {
+    let mut world = World::start().await;
+    world.pace.stretch = Duration::ZERO;
+    world.log.append(certificates(0..1000), 500_000);
+    let wrong = TreeHead { root: Hash::new([9; 32]), ..world.log.sign(599_000) };
+    world.log.show(wrong, wrong);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let running = tokio::spawn(world.follower().run(stopped));
+    let told = async {
+        while world.alerts_of(Class::RootMismatch).is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), told).await.unwrap();
+    stop.send(true).unwrap();
+    running.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_head_that_was_overtaken_on_the_way_to_another_is_reached_once_it_stays() {
     let mut world = World::start().await;
