@@ -25,7 +25,7 @@ use super::routing::Routing;
 use super::sink::{OpenError, Sink, SinkError};
 use crate::board::Board;
 use crate::config::AlertsConfig;
-use crate::heads::book::ahead;
+use crate::heads::ahead;
 use crate::pause::random;
 use crate::state::{State, StateError, Write};
 use crate::text::excerpt;

@@ -26,7 +26,7 @@ use crate::board::Board;
 use crate::evidence::{Keeper, Terms};
 use crate::finding::{EntryRef, Finding};
 use crate::head::SignedHead;
-use crate::heads::book;
+use crate::heads::{self, book};
 use crate::quota::{self, MOST_PER_HOUR};
 use crate::state::{State, StateError};
 use crate::watched::WatchedLog;
@@ -259,7 +259,7 @@ impl Runner {
         let (lot, now) = (queue::lot(&kept.what), self.clock.now());
         // Under a clock that may be ahead nothing has waited for long.
         // A database that fails is told where something is written.
-        let is_ahead = book::ahead(&self.board, &self.state, now).is_ok_and(|ahead| ahead.is_some());
+        let is_ahead = heads::ahead(&self.board, &self.state, now).is_ok_and(|ahead| ahead.is_some());
         Tries { now, first_asked: kept.first_asked.filter(|_| !is_ahead), attempts: kept.attempts, lot }
     }
 

@@ -13,8 +13,6 @@ use atl::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 use super::compare::{HeadId, Shown};
-use crate::board::Board;
-use crate::clock;
 use crate::finding::Class;
 use crate::head::{RawHead, SignedHead};
 use crate::state::{Read, Row, State, StateError, Table, Write, key};
@@ -184,21 +182,8 @@ pub fn of_size(state: &State, origin: &Origin, size: TreeSize) -> Result<Vec<Kno
     Ok(rows.into_iter().map(|(_, known)| known).collect())
 }
 
-/// By how many milliseconds `now` is ahead of all that logs have signed, where our clock may be wrong: of what the board
-/// shows, and just after a start of what is known from before.
-///
-/// # Errors
-/// Where the database fails.
-pub fn ahead(board: &Board, state: &State, now: UnixMillis) -> Result<Option<u64>, StateError> {
-    let newest = match board.newest_head(now) {
-        Some(newest) => Some(newest),
-        None => newest_signed(state, now)?,
-    };
-    Ok(clock::ahead(newest, now))
-}
-
 /// When the newest head of all logs that is known was signed, as far as `now` is not before that.
-fn newest_signed(state: &State, now: UnixMillis) -> Result<Option<UnixMillis>, StateError> {
+pub(super) fn newest_signed(state: &State, now: UnixMillis) -> Result<Option<UnixMillis>, StateError> {
     let rows = state.read(|read| read.first(&HEADS, b"", usize::MAX))?;
     Ok(rows.into_iter().filter_map(|(_, known)| known.id.timestamp).filter(|signed| *signed <= now).max())
 }

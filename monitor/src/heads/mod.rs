@@ -18,7 +18,7 @@ use std::sync::Arc;
 use atl::client::LogClient;
 use atl::log::checkpoint::Origin;
 use atl::merkle::TreeSize;
-use atl::time::Clock;
+use atl::time::{Clock, UnixMillis};
 use parking_lot::Mutex;
 use thiserror::Error;
 
@@ -28,6 +28,7 @@ use self::budget::Budget;
 use self::compare::HeadId;
 pub use self::examine::pair;
 use crate::board::Board;
+use crate::clock;
 use crate::evidence::{KeepError, Keeper};
 use crate::head::SignedHead;
 use crate::state::{State, StateError};
@@ -247,4 +248,17 @@ impl Inner {
         due.sort_by(|one, two| two.cmp(one));
         Ok(due)
     }
+}
+
+/// By how many milliseconds `now` is ahead of all that logs have signed, where our clock may be wrong: of what the board
+/// shows, and just after a start of what is known from before.
+///
+/// # Errors
+/// Where the database fails.
+pub fn ahead(board: &Board, state: &State, now: UnixMillis) -> Result<Option<u64>, StateError> {
+    let newest = match board.newest_head(now) {
+        Some(newest) => Some(newest),
+        None => book::newest_signed(state, now)?,
+    };
+    Ok(clock::ahead(newest, now))
 }

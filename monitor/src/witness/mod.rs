@@ -37,7 +37,7 @@ use self::consistency::{Inconsistent, Known};
 use self::mark::{MarkError, Marks};
 use self::submission::{BadSubmission, Submission};
 use crate::board::Board;
-use crate::heads::book::ahead;
+use crate::heads::ahead;
 use crate::http::Shared;
 use crate::state::{State, StateError, Table};
 use crate::watched::WatchedLog;
