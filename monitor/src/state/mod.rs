@@ -9,7 +9,10 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableError};
+use redb::{
+    AccessGuard, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError, TableDefinition,
+    TableError,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -78,6 +81,8 @@ type ReadTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 type OpenTable<'step> = redb::Table<'step, &'static [u8], &'static [u8]>;
 
+type Entry<'table> = (AccessGuard<'table, &'static [u8]>, AccessGuard<'table, &'static [u8]>);
+
 /// A row: its key, and what it holds.
 pub type Row<T> = (Vec<u8>, T);
 
@@ -86,24 +91,23 @@ impl<T: DeserializeOwned> Table<T> {
         serde_json::from_slice(value).map_err(|e| self.bad(e))
     }
 
+    fn collect<'table>(
+        &self,
+        entries: impl Iterator<Item = Result<Entry<'table>, StorageError>>,
+    ) -> Result<Vec<Row<T>>, StateError> {
+        let row = |(key, value): Entry<'_>| Ok((key.value().to_vec(), self.parse(value.value())?));
+        entries.map(|entry| row(entry?)).collect()
+    }
+
     fn rows(
         &self,
         table: &impl ReadableTable<&'static [u8], &'static [u8]>,
         prefix: &[u8],
         limit: usize,
     ) -> Result<Vec<Row<T>>, StateError> {
-        let mut rows = Vec::new();
-        let mut range = table.range::<&[u8]>(prefix..)?;
-        while rows.len() < limit
-            && let Some(row) = range.next()
-        {
-            let (key, value) = row?;
-            if !key.value().starts_with(prefix) {
-                break;
-            }
-            rows.push((key.value().to_vec(), self.parse(value.value())?));
-        }
-        Ok(rows)
+        let has_prefix =
+            |entry: &Result<Entry<'_>, _>| entry.as_ref().map_or(true, |(key, _)| key.value().starts_with(prefix));
+        self.collect(table.range::<&[u8]>(prefix..)?.take(limit).take_while(has_prefix))
     }
 
     fn backwards(
@@ -112,12 +116,7 @@ impl<T: DeserializeOwned> Table<T> {
         keys: Range<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row<T>>, StateError> {
-        let mut rows = Vec::new();
-        for row in table.range::<&[u8]>(keys)?.rev().take(limit) {
-            let (key, value) = row?;
-            rows.push((key.value().to_vec(), self.parse(value.value())?));
-        }
-        Ok(rows)
+        self.collect(table.range::<&[u8]>(keys)?.rev().take(limit))
     }
 
     fn onwards(
@@ -126,12 +125,7 @@ impl<T: DeserializeOwned> Table<T> {
         start: &[u8],
         limit: usize,
     ) -> Result<Vec<Row<T>>, StateError> {
-        let mut rows = Vec::new();
-        for row in table.range::<&[u8]>(start..)?.take(limit) {
-            let (key, value) = row?;
-            rows.push((key.value().to_vec(), self.parse(value.value())?));
-        }
-        Ok(rows)
+        self.collect(table.range::<&[u8]>(start..)?.take(limit))
     }
 }
 
