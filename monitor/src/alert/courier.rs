@@ -231,14 +231,9 @@ impl Courier {
         Ok(())
     }
 
-    /// By how many milliseconds the clock is ahead of all that logs have signed, where it may be wrong.
-    fn ahead(&self, now: UnixMillis) -> Result<Option<u64>, StateError> {
-        ahead(&self.board, &self.state, now)
-    }
-
     /// Removes what is old, unless the clock that says so may be wrong: it would be gone for good.
     pub(super) async fn prune(&self, now: UnixMillis) -> Result<(), StateError> {
-        if let Some(ahead) = self.ahead(now)? {
+        if let Some(ahead) = ahead(&self.board, &self.state, now)? {
             warn!(
                 seconds = ahead / 1_000,
                 "the clock is ahead of all that logs have signed; nothing old is removed until it is not"
@@ -300,13 +295,15 @@ impl Courier {
             if mood.until > now && mood.until.since(now) <= LONGEST {
                 return Ok(mood.until);
             }
-            let every = desk.sink.repeats().map_or(0, |every| every.as_secs().saturating_mul(1_000));
-            let is_over = now >= mood.repeat_at || mood.repeat_at.since(now) > every;
-            if desk.sink.repeats().is_some() && is_over {
-                self.repeat(desk, now).await?;
-                continue;
+            let mut repeat_at = UnixMillis::new(u64::MAX);
+            if let Some(every) = desk.sink.repeats() {
+                let every = every.as_secs().saturating_mul(1_000);
+                if now >= mood.repeat_at || mood.repeat_at.since(now) > every {
+                    self.repeat(desk, every, now).await?;
+                    continue;
+                }
+                repeat_at = mood.repeat_at;
             }
-            let repeat_at = if desk.sink.repeats().is_some() { mood.repeat_at } else { UnixMillis::new(u64::MAX) };
             match self.state.read(|read| book::next_job(read, &desk.name))? {
                 Some(job) if is_due(&job, self.longest_wait(&desk.name, &job), now) && !*stop.borrow() => {
                     self.attempt(desk, job, now).await?
@@ -375,11 +372,10 @@ impl Courier {
     }
 
     /// Tells a sink again what is still so.
-    async fn repeat(&self, desk: &Desk, now: UnixMillis) -> Result<(), StateError> {
-        let every = desk.sink.repeats().unwrap_or(LOOK);
-        desk.mood.lock().repeat_at = now.saturating_add(every.as_secs().saturating_mul(1_000));
+    async fn repeat(&self, desk: &Desk, every: u64, now: UnixMillis) -> Result<(), StateError> {
+        desk.mood.lock().repeat_at = now.saturating_add(every);
         // Under a clock that is ahead everything would be over, and for good.
-        let is_ahead = self.ahead(now)?.is_some();
+        let is_ahead = ahead(&self.board, &self.state, now)?.is_some();
         let mut start = 0;
         loop {
             let alerts = self.state.read(|read| book::held(read, &desk.name, start, REPEATED_AT_ONCE))?;

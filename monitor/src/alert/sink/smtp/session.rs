@@ -67,23 +67,13 @@ impl Server {
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
         let place = (self.host.as_str(), self.port);
-        let parameters = match &self.tls {
-            Tls::Required(parameters) => parameters.clone(),
-            Tls::Wrapper(parameters) => {
-                let tls = Some(parameters.clone());
-                return Ok(
-                    AsyncSmtpConnection::connect_tokio1(place, Some(self.timeout), &self.hello, tls, None).await?
-                );
-            }
-            _ => {
-                return Ok(
-                    AsyncSmtpConnection::connect_tokio1(place, Some(self.timeout), &self.hello, None, None).await?
-                );
-            }
+        let Tls::Required(parameters) = &self.tls else {
+            let tls = if let Tls::Wrapper(parameters) = &self.tls { Some(parameters.clone()) } else { None };
+            return Ok(AsyncSmtpConnection::connect_tokio1(place, Some(self.timeout), &self.hello, tls, None).await?);
         };
         let stream = timeout(self.timeout, TcpStream::connect(place)).await.map_err(io::Error::from)??;
         let mut session = AsyncSmtpConnection::connect_with_transport(Box::new(Narrow(stream)), &self.hello).await?;
-        session.starttls(parameters, &self.hello).await?;
+        session.starttls(parameters.clone(), &self.hello).await?;
         Ok(session)
     }
 }
